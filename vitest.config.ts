@@ -1,0 +1,17 @@
+/**
+ * Unit tests: every `x.test.ts` beside its source, and what crosses files in `test/`. Browser tests
+ * (`test/browser/`) belong to `web-test-runner.config.mjs`. Invariant: nothing here needs a browser or a network.
+ */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["{compiler,runtime,kernels,playground,bench,scripts,test}/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "test/browser/**"],
+    environment: "node",
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    passWithNoTests: false,
+  },
+});
