@@ -1,0 +1,63 @@
+/**
+ * Browser tests: every `x.test.ts` below `test/browser`, in the Chrome or Chromium that `scripts/chrome.ts` finds.
+ * The pages are served cross-origin isolated, as shared memory and precise timers need. When
+ * `TILEWRIGHT_TEST_REPORT` names a file, the counts are written there for `scripts/test.ts`.
+ */
+import { writeFileSync } from "node:fs";
+import { esbuildPlugin } from "@web/dev-server-esbuild";
+import { defaultReporter } from "@web/test-runner";
+import { chromeLauncher } from "@web/test-runner-chrome";
+import { tsImport } from "tsx/esm/api";
+
+const { chromeFlags, ensureChrome } = await tsImport("./scripts/chrome.ts", import.meta.url);
+
+/** Counts the tests of a suite and of the suites inside it. */
+function count(suite, counts) {
+  for (const test of suite?.tests ?? [])
+    counts[test.skipped ? "skipped" : test.passed ? "passed" : "failed"]++;
+  for (const inner of suite?.suites ?? []) count(inner, counts);
+}
+
+/** Writes the counts as JSON; a file that failed outside of any test (a broken import, a crash) counts as one failure. */
+function countingReporter(path) {
+  return {
+    onTestRunFinished({ sessions }) {
+      const counts = { passed: 0, failed: 0, skipped: 0 };
+      for (const session of sessions) {
+        const failedBefore = counts.failed;
+        count(session.testResults, counts);
+        if (!session.passed && counts.failed === failedBefore) counts.failed++;
+      }
+      writeFileSync(path, JSON.stringify(counts));
+    },
+  };
+}
+
+const report = process.env["TILEWRIGHT_TEST_REPORT"];
+
+export default {
+  files: "test/browser/**/*.test.ts",
+  nodeResolve: { exportConditions: ["browser", "development"] },
+  plugins: [esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" })],
+  browsers: [
+    chromeLauncher({
+      launchOptions: { executablePath: ensureChrome(), args: chromeFlags() },
+      concurrency: 1,
+    }),
+  ],
+  middleware: [
+    (context, next) => {
+      context.set("Cross-Origin-Opener-Policy", "same-origin");
+      context.set("Cross-Origin-Embedder-Policy", "require-corp");
+      context.set("Cross-Origin-Resource-Policy", "same-origin");
+      return next();
+    },
+  ],
+  testFramework: { config: { ui: "bdd", timeout: 30_000 } },
+  testsStartTimeout: 60_000,
+  testsFinishTimeout: 300_000,
+  reporters: [
+    defaultReporter({ reportTestResults: true, reportTestProgress: false }),
+    ...(report === undefined ? [] : [countingReporter(report)]),
+  ],
+};
