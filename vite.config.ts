@@ -1,0 +1,58 @@
+/**
+ * The library build: `dist/runtime/index.js`, `dist/compiler/index.js` and the command line `dist/node/cli.js`.
+ * In: the three entries. Out: ES modules that share what they have in common as `dist/shared/*.js` (the artifact
+ * format, for one). Invariant: the runtime's entry reaches no compiler code, which `bench/size.ts` measures and
+ * `test/layering.test.ts` proves. Types come from `tsc -p tsconfig.build.json`; npm dependencies stay imports.
+ */
+import { chmodSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { defineConfig, type Plugin } from "vite";
+import manifest from "./package.json" with { type: "json" };
+
+const COMMAND_LINE = "node/cli";
+
+/**
+ * Makes the built command line executable: npm does so on install, but not in a checkout. Its first line comes
+ * from `banner` below, whether or not the source has one.
+ */
+function executable(name: string): Plugin {
+  return {
+    name: "tilewright:executable",
+    transform: {
+      filter: { id: /\/cli\.ts$/, code: /^#!/ },
+      handler: (code) => ({ code: code.replace(/^#!.*/, ""), map: null }),
+    },
+    writeBundle({ dir = "dist" }) {
+      chmodSync(join(dir, `${name}.js`), 0o755);
+    },
+  };
+}
+
+export default defineConfig({
+  build: {
+    target: "es2023",
+    outDir: "dist",
+    emptyOutDir: true,
+    copyPublicDir: false,
+    minify: false,
+    sourcemap: true,
+    lib: {
+      formats: ["es"],
+      entry: {
+        "runtime/index": resolve("runtime/index.ts"),
+        "compiler/index": resolve("compiler/index.ts"),
+        [COMMAND_LINE]: resolve("compiler/node/cli.ts"),
+      },
+    },
+    rolldownOptions: {
+      external: [/^node:/, ...Object.keys(manifest.dependencies)],
+      output: {
+        entryFileNames: "[name].js",
+        chunkFileNames: "shared/[name]-[hash].js",
+        banner: (chunk) => (chunk.name === COMMAND_LINE ? "#!/usr/bin/env node" : ""),
+        assetFileNames: "assets/[name]-[hash][extname]",
+      },
+    },
+  },
+  plugins: [executable(COMMAND_LINE)],
+});
