@@ -1,0 +1,35 @@
+/**
+ * The table of all operators. In: a domain and an operator's name. Out: its definition, if we have one. Invariant:
+ * one entry per operator and domain (a second one is our bug and is refused at start-up); the table is only the
+ * concatenation of the families, so adding an operator is one entry in one family file.
+ */
+import { InternalError } from "../diagnostic.ts";
+import type { OpDefinition } from "./define.ts";
+
+const families: readonly (readonly OpDefinition[])[] = [];
+
+function key(domain: string, op: string): string {
+  return `${domain === "ai.onnx" ? "" : domain}:${op}`;
+}
+
+const table = new Map<string, OpDefinition>();
+for (const definition of families.flat()) {
+  const at = key(definition.domain ?? "", definition.op);
+  if (table.has(at)) throw new InternalError(`operator ${definition.op} is defined twice`);
+  table.set(at, definition);
+}
+
+/** The definition of an operator; `domain` "" and "ai.onnx" are the same. */
+export function findOperator(domain: string, op: string): OpDefinition | undefined {
+  return table.get(key(domain, op));
+}
+
+export function supports(domain: string, op: string): boolean {
+  return table.has(key(domain, op));
+}
+
+/** Names of all operators of a domain, for "did you mean". */
+export function operatorNames(domain: string): string[] {
+  const prefix = key(domain, "");
+  return [...table.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}
