@@ -1,0 +1,59 @@
+/**
+ * The Nest IR: explicit loops, ready for an emitter. In: apply(kernel, schedule). Out: a tree of statements over
+ * buffers whose accesses are linear in the loop variables wherever that is possible. Invariant: loop variables are
+ * unique; accumulators are initialised before they are updated and read after; a `vector` loop holds only leaf
+ * statements and unrolled loops stand inside serial ones.
+ */
+import type { Buffer } from "./kernel.ts";
+import type { ComputeType } from "./dtype.ts";
+import type { Expr } from "./expr.ts";
+
+export interface ForStatement {
+  readonly kind: "for";
+  /** serial: a real loop. unroll: copied out. vector: `extent` lanes at once. grid: serial, may be split over workers. */
+  readonly mode: "serial" | "grid" | "unroll" | "vector";
+  readonly variable: string;
+  readonly extent: number;
+  /** vector only: lanes that hold points of the kernel; the others are computed and dropped. */
+  readonly lanes?: number;
+  readonly body: readonly Statement[];
+}
+
+/** Starts an accumulator: one register per point of the unrolled and vector loops around it. */
+export interface InitStatement {
+  readonly kind: "init";
+  readonly accumulator: string;
+  readonly type: ComputeType;
+  readonly op: "sum" | "max" | "min" | "prod";
+}
+
+export interface UpdateStatement {
+  readonly kind: "update";
+  readonly accumulator: string;
+  readonly op: "sum" | "max" | "min" | "prod";
+  readonly body: Expr;
+}
+
+/** Combines the lanes of an accumulator that was updated inside a vector loop into one scalar. */
+export interface CombineStatement {
+  readonly kind: "combine";
+  readonly accumulator: string;
+  readonly op: "sum" | "max" | "min" | "prod";
+}
+
+export interface StoreStatement {
+  readonly kind: "store";
+  readonly buffer: number;
+  readonly index: readonly Expr[];
+  /** `acc` in it reads this accumulator. */
+  readonly value: Expr;
+  readonly accumulator?: string;
+}
+
+export type Statement = ForStatement | InitStatement | UpdateStatement | CombineStatement | StoreStatement;
+
+export interface Nest {
+  readonly name: string;
+  readonly buffers: readonly Buffer[];
+  readonly body: readonly Statement[];
+}

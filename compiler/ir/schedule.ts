@@ -1,0 +1,21 @@
+/**
+ * The Schedule IR: how a kernel's loops are arranged. In: choices of a heuristic, a tuner or a person. Out: a
+ * list of plain records that survives JSON. Invariant: a schedule never changes what a kernel computes beyond the
+ * order of floating-point additions; apply() refuses steps that would. Axis names are those of the kernel, or made
+ * by an earlier split: `x` split gives `x.o` (outer) and `x.i` (inner).
+ */
+
+export type Step =
+  /** x = x.o * by + x.i. `peel`: whole tiles, then the rest as separate code. `pad`: the last tile is partly idle
+   * (vector axes only: idle lanes are computed and not stored). */
+  | { readonly kind: "split"; readonly axis: string; readonly by: number; readonly tail: "peel" | "pad" }
+  /** a and b, adjacent with a outside, become the one axis `a*b`. */
+  | { readonly kind: "merge"; readonly outer: string; readonly inner: string }
+  /** Loop order of one assignment, outermost first: all of its axes, reduced ones included. */
+  | { readonly kind: "order"; readonly axes: readonly string[] }
+  /** What an axis becomes; serial loops where not bound. */
+  | { readonly kind: "bind"; readonly axis: string; readonly to: "grid" | "vector" | "unroll" }
+  /** Reads buffer number `buffer` of the kernel from a copy in panels: the listed axes innermost, in blocks. */
+  | { readonly kind: "pack"; readonly buffer: number; readonly panels: readonly (readonly [axis: string, by: number])[] };
+
+export type Schedule = readonly Step[];
