@@ -16,6 +16,7 @@ export default tseslint.config(
       "build/",
       "coverage/",
       "kernels/**/*.ts",
+      "**/*.generated.ts",
       "!kernels/**/*.test.ts",
     ],
   },

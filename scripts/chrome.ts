@@ -86,14 +86,10 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** Whether this is Debian itself, whose `chromium` is a real package; Ubuntu's is a stub that wants snapd. */
-function debianFamily(): "debian" | "ubuntu" | undefined {
-  if (!existsSync("/etc/os-release")) return undefined;
-  const release = readFileSync("/etc/os-release", "utf8");
-  const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)`, "m").exec(release)?.[1] ?? "";
-  if (field("ID") === "ubuntu" || field("ID_LIKE").includes("ubuntu")) return "ubuntu";
-  if (field("ID") === "debian" || field("ID_LIKE").includes("debian")) return "debian";
-  return undefined;
+/** Debian, Ubuntu or what derives from them: where `apt-get` is to be expected. */
+function isDebianFamily(): boolean {
+  if (!existsSync("/etc/os-release")) return false;
+  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync("/etc/os-release", "utf8"));
 }
 
 /** Runs a command with its output shown; says whether it succeeded. Standard input is closed: nothing may ask. */
@@ -117,11 +113,10 @@ export function ensureChrome(): string {
   const found = findChrome();
   if (found !== undefined) return found;
 
-  const family = debianFamily();
-  if (family !== undefined && isRoot()) {
+  if (isDebianFamily() && isRoot()) {
     console.log("No Chrome or Chromium here: installing the distribution's chromium package.");
     if (succeeds("apt-get", "update", "-q")) {
-      succeeds("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium");
+      succeeds("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-liberation");
     }
     const installed = findChrome();
     // Ubuntu's `/usr/bin/chromium-browser` may be a script that only asks for snap, so try it.

@@ -1,0 +1,81 @@
+/**
+ * Measures what a page downloads for one entry of the library. In: an entry file. Out: the sizes in bytes of the
+ * minified chunks, split into those that load with the entry (it and what it imports statically) and those that
+ * load on demand (dynamic imports, workers, assets). Invariant: the bundle is what an application's production
+ * build by Vite would contain if it used every export of the entry, npm dependencies included.
+ */
+import { constants, gzipSync } from "node:zlib";
+import { build, type Rolldown } from "vite";
+
+export interface Size {
+  readonly raw: number;
+  readonly gzip: number;
+}
+
+export interface BundleSize {
+  readonly atOnce: Size;
+  readonly onDemand: Size;
+}
+
+/** The size of some bytes as they are and as a web server sends them (gzip, level 9). */
+export function sizeOf(bytes: Uint8Array | string): Size {
+  const raw = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.byteLength;
+  return { raw, gzip: gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION }).byteLength };
+}
+
+/** The sum; each part is compressed on its own, as it is a download on its own. */
+export function addSizes(sizes: readonly Size[]): Size {
+  return sizes.reduce((sum, size) => ({ raw: sum.raw + size.raw, gzip: sum.gzip + size.gzip }), {
+    raw: 0,
+    gzip: 0,
+  });
+}
+
+/**
+ * Bundles `entry` (an absolute path) in memory for browsers and measures it.
+ *
+ * @throws Error (Rolldown's) when the entry or something it imports does not resolve.
+ */
+export async function measureBundle(entry: string): Promise<BundleSize> {
+  const result = await build({
+    configFile: false,
+    logLevel: "error",
+    build: {
+      write: false,
+      target: "es2023",
+      minify: true,
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      reportCompressedSize: false,
+      rolldownOptions: {
+        input: { entry },
+        preserveEntrySignatures: "strict",
+        external: /^node:/,
+      },
+    },
+    worker: { format: "es" },
+  });
+  const output = (Array.isArray(result) ? result : [result]).flatMap((part) =>
+    "output" in part ? part.output : [],
+  );
+  const atOnce = withStaticImports(output);
+  const sizesOf = (part: typeof output): Size[] =>
+    part.map((file) => sizeOf(file.type === "chunk" ? file.code : file.source));
+  return {
+    atOnce: addSizes(sizesOf(output.filter((file) => atOnce.has(file.fileName)))),
+    onDemand: addSizes(sizesOf(output.filter((file) => !atOnce.has(file.fileName)))),
+  };
+}
+
+/** The names of the entry chunk and of all chunks that it reaches by static imports. */
+function withStaticImports(output: readonly (Rolldown.OutputChunk | Rolldown.OutputAsset)[]): Set<string> {
+  const chunks = output.filter((file) => file.type === "chunk");
+  const reached = new Set(chunks.filter((chunk) => chunk.isEntry).map((chunk) => chunk.fileName));
+  // A set visits what is added to it during the visit.
+  for (const name of reached) {
+    for (const imported of chunks.find((chunk) => chunk.fileName === name)?.imports ?? []) {
+      if (chunks.some((chunk) => chunk.fileName === imported)) reached.add(imported);
+    }
+  }
+  return reached;
+}
