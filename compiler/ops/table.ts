@@ -4,9 +4,11 @@
  * concatenation of the families, so adding an operator is one entry in one family file.
  */
 import { InternalError } from "../diagnostic.ts";
+import { contractOps } from "./contract.ts";
 import type { OpDefinition } from "./define.ts";
+import { windowOps } from "./window.ts";
 
-const families: readonly (readonly OpDefinition[])[] = [];
+const families: readonly (readonly OpDefinition[])[] = [contractOps, windowOps];
 
 function key(domain: string, op: string): string {
   return `${domain === "ai.onnx" ? "" : domain}:${op}`;
