@@ -1,14 +1,15 @@
-// ScatterElements (ONNX opset 18; also Scatter 9). In: `output`, which already holds a copy of the data, with its
-// dims; indices (i32 or i64) and updates of one shape, no larger than the data outside the axis (rank >= 1).
-// Out: each update combined into the element that its coordinates name, with the index in place of the axis
-// coordinate; a negative index counts from the end. Updates apply in row-major order. An index out of range is
-// skipped and counted, never written. No scratch. Returns the number of bad indices.
+// ScatterElements (ONNX opset 18; also Scatter 9). In: the data and its dims (`data` may be `output` itself, or -1
+// for zeros); indices (i32 or i64) and updates of one shape, no larger than the data outside the axis (rank >= 1).
+// Out: a copy of the data with each update combined into the element that its coordinates name, with the index in
+// place of the axis coordinate; a negative index counts from the end. Updates apply in row-major order. An index
+// out of range is skipped and counted, never written. No scratch. Returns the number of bad indices.
 
 import { combine } from "./shared/combine.ts";
-import { elementSize, loadIndex } from "./shared/element.ts";
+import { elementSize, initialize, loadIndex } from "./shared/element.ts";
 
 export function scatterElements(
   dtype: i32,
+  data: usize,
   output: usize,
   dims: usize,
   indices: usize,
@@ -21,6 +22,9 @@ export function scatterElements(
 ): i32 {
   const size = elementSize(dtype);
   const extent = <i64>load<i32>(dims + (<usize>axis << 2));
+  let total = 1;
+  for (let d = 0; d < rank; d++) total *= load<i32>(dims + (<usize>d << 2));
+  initialize(output, data, <usize>total * size);
   let axisStride = 1;
   for (let d = rank - 1; d > axis; d--) axisStride *= load<i32>(dims + (<usize>d << 2));
   let rows = 1;

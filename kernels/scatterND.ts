@@ -1,13 +1,15 @@
-// ScatterND (ONNX opset 18). In: `output`, which already holds a copy of the data, with its dims; indices (i32 or
-// i64) [tuples, tupleLength]; updates [tuples, product of dims from tupleLength on]. Out: each slice of updates
-// combined into the slice that its tuple names, in order; negative indices count from the end. A tuple with an
-// index out of range is skipped and counted, never written. No scratch. Returns the number of bad tuples.
+// ScatterND (ONNX opset 18). In: the data and its dims (`data` may be `output` itself, or -1 for zeros); indices
+// (i32 or i64) [tuples, tupleLength]; updates [tuples, product of dims from tupleLength on]. Out: a copy of the data
+// with each slice of updates combined into the slice that its tuple names, in order; negative indices count from
+// the end. A tuple with an index out of range is skipped and counted, never written. No scratch. Returns the number
+// of bad tuples.
 
 import { NONE, combine } from "./shared/combine.ts";
-import { elementSize, loadIndex } from "./shared/element.ts";
+import { elementSize, initialize, loadIndex } from "./shared/element.ts";
 
 export function scatterND(
   dtype: i32,
+  data: usize,
   output: usize,
   dims: usize,
   rank: i32,
@@ -22,6 +24,9 @@ export function scatterND(
   let slice = 1;
   for (let d = tupleLength; d < rank; d++) slice *= load<i32>(dims + (<usize>d << 2));
   const bytes = <usize>slice * size;
+  let total = bytes;
+  for (let d = 0; d < tupleLength; d++) total *= load<i32>(dims + (<usize>d << 2));
+  initialize(output, data, total);
   let bad = 0;
   for (let tuple = 0; tuple < tuples; tuple++) {
     let slot = 0;

@@ -45,7 +45,9 @@ function builtHash() {
 
 /** Names and types of the parameters of the exported function, from its source. */
 function parametersOf(name) {
-  const signature = new RegExp(`export function ${name}\\(([^)]*)\\): i32 \\{`).exec(read(`kernels/${name}.ts`));
+  const signature = new RegExp(`export function ${name}\\(([^)]*)\\): i32 \\{`).exec(
+    read(`kernels/${name}.ts`),
+  );
   if (!signature) throw new Error(`kernels/${name}.ts: no "export function ${name}(...): i32"`);
   return signature[1]
     .split(",")
@@ -53,7 +55,8 @@ function parametersOf(name) {
     .filter(Boolean)
     .map((parameter) => {
       const [, parameterName, type] = /^(\w+): (i32|usize|f32|f64)$/.exec(parameter) ?? [];
-      if (!type) throw new Error(`kernels/${name}.ts: parameter "${parameter}" is not i32, usize, f32 or f64`);
+      if (!type)
+        throw new Error(`kernels/${name}.ts: parameter "${parameter}" is not i32, usize, f32 or f64`);
       return parameterName;
     });
 }

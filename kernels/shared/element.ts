@@ -200,3 +200,9 @@ export function loadIndex(indices: usize, position: i32, dtype: i32): i64 {
     ? <i64>load<i32>(indices + (<usize>position << 2))
     : load<i64>(indices + (<usize>position << 3));
 }
+
+/** What a scatter starts from: a copy of `data`, zeros where it is -1, and what is there where it is `output`. */
+export function initialize(output: usize, data: usize, bytes: usize): void {
+  if (data == <usize>-1) memory.fill(output, 0, bytes);
+  else if (data != output) memory.copy(output, data, bytes);
+}
