@@ -99,7 +99,12 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /** A typed array over `length` elements of `buffer` from `byteOffset` (a multiple of the element's bytes). */
-export function viewOf(dtype: DType, buffer: ArrayBufferLike, byteOffset: number, length: number): NumericData {
+export function viewOf(
+  dtype: DType,
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+): NumericData {
   switch (dtype) {
     case "float32":
       return new Float32Array(buffer, byteOffset, length);

@@ -48,7 +48,7 @@ const LAYERS: readonly Layer[] = [
   { name: "playground", files: /^playground\//, imports: [...COMPILER_ALL, ...RUNTIME_ALL], packages: ["*"] },
 
   // The runtime knows nothing of the compiler. Its format files are the one place where the two meet.
-  { name: FORMAT, files: /^runtime\/(format|dtype|errors)(\.ts$|\/)/, imports: [] },
+  { name: FORMAT, files: /^runtime\/(format|dtype|errors|binder|sha256)(\.ts$|\/)/, imports: [] },
   { name: "runtime-node", files: /^runtime\/node\//, imports: RUNTIME_ALL, node: true },
   { name: "runtime", files: /^runtime\//, imports: [FORMAT] },
 

@@ -1,0 +1,60 @@
+/**
+ * What the runtime asks of a compiler when shapes are known only at run time. In: a graph as opaque bytes, then
+ * shapes, then perhaps values. Out: bound programs as artifacts. Invariant: types only; the runtime never imports
+ * the compiler, which arrives through the option `compiler` of `load`. Binding the same stage with the same
+ * shapes and values twice gives interchangeable programs, since the runtime keeps them by shapes and values.
+ */
+import { type DType, type Tensor } from "./dtype.ts";
+import { type Port } from "./format.ts";
+
+/** An element type and a shape without open dimensions. */
+export interface TensorShape {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A compiler, for instance the module `tilewright/compiler`. */
+export interface Compiler {
+  /**
+   * Opens ONNX bytes or a late artifact. The runtime has checked an artifact's hashes already, so
+   * `readArtifact(bytes, { verify: false })` is enough.
+   */
+  openSource(bytes: Uint8Array): Stage;
+}
+
+/** A part of a model that can be bound: the whole of it, or what is left behind a cut. */
+export interface Stage {
+  /** Inputs and outputs of the whole model. */
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /**
+   * Inputs of the whole model whose values `bind` must be told, because shapes follow from them (the target of a
+   * Reshape, say). Read from the first stage only; a later one has `BoundStage.next.demands`.
+   */
+  readonly demands?: readonly string[];
+  /**
+   * Compiles a program for these shapes.
+   *
+   * @param inputs types of the inputs of this stage: those of the model, or what the stage before carried over
+   * @param values the inputs that were demanded, by name
+   */
+  bind(
+    inputs: Readonly<Record<string, TensorShape>>,
+    values: Readonly<Record<string, Tensor>>,
+  ): BoundStage | Promise<BoundStage>;
+}
+
+/** A program for given shapes, and what follows it if the program had to be cut where shapes depend on data. */
+export interface BoundStage {
+  /** A bound artifact; may be unsealed. Its inputs are among those of the stage, by name. */
+  readonly artifact: Uint8Array;
+  /**
+   * What to bind and run afterwards. The names are outputs of this program, or else inputs of this stage:
+   * `demands` are given to `next.stage.bind` as values, `carried` are the inputs of the next stage.
+   */
+  readonly next?: {
+    readonly stage: Stage;
+    readonly demands: readonly string[];
+    readonly carried: readonly string[];
+  };
+}

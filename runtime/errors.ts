@@ -1,0 +1,72 @@
+/**
+ * What the runtime says when it cannot go on. In: a stable code and a sentence. Out: `TilewrightError`, the only
+ * error that the runtime throws on purpose; a compiler given to `load` may add its own (`CompileError`), which
+ * pass through unchanged. Invariant: codes never change their meaning, so callers may switch on them.
+ */
+
+/** Stable codes of {@link TilewrightError}. */
+export type ErrorCode =
+  | "artifact-malformed" // the bytes are not an artifact, or contradict themselves
+  | "artifact-corrupt" // the bytes were an artifact once: a content hash does not fit
+  | "artifact-version" // written in a format version that this runtime does not read
+  | "engine-unsupported" // this WebAssembly engine lacks what every variant of the program needs
+  | "out-of-memory" // the program's memory is above the limit or cannot be had
+  | "input-missing" // run() was not given one of the inputs
+  | "input-unknown" // run() was given a name that is no input
+  | "input-dtype" // an input's element type is not the model's, or a value does not fit it
+  | "input-shape" // an input's shape or number of elements is not the model's
+  | "disposed" // the session was disposed of
+  | "compiler-needed" // shapes are still open, or this is an ONNX file: pass `compiler` to load()
+  | "network" // the source could not be read
+  | "aborted" // the caller's signal was aborted
+  | "run-failed"; // the program trapped or broke its own contract
+
+/**
+ * An error of the runtime, with a stable {@link ErrorCode}.
+ *
+ * @example
+ * try {
+ *   await session.run({ image });
+ * } catch (error) {
+ *   if (error instanceof TilewrightError && error.code === "input-shape") askForAnotherImage();
+ *   else throw error;
+ * }
+ */
+export class TilewrightError extends Error {
+  override readonly name = "TilewrightError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** The candidate that `word` was most likely meant to be: at most a third of its letters differ. */
+export function nearestName(word: string, candidates: readonly string[]): string | undefined {
+  let nearest: string | undefined;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) >= least) continue;
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) {
+      least = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+/** Levenshtein's distance, one row at a time. */
+function editDistance(from: string, to: string): number {
+  let above = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = above[column - 1]! + (from[row - 1] === to[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, above[column]! + 1, current[column - 1]! + 1));
+    }
+    above = current;
+  }
+  return above[to.length]!;
+}

@@ -1,0 +1,241 @@
+/**
+ * Checks the JSON header of an artifact by hand. In: any JSON value, from anywhere. Out: a plan and a table of
+ * sections made of fresh objects with known fields only, or a `TilewrightError` `artifact-malformed` that names
+ * the field. Invariant: every number is a safe integer in its range, every slot and weight range lies inside the
+ * memory at an address that its elements are aligned to, every section that the plan names exists.
+ */
+import { bytesPerElement, dtypes, type DType } from "../dtype.ts";
+import { TilewrightError } from "../errors.ts";
+import {
+  type BoundPlan,
+  type Feature,
+  type InputSlot,
+  type OutputSlot,
+  type Plan,
+  type Port,
+  type SectionEntry,
+  type WeightRange,
+} from "../format.ts";
+
+/** 32-bit addresses reach no further. */
+const MAX_MEMORY_BYTES = 2 ** 32;
+
+/** The most dimensions that a shape may have: more than any model, few enough that products stay finite. */
+const MAX_RANK = 64;
+
+const MAX_DIM = 2 ** 40;
+
+/** Bounds of the chunk size: a reader holds a whole chunk before it can be verified. */
+const MIN_CHUNK_BYTES = 1 << 12;
+const MAX_CHUNK_BYTES = 1 << 24;
+
+/** Features that this runtime can probe; a variant that needs another one can never be taken. */
+const FEATURES: readonly string[] = ["simd", "relaxed-simd"] satisfies Feature[];
+
+function malformed(path: string, expected: string): TilewrightError {
+  return new TilewrightError("artifact-malformed", `header of the artifact: ${path} should be ${expected}`);
+}
+
+function object(value: unknown, path: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed(path, "an object");
+  return value as Record<string, unknown>;
+}
+
+function list<T>(value: unknown, path: string, read: (item: unknown, path: string) => T): T[] {
+  if (!Array.isArray(value)) throw malformed(path, "a list");
+  return value.map((item, index) => read(item, `${path}[${index}]`));
+}
+
+function text(value: unknown, path: string): string {
+  if (typeof value !== "string") throw malformed(path, "a string");
+  return value;
+}
+
+function integer(value: unknown, path: string, least: number, most: number): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least || value > most) {
+    throw malformed(path, `an integer from ${least} to ${most}`);
+  }
+  return value;
+}
+
+function dtype(value: unknown, path: string): DType {
+  const found = dtypes.find((name) => name === value);
+  if (found === undefined) throw malformed(path, "an element type");
+  return found;
+}
+
+function dimension(value: unknown, path: string): number {
+  return integer(value, path, 0, MAX_DIM);
+}
+
+function shape<T>(value: unknown, path: string, read: (item: unknown, path: string) => T): T[] {
+  const dims = list(value, path, read);
+  if (dims.length > MAX_RANK) throw malformed(path, `a list of at most ${MAX_RANK} dimensions`);
+  return dims;
+}
+
+/** Throws unless all names are different. */
+function distinct(items: readonly { readonly name: string }[], path: string): void {
+  if (new Set(items.map((item) => item.name)).size !== items.length)
+    throw malformed(path, "free of equal names");
+}
+
+/** The table of sections, in file order: each starts at the first aligned offset after the one before. */
+export function readSections(header: unknown, hashed: boolean): SectionEntry[] {
+  let end = 0;
+  const sections = list(object(header, "the header")["sections"], "sections", (item, path): SectionEntry => {
+    const entry = object(item, path);
+    const bytes = integer(entry["bytes"], `${path}.bytes`, 0, Number.MAX_SAFE_INTEGER / 4);
+    const offset = Math.ceil(end / 64) * 64;
+    integer(entry["offset"], `${path}.offset`, offset, offset);
+    end = offset + bytes;
+    if (end > Number.MAX_SAFE_INTEGER / 4) throw malformed(`${path}.bytes`, "a possible length");
+    const chunkBytes = integer(entry["chunkBytes"], `${path}.chunkBytes`, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);
+    const hashes = list(entry["sha256"], `${path}.sha256`, text);
+    if (hashes.some((hash) => !/^[0-9a-f]{64}$/.test(hash))) throw malformed(`${path}.sha256`, "hex digests");
+    const chunks = Math.ceil(bytes / chunkBytes);
+    if (hashes.length !== chunks && (hashed || hashes.length !== 0)) {
+      throw malformed(`${path}.sha256`, `a list of ${chunks} digests`);
+    }
+    return { name: text(entry["name"], `${path}.name`), offset, bytes, chunkBytes, sha256: hashes };
+  });
+  distinct(sections, "sections");
+  return sections;
+}
+
+/** The plan, which may name only the given sections. */
+export function readPlan(header: unknown, sections: readonly SectionEntry[]): Plan {
+  const plan = object(object(header, "the header")["plan"], "plan");
+  const name = text(plan["name"], "plan.name");
+  const compiler = text(plan["compiler"], "plan.compiler");
+  switch (plan["kind"]) {
+    case "bound":
+      return { kind: "bound", name, compiler, ...readProgram(plan, sections) };
+    case "late": {
+      const inputs = list(plan["inputs"], "plan.inputs", port);
+      const outputs = list(plan["outputs"], "plan.outputs", port);
+      distinct(inputs, "plan.inputs");
+      distinct(outputs, "plan.outputs");
+      sectionNamed("source", "plan.kind", sections);
+      return { kind: "late", name, compiler, inputs, outputs };
+    }
+    default:
+      throw malformed("plan.kind", '"bound" or "late"');
+  }
+}
+
+function sectionNamed(value: unknown, path: string, sections: readonly SectionEntry[]): SectionEntry {
+  const found = sections.find((section) => section.name === value);
+  if (found === undefined) throw malformed(path, "the name of a section");
+  return found;
+}
+
+function port(value: unknown, path: string): Port {
+  const fields = object(value, path);
+  return {
+    name: text(fields["name"], `${path}.name`),
+    dtype: dtype(fields["dtype"], `${path}.dtype`),
+    shape: shape(fields["shape"], `${path}.shape`, (dim, at) =>
+      typeof dim === "string" ? dim : dimension(dim, at),
+    ),
+  };
+}
+
+function readProgram(
+  plan: Readonly<Record<string, unknown>>,
+  sections: readonly SectionEntry[],
+): Omit<BoundPlan, "kind" | "name" | "compiler"> {
+  const memoryBytes = integer(plan["memoryBytes"], "plan.memoryBytes", 0, MAX_MEMORY_BYTES);
+  const inputs = list(plan["inputs"], "plan.inputs", (item, path) => slot(item, path, memoryBytes));
+  const outputs = list(plan["outputs"], "plan.outputs", (item, path) => outputSlot(item, path, memoryBytes));
+  distinct(inputs, "plan.inputs");
+  distinct(outputs, "plan.outputs");
+
+  const variants = list(plan["variants"], "plan.variants", (item, path) => {
+    const fields = object(item, path);
+    return {
+      requires: list(fields["requires"], `${path}.requires`, text),
+      section: sectionNamed(fields["section"], `${path}.section`, sections).name,
+    };
+  });
+  if (variants.length === 0) throw malformed("plan.variants", "a list of at least one variant");
+  const libraries = list(plan["libraries"], "plan.libraries", (item, path) => {
+    const fields = object(item, path);
+    return {
+      name: text(fields["name"], `${path}.name`),
+      export: text(fields["export"], `${path}.export`),
+      section: sectionNamed(fields["section"], `${path}.section`, sections).name,
+    };
+  });
+  distinct(libraries, "plan.libraries");
+  const math = list(plan["math"], "plan.math", (item, path) => {
+    const name = text(item, path);
+    if (mathFunction(name) === undefined) throw malformed(path, "the name of a function of Math");
+    return name;
+  });
+  const report = plan["report"];
+  return {
+    inputs,
+    outputs,
+    memoryBytes,
+    weights: weightRanges(plan["weights"], memoryBytes, sections),
+    // A variant that needs what only a later runtime knows is as good as absent.
+    variants: variants.flatMap(({ requires, section }) =>
+      requires.every(isFeature) ? [{ requires: requires.filter(isFeature), section }] : [],
+    ),
+    libraries,
+    math,
+    ...(report === undefined ? {} : { report: object(report, "plan.report") }),
+  };
+}
+
+function isFeature(name: string): name is Feature {
+  return FEATURES.includes(name);
+}
+
+/** The function of `Math` with this name, if there is one. */
+export function mathFunction(name: string): ((...args: number[]) => number) | undefined {
+  const found: unknown = Object.getOwnPropertyDescriptor(Math, name)?.value;
+  return typeof found === "function" ? (found as (...args: number[]) => number) : undefined;
+}
+
+function slot(value: unknown, path: string, memoryBytes: number): InputSlot {
+  const fields = object(value, path);
+  const type = dtype(fields["dtype"], `${path}.dtype`);
+  const size = bytesPerElement(type);
+  if (size === 0) throw malformed(`${path}.dtype`, "an element type of fixed size");
+  const dims = shape(fields["shape"], `${path}.shape`, dimension);
+  const bytes = dims.reduce((product, dim) => product * dim, size);
+  const address = integer(fields["address"], `${path}.address`, 0, memoryBytes);
+  if (address % size !== 0) throw malformed(`${path}.address`, `a multiple of ${size}`);
+  if (!(address + bytes <= memoryBytes)) throw malformed(path, `within the ${memoryBytes} bytes of memory`);
+  return { name: text(fields["name"], `${path}.name`), dtype: type, shape: dims, address };
+}
+
+function outputSlot(value: unknown, path: string, memoryBytes: number): OutputSlot {
+  const fixed = slot(value, path, memoryBytes);
+  const { dynamicDim, sizeAddress } = object(value, path);
+  if (dynamicDim === undefined && sizeAddress === undefined) return fixed;
+  const dim = integer(dynamicDim, `${path}.dynamicDim`, 0, fixed.shape.length - 1);
+  const address = integer(sizeAddress, `${path}.sizeAddress`, 0, memoryBytes - 4);
+  if (address % 4 !== 0) throw malformed(`${path}.sizeAddress`, "a multiple of 4");
+  return { ...fixed, dynamicDim: dim, sizeAddress: address };
+}
+
+/** Ranges inside the section and the memory whose destinations do not overlap, which also bounds their number. */
+function weightRanges(value: unknown, memoryBytes: number, sections: readonly SectionEntry[]): WeightRange[] {
+  const available = sections.find((section) => section.name === "weights")?.bytes ?? 0;
+  const ranges = list(value, "plan.weights", (item, path): WeightRange => {
+    const fields = object(item, path);
+    const offset = integer(fields["offset"], `${path}.offset`, 0, available);
+    const address = integer(fields["address"], `${path}.address`, 0, memoryBytes);
+    const most = Math.min(available - offset, memoryBytes - address);
+    return { offset, address, bytes: integer(fields["bytes"], `${path}.bytes`, 0, most) };
+  });
+  let end = 0;
+  for (const range of [...ranges].sort((a, b) => a.address - b.address || a.bytes - b.bytes)) {
+    if (range.address < end) throw malformed("plan.weights", "free of overlapping addresses");
+    end = range.address + range.bytes;
+  }
+  return ranges;
+}
