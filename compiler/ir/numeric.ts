@@ -35,7 +35,7 @@ const formats: Readonly<Record<SmallFloat, FloatFormat>> = {
   bfloat16: { mantissaBits: 7, bias: 127, signBit: 0x8000, maxFinite: 0x7f7f, infinity: 0x7f80, nan: 0x7fc0, unsignedZero: false },
   float8e4m3fn: { mantissaBits: 3, bias: 7, signBit: 0x80, maxFinite: 0x7e, infinity: undefined, nan: 0x7f, unsignedZero: false },
   float8e4m3fnuz: { mantissaBits: 3, bias: 8, signBit: 0x80, maxFinite: 0x7f, infinity: undefined, nan: 0x80, unsignedZero: true },
-  float8e5m2: { mantissaBits: 2, bias: 15, signBit: 0x80, maxFinite: 0x7b, infinity: 0x7c, nan: 0x7f, unsignedZero: false },
+  float8e5m2: { mantissaBits: 2, bias: 15, signBit: 0x80, maxFinite: 0x7b, infinity: 0x7c, nan: 0x7e, unsignedZero: false },
   float8e5m2fnuz: { mantissaBits: 2, bias: 16, signBit: 0x80, maxFinite: 0x7f, infinity: undefined, nan: 0x80, unsignedZero: true },
   float4e2m1: { mantissaBits: 1, bias: 1, signBit: 0x8, maxFinite: 0x7, infinity: undefined, nan: undefined, unsignedZero: false },
 }; // prettier-ignore
@@ -77,9 +77,8 @@ export function roundHalfEven(value: number): number {
 }
 
 /**
- * The nearest bits of a small float type. What is too large becomes the largest finite value when `saturate`, and
- * infinity (NaN where the type has none) otherwise. Infinity itself saturates too, except in the `fnuz` types,
- * where it is NaN; float4e2m1 has neither and always saturates.
+ * The nearest bits of a small float type. What is too large, infinity too, becomes the largest finite value when
+ * `saturate`, and infinity (NaN where the type has none) otherwise; float4e2m1 has neither and always saturates.
  */
 export function encodeSmallFloat(dtype: SmallFloat, value: number, saturate: boolean): number {
   const format = formats[dtype];
@@ -98,8 +97,7 @@ export function encodeSmallFloat(dtype: SmallFloat, value: number, saturate: boo
     bits = (exponent - lowest) * 2 ** format.mantissaBits + steps;
   }
   if (bits > format.maxFinite) {
-    const keeps = saturate && !(format.unsignedZero && magnitude === Infinity);
-    if (keeps || format.nan === undefined) return sign | format.maxFinite;
+    if (saturate || format.nan === undefined) return sign | format.maxFinite;
     if (format.infinity !== undefined) return sign | format.infinity;
     return format.unsignedZero ? format.nan : sign | format.nan;
   }
