@@ -121,11 +121,14 @@ export function detReference(
   return batches;
 }
 
-/** Gaussian elimination; the row with the largest element leads, or one with NaN where there is one. */
-function determinant(matrix: readonly (readonly number[])[]): number {
-  if (matrix.length === 0) return 1;
-  const heads = matrix.map((row) => (Number.isNaN(row[0]!) ? Infinity : Math.abs(row[0]!)));
-  const nan = matrix.findIndex((row) => Number.isNaN(row[0]!));
+/**
+ * `product` times the determinant, by Gaussian elimination; the row with the largest first element leads, or one
+ * with NaN where there is one.
+ */
+function determinant(matrix: readonly (readonly number[])[], product = 1): number {
+  if (matrix.length === 0) return product;
+  const heads = matrix.map((row) => Math.abs(row[0]!));
+  const nan = heads.findIndex(Number.isNaN);
   const lead = nan >= 0 ? nan : heads.indexOf(Math.max(...heads));
   const rows = [...matrix];
   [rows[0], rows[lead]] = [rows[lead]!, rows[0]!];
@@ -136,7 +139,7 @@ function determinant(matrix: readonly (readonly number[])[]): number {
     const factor = row[0]! / pivot;
     return row.slice(1).map((element, j) => element - factor * top[j + 1]!);
   });
-  return (lead === 0 ? pivot : -pivot) * determinant(rest);
+  return determinant(rest, product * (lead === 0 ? pivot : -pivot));
 }
 
 /** Philox 4x32-10 (Salmon et al., SC 2011): the four words of a block. */
