@@ -1,10 +1,11 @@
 /**
  * From an `OnnxModelSpec` to the bytes of an ONNX file. The wire (varints, lengths, floats, UTF-8) is the
- * `pbf` package's; ours are only the field numbers of onnx.proto, kept in one table. Invariant: the same spec
+ * `pbf` package's; ours are only the field numbers of onnx.proto (`fields.ts`). Invariant: the same spec
  * gives the same bytes, and repeated scalars are written unpacked, as onnx.proto (proto2) declares them.
  */
 
 import { PbfWriter } from "pbf";
+import { ATTRIBUTE_TYPE, EXTERNAL, FIELD } from "./fields.ts";
 import {
   ONNX_DATA_TYPE,
   type OnnxAttributeSpec,
@@ -13,66 +14,11 @@ import {
   type OnnxGraphSpec,
   type OnnxModelSpec,
   type OnnxNodeSpec,
-  type OnnxPlainAttributeKind,
   type OnnxTensorSpec,
   type OnnxTypeSpec,
   type OnnxValueSpec,
 } from "./modelSpec.ts";
 
-/** Field numbers of the messages in onnx.proto, by message. */
-const FIELD = {
-  model: { irVersion: 1, producerName: 2, graph: 7, opsetImport: 8, metadata: 14, functions: 25 },
-  opset: { domain: 1, version: 2 },
-  entry: { key: 1, value: 2 },
-  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 },
-  node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7, overload: 8 },
-  attribute: {
-    name: 1,
-    float: 2,
-    int: 3,
-    string: 4,
-    tensorValue: 5,
-    graphValue: 6,
-    floats: 7,
-    ints: 8,
-    strings: 9,
-    type: 20,
-    reference: 21,
-  },
-  tensor: { dims: 1, dataType: 2, stringData: 6, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
-  value: { name: 1, type: 2 },
-  type: { tensor: 1, sequence: 4, optional: 9 },
-  tensorType: { elementType: 1, shape: 2 },
-  containerType: { element: 1 },
-  shape: { dim: 1 },
-  dim: { value: 1, param: 2 },
-  function: {
-    name: 1,
-    input: 4,
-    output: 5,
-    attribute: 6,
-    node: 7,
-    opsetImport: 9,
-    domain: 10,
-    attributeDefault: 11,
-    overload: 13,
-  },
-} as const;
-
-/** Codes of `AttributeProto.AttributeType`. */
-const ATTRIBUTE_TYPE: Readonly<Record<OnnxPlainAttributeKind, number>> = {
-  float: 1,
-  int: 2,
-  string: 3,
-  tensorValue: 4,
-  graphValue: 5,
-  floats: 6,
-  ints: 7,
-  strings: 8,
-};
-
-/** `TensorProto.DataLocation.EXTERNAL`. */
-const EXTERNAL = 1;
 /** Protobuf wire type of a varint field. */
 const WIRE_VARINT = 0;
 
