@@ -47,7 +47,7 @@ const LAYERS: readonly Layer[] = [
   { name: "bench", files: /^bench\//, imports: ["*"], packages: ["*"], node: true },
   {
     name: "playground-build",
-    files: /^playground\/(vite\.config\.ts$|scripts\/|train\/)/,
+    files: /^playground\/(vite\.config\.ts$|scripts\/|sample\/train)/,
     imports: ["*"],
     packages: ["*"],
     node: true,
