@@ -5,10 +5,32 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { contractOps } from "./contract.ts";
+import { contractQuantizedOps } from "./contractQuantized.ts";
 import type { OpDefinition } from "./define.ts";
+import { normaliseOps } from "./normalise.ts";
+import { reduceOps } from "./reduce.ts";
+import { activationOps } from "./elementwiseActivation.ts";
+import { arithmeticOps } from "./elementwiseArithmetic.ts";
+import { castOps } from "./elementwiseCast.ts";
+import { scanOps } from "./elementwiseScan.ts";
+import { indexingOps } from "./indexing.ts";
+import { scatterOps } from "./indexingScatter.ts";
+import { movementOps } from "./movement.ts";
+import { padOps } from "./movementPad.ts";
 import { windowOps } from "./window.ts";
 
-const families: readonly (readonly OpDefinition[])[] = [contractOps, windowOps];
+const families: readonly (readonly OpDefinition[])[] = [
+  arithmeticOps,
+  activationOps,
+  castOps,
+  scanOps,
+  movementOps,
+  padOps,
+  indexingOps,
+  scatterOps,
+  contractOps,
+  windowOps,
+];
 
 function key(domain: string, op: string): string {
   return `${domain === "ai.onnx" ? "" : domain}:${op}`;

@@ -1,0 +1,486 @@
+/**
+ * Normalisations: softmax and its like, and those by mean and variance. In: a call with static types. Out: a loop
+ * over rows whose body reduces the row into small temps and then maps it. Invariant: statistics are in float32 or
+ * wider, variance is that of differences from the mean, and no exponential is taken of a positive number.
+ * Source: ONNX operator documentation; temps of one row keep the row in the first-level cache.
+ */
+import { acc, add, cast, constant, div, eq, int, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
+import { computeType, elementCount, type DType } from "../ir/dtype.ts";
+import { coordinate, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
+import { axesOver, coordinates, KernelWriter, mapKernel, normaliseAxis, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
+import { isExtreme } from "./reduce.ts";
+
+/** The dtype of statistics over elements of `dtype`. */
+export function workingType(dtype: DType): "float32" | "float64" {
+  return computeType(dtype) === "f64" ? "float64" : "float32";
+}
+
+/** `body` once for each point of `axes`, the first outermost; axes of one iteration need no loop. */
+export function loopOver(axes: readonly Axis[], body: readonly Block[]): readonly Block[] {
+  return axes
+    .filter((axis) => axis.extent !== 1)
+    .reduceRight<readonly Block[]>(
+      (inner, axis) => [{ kind: "loop", axis, carried: false, body: inner }],
+      body,
+    );
+}
+
+const sameType = (call: OpCall): { dtype: DType; shape: readonly number[] }[] => [call.input(0)];
+
+// ---------------------------------------------------------------------------------------------------------------
+// Along one axis: Softmax, LogSoftmax, Hardmax, LpNormalization
+
+/** What a row operator's body works with. */
+interface Row {
+  readonly writer: KernelWriter;
+  /** The axis of the row. */
+  readonly along: Axis;
+  /** The axes of what lies side by side: the last dimension, unless the row itself runs along it. */
+  readonly beside: readonly Axis[];
+  /** x and the point at the row's coordinate. */
+  readonly x: Expr;
+  readonly index: readonly Expr[];
+  /** Assigns a temp that has one element for each row side by side. */
+  perRow(temp: string, value: Expr, reduce?: { op: "sum" | "max" | "min"; body: Expr }): Assign;
+  /** That element. */
+  ofRow(temp: string): Expr;
+  /** Assigns, and loads, a temp that has all elements of the row. */
+  elements(temp: string, value: Expr): Assign;
+  element(temp: string): Expr;
+  store(value: Expr): Assign;
+}
+
+/**
+ * A kernel over the rows along one axis. Loops run over all dimensions but that axis and the last, so that rows
+ * along an outer axis are worked on side by side, which is how they can be vectorised.
+ */
+function rowKernel(
+  call: OpCall,
+  temps: readonly { name: string; dtype?: DType; wholeRow?: boolean }[],
+  body: (row: Row) => readonly Block[],
+): Kernel {
+  const { dtype, shape } = call.input(0);
+  const working = workingType(dtype);
+  const at = normaliseAxis(call, call.int("axis", -1), shape.length);
+  const axes = axesOver(shape, "i");
+  const index = coordinates(axes);
+  const along = axes[at] ?? { name: "i0", extent: 1 };
+  const last = shape.length - 1;
+  const beside = at < last ? [axes[last]!] : [];
+  const besideShape = beside.map((a) => a.extent);
+  const writer = new KernelWriter(
+    call,
+    temps.map((t) => {
+      return {
+        name: t.name,
+        dtype: t.dtype ?? working,
+        shape: t.wholeRow ? [along.extent, ...besideShape] : besideShape,
+      };
+    }),
+  );
+  const besideIndex = beside.map(coordinate);
+  const rowIndex = [coordinate(along), ...besideIndex];
+  const row: Row = {
+    writer,
+    along,
+    beside,
+    x: writer.load(0, index),
+    index,
+    perRow: (temp, value, reduce) =>
+      writer.assign(writer.temp(temp), beside, besideIndex, value, reduce && { ...reduce, axes: [along] }),
+    ofRow: (temp) => writer.loadFrom(writer.temp(temp), besideIndex),
+    elements: (temp, value) => writer.assign(writer.temp(temp), [along, ...beside], rowIndex, value),
+    element: (temp) => writer.loadFrom(writer.temp(temp), rowIndex),
+    store: (value) => writer.assign(writer.out(0), [along, ...beside], index, value),
+  };
+  const outer = axes.filter((a) => a !== along && !beside.includes(a));
+  return writer.push(...loopOver(outer, body(row))).done();
+}
+
+const softmax: OpDefinition = {
+  op: "Softmax",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    // The exponentials are kept, because one costs as much as ten loads.
+    build: (call) =>
+      rowKernel(call, [{ name: "maximum" }, { name: "power", wholeRow: true }, { name: "scale" }], (row) => {
+        const { x } = row;
+        const power = row.element("power");
+        return [
+          row.perRow("maximum", acc(x.type), { op: "max", body: x }),
+          row.elements("power", unary("exp", sub(x, row.ofRow("maximum")))),
+          row.perRow("scale", div(constant(x.type, 1), acc(x.type)), { op: "sum", body: power }),
+          row.store(mul(power, row.ofRow("scale"))),
+        ];
+      }),
+  },
+};
+
+const logSoftmax: OpDefinition = {
+  op: "LogSoftmax",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build: (call) =>
+      rowKernel(call, [{ name: "maximum" }, { name: "logarithm" }], (row) => {
+        const { x } = row;
+        const shifted = sub(x, row.ofRow("maximum"));
+        return [
+          row.perRow("maximum", acc(x.type), { op: "max", body: x }),
+          row.perRow("logarithm", unary("log", acc(x.type)), { op: "sum", body: unary("exp", shifted) }),
+          row.store(sub(shifted, row.ofRow("logarithm"))),
+        ];
+      }),
+  },
+};
+
+const hardmax: OpDefinition = {
+  op: "Hardmax",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build: (call) =>
+      rowKernel(call, [{ name: "maximum" }, { name: "position", dtype: "int32" }], (row) => {
+        const { x } = row;
+        const position = cast(coordinate(row.along), "int32");
+        const candidate = select(isExtreme(x, row.ofRow("maximum")), position, constant("i32", 2 ** 31 - 1));
+        return [
+          row.perRow("maximum", acc(x.type), { op: "max", body: x }),
+          row.perRow("position", acc("i32"), { op: "min", body: candidate }),
+          row.store(select(eq(position, row.ofRow("position")), constant(x.type, 1), constant(x.type, 0))),
+        ];
+      }),
+  },
+};
+
+const lpNormalization: OpDefinition = {
+  op: "LpNormalization",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build: (call) =>
+      rowKernel(call, [{ name: "norm" }], (row) => {
+        const { x } = row;
+        const p = call.int("p", 2);
+        if (p !== 1 && p !== 2) call.fail("attribute-invalid", `p is ${p}: 1 or 2`);
+        const norm = row.ofRow("norm");
+        const zero = constant(x.type, 0);
+        return [
+          p === 1
+            ? row.perRow("norm", acc(x.type), { op: "sum", body: unary("abs", x) })
+            : row.perRow("norm", unary("sqrt", acc(x.type)), { op: "sum", body: mul(x, x) }),
+          // A row of zeros has no direction and stays zero.
+          row.store(select(eq(norm, zero), zero, div(x, norm))),
+        ];
+      }),
+  },
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+// By mean and variance
+
+/** A normalisation of blocks of the input, each by its own statistics. */
+interface Statistics {
+  readonly writer: KernelWriter;
+  /** Loops around a block, and axes within it. */
+  readonly outer: readonly Axis[];
+  readonly inner: readonly Axis[];
+  /** The point of the input at those axes. */
+  readonly index: readonly Expr[];
+  readonly epsilon: number;
+  /** No mean is taken off (RMSNormalization). */
+  readonly uncentred?: boolean;
+  /** Ends with (x - mean) / (deviation + epsilon) rather than / sqrt(variance + epsilon). */
+  readonly epsilonAfterRoot?: boolean;
+  /** The output from the normalised element. */
+  finish(normalised: Expr): Expr;
+  /** Further assignments for each block, from its mean and inverse deviation. */
+  also?(mean: Expr, inverse: Expr): readonly Block[];
+}
+
+const STATISTICS = ["mean", "inverse"] as const;
+
+function statisticsTemps(dtype: DType): { name: string; dtype: DType; shape: readonly number[] }[] {
+  return STATISTICS.map((name) => ({ name, dtype: workingType(dtype), shape: [] }));
+}
+
+/** Appends the loop: mean, inverse deviation, map. The writer must have {@link statisticsTemps}. */
+function writeStatistics(form: Statistics): KernelWriter {
+  const { writer, outer, inner, index } = form;
+  const x = writer.load(0, index);
+  const type = x.type;
+  const count = constant(type, elementCount(inner.map((a) => a.extent)));
+  const [mean, inverse] = [writer.temp("mean"), writer.temp("inverse")];
+  const centre = form.uncentred ? x : sub(x, writer.loadFrom(mean, []));
+  const epsilon = constant(type, form.epsilon);
+  const variance = div(acc(type), count);
+  const deviation = form.epsilonAfterRoot
+    ? add(unary("sqrt", variance), epsilon)
+    : unary("sqrt", add(variance, epsilon));
+  const body: Block[] = [];
+  if (!form.uncentred)
+    body.push(writer.assign(mean, [], [], div(acc(type), count), { op: "sum", axes: inner, body: x }));
+  body.push(
+    writer.assign(inverse, [], [], div(constant(type, 1), deviation), {
+      op: "sum",
+      axes: inner,
+      body: mul(centre, centre),
+    }),
+  );
+  const scale = writer.loadFrom(inverse, []);
+  body.push(...(form.also?.(writer.loadFrom(mean, []), scale) ?? []));
+  if (writer.call.wants(0))
+    body.push(writer.assign(writer.out(0), inner, index, form.finish(mul(centre, scale))));
+  return writer.push(...loopOver(outer, body));
+}
+
+/** Axes before and from `axis` on. */
+function splitAt(
+  call: OpCall,
+  otherwise: number,
+): { axis: number; outer: Axis[]; inner: Axis[]; index: Expr[] } {
+  const { shape } = call.input(0);
+  const axis = normaliseAxis(call, call.int("axis", otherwise), shape.length);
+  const axes = axesOver(shape, "i");
+  return { axis, outer: axes.slice(0, axis), inner: axes.slice(axis), index: coordinates(axes) };
+}
+
+/** LayerNormalization, and with `simplified` the com.microsoft form without mean and bias. */
+function layerNormalization(call: OpCall, simplified: boolean): Kernel {
+  const { dtype } = call.input(0);
+  const { axis, outer, inner, index } = splitAt(call, -1);
+  const writer = new KernelWriter(call, statisticsTemps(dtype));
+  // Shape of the statistics as outputs: the leading dimensions, then ones.
+  const block = index.map((e, d) => (d < axis ? e : int(0)));
+  const inverseOutput = simplified ? 1 : 2;
+  return writeStatistics({
+    writer,
+    outer,
+    inner,
+    index,
+    epsilon: call.float("epsilon", 1e-5),
+    uncentred: simplified,
+    finish(normalised) {
+      const scaled = mul(normalised, writer.broadcast(1, index));
+      return !simplified && call.has(2) ? add(scaled, writer.broadcast(2, index)) : scaled;
+    },
+    also: (mean, inverse) => [
+      ...(!simplified && call.wants(1)
+        ? [writer.assign(writer.out(1), [], block, statistic(call, 1, mean))]
+        : []),
+      ...(call.wants(inverseOutput)
+        ? [writer.assign(writer.out(inverseOutput), [], block, statistic(call, inverseOutput, inverse))]
+        : []),
+    ],
+  }).done();
+}
+
+/** A statistic in the compute type of the output that takes it (float32 for stash_type 1). */
+function statistic(call: OpCall, position: number, value: Expr): Expr {
+  const { dtype } = call.outputs[position]!;
+  return computeType(dtype) === value.type ? value : cast(value, dtype);
+}
+
+function layerTypes(call: OpCall, statistics: number): { dtype: DType; shape: readonly number[] }[] {
+  const { dtype, shape } = call.input(0);
+  const axis = normaliseAxis(call, call.int("axis", -1), shape.length);
+  const stash: DType = call.int("stash_type", 1) === 16 ? "bfloat16" : "float32";
+  const block = shape.map((dim, d) => (d < axis ? dim : 1));
+  return [{ dtype, shape }, ...Array.from({ length: statistics }, () => ({ dtype: stash, shape: block }))];
+}
+
+const layerNorm: OpDefinition = {
+  op: "LayerNormalization",
+  infer: (call) => layerTypes(call, 2),
+  implementation: { kind: "compute", build: (call) => layerNormalization(call, false) },
+};
+
+const rmsNorm: OpDefinition = {
+  op: "RMSNormalization",
+  infer: (call) => layerTypes(call, 1),
+  implementation: { kind: "compute", build: (call) => layerNormalization(call, true) },
+};
+
+/** The form that onnxruntime's exporters write; it lives in ai.onnx by accident of history. */
+const simplifiedLayerNorm: OpDefinition = { ...rmsNorm, op: "SimplifiedLayerNormalization" };
+
+const instanceNorm: OpDefinition = {
+  op: "InstanceNormalization",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build(call) {
+      const axes = axesOver(call.input(0).shape, "i");
+      const index = coordinates(axes);
+      const writer = new KernelWriter(call, statisticsTemps(call.input(0).dtype));
+      return writeStatistics({
+        writer,
+        outer: axes.slice(0, 2),
+        inner: axes.slice(2),
+        index,
+        epsilon: call.float("epsilon", 1e-5),
+        finish: (x) => add(mul(x, writer.load(1, [index[1]!])), writer.load(2, [index[1]!])),
+      }).done();
+    },
+  },
+};
+
+const groupNorm: OpDefinition = {
+  op: "GroupNormalization",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build(call: OpCall) {
+      const { shape, dtype } = call.input(0);
+      const groups = call.int("num_groups", 1);
+      const channels = shape[1]!;
+      if (groups < 1 || channels % groups !== 0)
+        call.fail("attribute-invalid", `${channels} channels in ${groups} groups`);
+      const batch: Axis = { name: "n", extent: shape[0]! };
+      const group: Axis = { name: "g", extent: groups };
+      const within: Axis = { name: "c", extent: channels / groups };
+      const space = axesOver(shape.slice(2), "i");
+      const channel = add(mul(coordinate(group), int(channels / groups)), coordinate(within));
+      const index = [coordinate(batch), channel, ...coordinates(space)];
+      const writer = new KernelWriter(call, statisticsTemps(dtype));
+      return writeStatistics({
+        writer,
+        outer: [batch, group],
+        inner: [within, ...space],
+        index,
+        epsilon: call.float("epsilon", 1e-5),
+        finish: (x) => add(mul(x, writer.load(1, [channel])), writer.load(2, [channel])),
+      }).done();
+    },
+  },
+};
+
+const meanVarianceNorm: OpDefinition = {
+  op: "MeanVarianceNormalization",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build(call) {
+      const { shape, dtype } = call.input(0);
+      const over = new Set((call.ints("axes") ?? [0, 2, 3]).map((a) => normaliseAxis(call, a, shape.length)));
+      const axes = axesOver(shape, "i");
+      const writer = new KernelWriter(call, statisticsTemps(dtype));
+      return writeStatistics({
+        writer,
+        outer: axes.filter((_, d) => !over.has(d)),
+        inner: axes.filter((_, d) => over.has(d)),
+        index: coordinates(axes),
+        epsilon: 1e-9,
+        epsilonAfterRoot: true,
+        finish: (x) => x,
+      }).done();
+    },
+  },
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+// BatchNormalization
+
+/** Index of the channel of a point: dimension 1, or none for a tensor of rank 1. */
+function channelOf(index: readonly Expr[]): Expr {
+  return index.length > 1 ? index[1]! : int(0);
+}
+
+/** x * scale[channel] + shift[channel]: what is left of a batch normalisation once its statistics are known. */
+const scaleShift: OpDefinition = {
+  op: "ScaleShift",
+  domain: "tilewright",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build: (call) =>
+      mapKernel(call, (index, writer) => {
+        const channel = [channelOf(index)];
+        return add(mul(writer.load(0, index), writer.load(1, channel)), writer.load(2, channel));
+      }),
+  },
+};
+
+/** Training: statistics of this batch, and running ones moved towards them. */
+function batchNormTraining(call: OpCall): Kernel {
+  const { shape, dtype } = call.input(0);
+  const axes = axesOver(shape, "i");
+  const index = coordinates(axes);
+  const channel = [channelOf(index)];
+  const writer = new KernelWriter(call, statisticsTemps(dtype));
+  const type = computeType(dtype);
+  const momentum = call.float("momentum", 0.9);
+  const epsilon = call.float("epsilon", 1e-5);
+  const blend = (position: number, now: Expr): Expr =>
+    add(
+      mul(writer.load(position, channel), constant(type, momentum)),
+      mul(now, constant(type, 1 - momentum)),
+    );
+  return writeStatistics({
+    writer,
+    outer: axes.filter((_, d) => d === 1),
+    inner: axes.filter((_, d) => d !== 1),
+    index,
+    epsilon,
+    finish: (x) => add(mul(x, writer.load(1, channel)), writer.load(2, channel)),
+    also(mean) {
+      const inner = axes.filter((_, d) => d !== 1);
+      const centre = sub(writer.load(0, index), mean);
+      const variance = div(acc(type), constant(type, elementCount(inner.map((a) => a.extent))));
+      const squares = { op: "sum", axes: inner, body: mul(centre, centre) } as const;
+      return [
+        ...(call.wants(1) ? [writer.assign(writer.out(1), [], channel, blend(3, mean))] : []),
+        ...(call.wants(2) ? [writer.assign(writer.out(2), [], channel, blend(4, variance), squares)] : []),
+      ];
+    },
+  }).done();
+}
+
+const batchNorm: OpDefinition = {
+  op: "BatchNormalization",
+  infer(call) {
+    const types: { dtype: DType; shape: readonly number[] }[] = [call.input(0)];
+    if (call.int("training_mode", 0)) types.push(call.input(3), call.input(4));
+    return types;
+  },
+  implementation: (call) =>
+    call.int("training_mode", 0)
+      ? { kind: "compute", build: batchNormTraining }
+      : {
+          kind: "expand",
+          // The statistics become one factor and one term for each channel; with constants they fold away.
+          expand(call, to) {
+            const [x, scale, bias, mean, variance] = call.node.inputs as [
+              string,
+              string,
+              string,
+              string,
+              string,
+            ];
+            const working = workingType(call.input(3).dtype);
+            const wide = (id: string): string =>
+              to.node("Cast", [id], { to: working === "float64" ? 11 : 1 });
+            const epsilon = to.scalar(working, call.float("epsilon", 1e-5));
+            const deviation = to.node("Sqrt", [to.node("Add", [wide(variance), epsilon])]);
+            const factor = to.node("Div", [wide(scale), deviation]);
+            const shift = to.node("Sub", [wide(bias), to.node("Mul", [wide(mean), factor])]);
+            return [to.node("tilewright:ScaleShift", [x, factor, shift])];
+          },
+        },
+};
+
+export const normaliseOps: readonly OpDefinition[] = [
+  softmax,
+  logSoftmax,
+  hardmax,
+  lpNormalization,
+  layerNorm,
+  rmsNorm,
+  simplifiedLayerNorm,
+  instanceNorm,
+  groupNorm,
+  meanVarianceNorm,
+  scaleShift,
+  batchNorm,
+];
