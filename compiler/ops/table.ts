@@ -29,7 +29,10 @@ const families: readonly (readonly OpDefinition[])[] = [
   indexingOps,
   scatterOps,
   contractOps,
+  contractQuantizedOps,
   windowOps,
+  reduceOps,
+  normaliseOps,
 ];
 
 function key(domain: string, op: string): string {

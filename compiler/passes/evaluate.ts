@@ -6,7 +6,7 @@ import { InternalError } from "../diagnostic.ts";
 import { allocate, bytesPerElement, elementCount, viewOf, type DType, type NumericData, type Tensor } from "../ir/dtype.ts"; // prettier-ignore
 import type { TensorType } from "../ir/graph.ts";
 import { runKernel } from "../ir/interp.ts";
-import { encodeElement } from "../ir/numeric.ts";
+import { storeFunction } from "../ir/numeric.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { InferredType, LibraryCall } from "../ops/define.ts";
 import { libraryKernels } from "../ops/library/index.ts";
@@ -14,8 +14,10 @@ import { libraryKernels } from "../ops/library/index.ts";
 /** A tensor from plain numbers, converted to `dtype`. */
 export function tensorOf(dtype: DType, shape: readonly number[], values: readonly number[]): Tensor {
   const data = allocate(dtype, elementCount(shape));
+  const store = storeFunction(dtype);
+  const wide = dtype === "int64" || dtype === "uint64";
   values.forEach((value, i) => {
-    (data as { [i: number]: number | bigint })[i] = encodeElement(dtype, value);
+    (data as { [i: number]: number | bigint })[i] = store(wide ? BigInt(value) : value);
   });
   return { dtype, shape, data };
 }
