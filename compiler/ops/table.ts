@@ -14,9 +14,11 @@ import { arithmeticOps } from "./elementwiseArithmetic.ts";
 import { castOps } from "./elementwiseCast.ts";
 import { scanOps } from "./elementwiseScan.ts";
 import { indexingOps } from "./indexing.ts";
+import { libraryOps } from "./indexingLibrary.ts";
 import { scatterOps } from "./indexingScatter.ts";
 import { movementOps } from "./movement.ts";
 import { padOps } from "./movementPad.ts";
+import { randomOps } from "./random.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -28,6 +30,8 @@ const families: readonly (readonly OpDefinition[])[] = [
   padOps,
   indexingOps,
   scatterOps,
+  libraryOps,
+  randomOps,
   contractOps,
   contractQuantizedOps,
   windowOps,

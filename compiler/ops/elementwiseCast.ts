@@ -1,0 +1,167 @@
+/**
+ * Changes of element type, copies and dropout. In: a tensor and a target type. Out: maps of one load. Invariant:
+ * storing rounds or wraps to the output's type by itself, so Cast only adds what storing does not do: truncation,
+ * saturation of 8-bit floats, and the rounding modes of float8e8m0.
+ * Source: ONNX operator Cast (version 24) and its tables.
+ */
+import { bytesPerElement, computeType, dtypes, type DType } from "../ir/dtype.ts";
+import { add, binary, bitcast, cast, constant, TRUE, type Expr } from "../ir/expr.ts";
+import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition, type OpImplementation } from "./define.ts"; // prettier-ignore
+import { knownNumber, requireNumeric } from "./elementwise.ts";
+
+/** TensorProto.DataType numbers; position is the number. Source: onnx.proto of ONNX 1.20. */
+const typeNumbers: readonly (DType | undefined)[] = [
+  undefined, "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64",
+  "uint32", "uint64", undefined, undefined, "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+  "float8e5m2fnuz", "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2",
+]; // prettier-ignore
+
+/** The number of a dtype in ONNX, by which library kernels know it too. */
+export function typeNumber(dtype: DType): number {
+  return typeNumbers.indexOf(dtype);
+}
+
+/**
+ * The dtype that an attribute names: as ONNX's number, or as our own word (which expansions may write).
+ * Undefined when the attribute is absent or 0.
+ */
+export function typeAttribute(call: OpCall, name: string): DType | undefined {
+  const attribute = call.node.attributes.get(name);
+  if (!attribute) return undefined;
+  if (attribute.kind === "string") {
+    const word = dtypes.find((dtype) => dtype === attribute.value);
+    return word ?? call.fail("attribute-invalid", `${attribute.value} is not an element type`);
+  }
+  const value = call.int(name)!;
+  if (value === 0) return undefined;
+  return typeNumbers[value] ?? call.fail("dtype-unsupported", `element type ${value} of attribute ${name}`);
+}
+
+/** x as Cast converts it to `to`, up to what storing does anyway. */
+function convert(x: Expr, to: DType, call: OpCall): Expr {
+  if (to === "float8e8m0") return cast(roundToPower(cast(x, "float32"), call), to);
+  const saturates = call.int("saturate", 1) !== 0;
+  // Storing does not saturate, a cast does.
+  return to.startsWith("float8") && !saturates ? cast(x, "float32") : cast(x, to);
+}
+
+/** Rounds a float to a power of two by Cast's `round_mode`; "up" is what storing a float8e8m0 does. */
+function roundToPower(x: Expr, call: OpCall): Expr {
+  const mode = call.string("round_mode", "up");
+  if (mode === "up") return x;
+  const bits = bitcast(x, "i32");
+  const half = mode === "nearest" ? 0x00400000 : 0;
+  return bitcast(binary("and", add(bits, constant("i32", half)), constant("i32", 0x7f800000)), "f32");
+}
+
+function castOperator(op: string, target: (call: OpCall) => DType): OpDefinition {
+  return {
+    op,
+    infer: (call) => {
+      requireNumeric(call, 0);
+      const dtype = target(call);
+      if (dtype === "string") call.fail("dtype-unsupported", "conversion to strings");
+      return [{ dtype, shape: call.input(0).shape }];
+    },
+    implementation: {
+      kind: "compute",
+      build: (call) => mapKernel(call, (index, writer) => convert(writer.load(0, index), target(call), call)),
+    },
+  };
+}
+
+function required(call: OpCall, name: string): DType {
+  return typeAttribute(call, name) ?? call.fail("attribute-invalid", `attribute ${name} is missing`);
+}
+
+/** The same bits as another type of the same size. */
+function reinterpret(x: Expr, from: DType, to: DType, call: OpCall): Expr {
+  const [source, target] = [computeType(from), computeType(to)];
+  const small = (dtype: DType): boolean => computeType(dtype) === "f32" && dtype !== "float32";
+  if (!small(from) && !small(to)) {
+    if (source === target || (source !== "f32" && source !== "f64" && target !== "f32" && target !== "f64")) {
+      return cast(x, to);
+    }
+    const words = ["f32", "i32", "u32"] as const;
+    const word = words.find((type) => type === target);
+    if (word && words.some((type) => type === source)) return bitcast(x, word);
+  }
+  return call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
+}
+
+/** Training: keeps an element with probability 1 - ratio and scales it; the random numbers follow from the seed. */
+function trainingDropout(call: OpCall, to: Expander): string[] {
+  const [x] = call.node.inputs as [string];
+  const { dtype, shape } = call.input(0);
+  const ratio = dropoutRatio(call);
+  const seed = call.node.attributes.get("seed");
+  const noise = to.node("RandomUniform", [], {
+    shape: [...shape],
+    dtype: typeNumber("float32"),
+    ...(seed ? { seed } : {}),
+  });
+  const mask = to.node("GreaterOrEqual", [noise, to.scalar("float32", ratio)]);
+  const kept = to.node("Mul", [x, to.node("Cast", [mask], { to: typeNumber(dtype) })]);
+  return [to.node("Mul", [kept, to.scalar(dtype, 1 / (1 - ratio))]), mask].slice(0, call.node.outputs.length);
+}
+
+function dropoutRatio(call: OpCall): number {
+  return call.has(1) ? Number(knownNumber(call.value(1))) : call.float("ratio", 0.5);
+}
+
+function dropoutImplementation(call: OpCall): OpImplementation {
+  const training = call.has(2) && call.integers(2)[0] !== 0;
+  if (training && dropoutRatio(call) !== 0) return { kind: "expand", expand: trainingDropout };
+  return {
+    kind: "compute",
+    build: () => {
+      const writer = new KernelWriter(call);
+      const axes = axesOver(call.input(0).shape, "i");
+      const index = coordinates(axes);
+      writer.store(0, axes, index, writer.load(0, index));
+      if (call.wants(1)) {
+        const maskAxes = axesOver(call.input(0).shape, "m");
+        writer.store(1, maskAxes, coordinates(maskAxes), TRUE());
+      }
+      return writer.done();
+    },
+  };
+}
+
+export const castOps: readonly OpDefinition[] = [
+  castOperator("Cast", (call) => required(call, "to")),
+  castOperator("CastLike", (call) => call.input(1).dtype),
+  {
+    op: "BitCast",
+    infer: (call) => {
+      const from = requireNumeric(call, 0);
+      const to = required(call, "to");
+      if (bytesPerElement(from) !== bytesPerElement(to))
+        call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
+      return [{ dtype: to, shape: call.input(0).shape }];
+    },
+    implementation: {
+      kind: "compute",
+      build: (call) =>
+        mapKernel(call, (index, writer) =>
+          reinterpret(writer.load(0, index), call.input(0).dtype, required(call, "to"), call),
+        ),
+    },
+  },
+  {
+    op: "Identity",
+    infer: (call) => [call.input(0)],
+    implementation: {
+      kind: "compute",
+      build: (call) => mapKernel(call, (index, writer) => writer.load(0, index)),
+    },
+  },
+  {
+    op: "Dropout",
+    infer: (call) => [
+      { dtype: requireNumeric(call, 0), shape: call.input(0).shape },
+      { dtype: "bool", shape: call.input(0).shape },
+    ],
+    implementation: dropoutImplementation,
+  },
+];
