@@ -46,10 +46,10 @@ function draw(count: number, skeletons: readonly (readonly Skeleton[])[], size: 
 
 describe("the sample model", () => {
   it.each([
-    ["drawings of another seed", TRAINED, 72],
-    ["drawings of another hand", HELD_OUT, 72],
-    ["drawings on a canvas as large as the page's", HELD_OUT, 280],
-  ])("reads at least 97%% of %s", async (_, skeletons, size) => {
+    { of: "drawings of another seed", skeletons: TRAINED, size: 72 },
+    { of: "drawings of another hand", skeletons: HELD_OUT, size: 72 },
+    { of: "drawings on a canvas as large as the page's", skeletons: HELD_OUT, size: 280 },
+  ])("reads at least 97% of $of", async ({ skeletons, size }) => {
     const count = size > 100 ? 100 : 400;
     const seen = await classify(draw(count, skeletons, size));
     const wrong = seen.filter((digit, index) => digit !== index % 10);
