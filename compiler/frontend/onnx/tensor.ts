@@ -6,7 +6,14 @@
  * which may be dense-ly larger than their data, draw on a fixed budget). Source: onnx.proto, ONNX IR specification.
  */
 import { CompileError, fail, type Diagnostic } from "../../diagnostic.ts";
-import { allocate, bytesPerElement, viewOf, type DType, type NumericData, type Tensor } from "../../ir/dtype.ts";
+import {
+  allocate,
+  bytesPerElement,
+  viewOf,
+  type DType,
+  type NumericData,
+  type Tensor,
+} from "../../ir/dtype.ts";
 import { EXTERNAL, FIELD } from "./fields.ts";
 import { ONNX_DATA_TYPE, type OnnxDataType } from "./modelSpec.ts";
 import { WireReader, type Fields } from "./wire.ts";
@@ -145,6 +152,12 @@ function emptyFields(): TensorFields {
 const nameOfCode = new Map<number, OnnxDataType>(
   Object.entries(ONNX_DATA_TYPE).map(([name, code]) => [code, name as OnnxDataType]),
 );
+
+/** The dtype of a `TensorProto.DataType` code, if it is one that is supported. */
+export function knownDtype(code: number): DType | undefined {
+  const name = nameOfCode.get(code);
+  return name === "complex64" || name === "complex128" ? undefined : name;
+}
 
 /** The dtype of a `TensorProto.DataType` code; throws `dtype-unsupported` or `model-malformed`. */
 export function dtypeOfCode(code: number, what: string): DType {
@@ -347,7 +360,8 @@ export function readSparseTensorField(wire: WireReader, context: TensorContext):
         position = position * dims[axis]! + coordinate;
       }
     }
-    if (!(position >= 0 && position < count)) fail("model-malformed", `${label} has an index outside its shape`);
+    if (!(position >= 0 && position < count))
+      fail("model-malformed", `${label} has an index outside its shape`);
     data[position] = source[i]!;
   }
   return { name, tensor: { dtype, shape: dims, data } };
@@ -382,7 +396,8 @@ function containerFields(context: TensorContext): Fields<Container> {
   const nested = (wire: WireReader): Container => wire.message(containerFields(context), { values: [] });
   return {
     [FIELD.container.tensor]: (wire, into) => into.values.push(readTensorField(wire, context).tensor),
-    [FIELD.container.sparseTensor]: (wire, into) => into.values.push(readSparseTensorField(wire, context).tensor),
+    [FIELD.container.sparseTensor]: (wire, into) =>
+      into.values.push(readSparseTensorField(wire, context).tensor),
     [FIELD.container.sequence]: (wire, into) => into.values.push(nested(wire).values),
     [FIELD.container.optional]: (wire, into) => into.values.push(nested(wire).values[0]),
     [FIELD.container.map]: (wire) => {

@@ -1,0 +1,437 @@
+/**
+ * From an OnnxModel to the Graph IR. In: a model as its file says it. Out: a Graph in the newest ONNX forms, with
+ * model-local functions inlined, Constant nodes and initializers as constants, nodes in topological order and value
+ * ids unique over all subgraphs. Invariant: everything that keeps the model from being compiled (unknown operators,
+ * unresolved names, unsupported input types) is collected and thrown as one CompileError. An initializer that is
+ * also a graph input, as every one had to be before IR version 4, is a constant and no input: the compiler folds
+ * and packs weights, so they cannot be overridden at run time. Source: ONNX IR specification.
+ */
+import { CompileError, didYouMean, fail, type Diagnostic } from "../../diagnostic.ts";
+import type { DType, Tensor } from "../../ir/dtype.ts";
+import type { Attribute, Dim, Graph, GraphInput, GraphOutput, OpNode, ValueId } from "../../ir/graph.ts";
+import { adapt } from "./adapt.ts";
+import { constantOf } from "./constant.ts";
+import { Facts } from "./facts.ts";
+import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxType } from "./model.ts";
+import { inTopologicalOrder } from "./order.ts";
+
+/** Newest operator set of ai.onnx whose forms were read. */
+const NEWEST_OPSET = 28;
+/** Newest `ir_version` whose messages `fields.ts` covers. */
+const NEWEST_IR_VERSION = 14;
+/** Functions may call functions so deep. */
+const MAX_CALL_DEPTH = 64;
+/** Nodes after inlining: functions that each call the next one twice grow without bound otherwise. */
+const MAX_NODES = 1_000_000;
+
+export interface ImportOptions {
+  /** Whether there is a definition for the newest form of an operator; everything is let through when absent. */
+  readonly supports?: (domain: string, op: string, version: number) => boolean;
+  /** Operator names to choose a suggestion from when one is not supported. */
+  readonly knownOps?: Iterable<string>;
+}
+
+/**
+ * Imports a model.
+ *
+ * @example const graph = importModel(readModel(bytes), { supports: (domain, op) => table.has(domain, op) });
+ * @throws CompileError with all diagnostics: `opset-unsupported`, `op-unsupported`, `dtype-unsupported`,
+ * `graph-invalid`, `attribute-invalid`, `model-too-large`
+ */
+export function importModel(model: OnnxModel, options: ImportOptions = {}): Graph {
+  return new Importer(model, options).run();
+}
+
+/** Names of one graph or function body, and of what lies around it. */
+interface Scope {
+  /** "" where the name stands for an optional input that was not given. */
+  readonly ids: Map<string, ValueId>;
+  readonly outer: Scope | undefined;
+}
+
+/** Where a body stands: which versions its operators have, and what its attribute references mean. */
+interface Frame {
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly attributes: ReadonlyMap<string, BoundAttribute>;
+  /** Prefix of value and node names: the path of calls that led here. */
+  readonly prefix: string;
+  /** Functions being inlined, outermost first. */
+  readonly calls: readonly OnnxFunction[];
+}
+
+/** An attribute given to a function, with the surroundings in which its subgraphs find their names. */
+interface BoundAttribute {
+  readonly attribute: OnnxAttribute;
+  readonly frame: Frame;
+  readonly scope: Scope;
+}
+
+/** A graph being written. */
+interface Body {
+  readonly nodes: OpNode[];
+  readonly constants: Map<ValueId, Tensor>;
+}
+
+class Importer {
+  private readonly model: OnnxModel;
+  private readonly options: ImportOptions;
+  private readonly functions = new Map<string, OnnxFunction>();
+  private readonly diagnostics: Diagnostic[] = [];
+  private readonly used = new Set<ValueId>();
+  /** Next suffix to try by name, so that many like names stay cheap. */
+  private readonly suffixes = new Map<string, number>();
+  private readonly facts = new Facts();
+  private nodeCount = 0;
+
+  constructor(model: OnnxModel, options: ImportOptions) {
+    this.model = model;
+    this.options = options;
+    for (const fn of model.functions) this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
+  }
+
+  run(): Graph {
+    const { model } = this;
+    if (model.irVersion > NEWEST_IR_VERSION) {
+      fail(
+        "opset-unsupported",
+        `the model has IR version ${model.irVersion}, newest known is ${NEWEST_IR_VERSION}`,
+      );
+    }
+    // IR versions before 3 could not say an opset; they meant the first.
+    const opsets = model.opsetImports.size > 0 ? model.opsetImports : new Map([["", 1]]);
+    this.checkOpset(opsets);
+    for (const fn of model.functions) this.checkOpset(fn.opsetImports);
+    const frame: Frame = { opsets, attributes: new Map(), prefix: "", calls: [] };
+    const graph = this.importGraph(model.graph, frame, undefined);
+    if (this.diagnostics.length > 0) throw new CompileError(this.diagnostics);
+    return graph;
+  }
+
+  private checkOpset(opsets: ReadonlyMap<string, number>): void {
+    const version = opsets.get("") ?? 1;
+    if (version < 1 || version > NEWEST_OPSET) {
+      fail(
+        "opset-unsupported",
+        `the model uses opset ${version} of ai.onnx; 1 to ${NEWEST_OPSET} are known`,
+        {
+          hint: `convert it to opset ${NEWEST_OPSET} or older`,
+        },
+      );
+    }
+  }
+
+  private importGraph(graph: OnnxGraph, frame: Frame, outer: Scope | undefined): Graph {
+    const scope: Scope = { ids: new Map(), outer };
+    const body: Body = { nodes: [], constants: new Map() };
+    const weights = new Set(graph.initializers.map((initializer) => initializer.name));
+    const inputs: GraphInput[] = [];
+    // Inputs come first, so that those of the main graph keep the names that users give.
+    for (const input of graph.inputs) {
+      if (weights.has(input.name)) continue;
+      const id = this.define(scope, input.name, frame);
+      const type = this.inputType(input.name, id, input.type, outer === undefined);
+      this.facts.declare(id, isTensor(input.type) ? input.type.dtype : undefined, type.shape?.length);
+      inputs.push({ id, type });
+    }
+    for (const { name, tensor } of graph.initializers) {
+      this.addConstant(body, this.define(scope, name, frame), tensor);
+    }
+    const declared = new Map(graph.values.map((value) => [value.name, value.type]));
+    for (const output of graph.outputs)
+      if (!declared.has(output.name)) declared.set(output.name, output.type);
+    this.importNodes(graph.nodes, frame, scope, body, { declared });
+    const outputs = graph.outputs.map(({ name }): GraphOutput => ({
+      id: this.resolve(scope, name, { node: name, op: "graph output" }),
+      name,
+    }));
+    return { name: graph.name, inputs, outputs, nodes: body.nodes, constants: body.constants };
+  }
+
+  private inputType(name: string, id: ValueId, type: OnnxType, isMain: boolean): GraphInput["type"] {
+    if (isTensor(type) && type.dtype !== undefined) {
+      const named = (dim: Dim, axis: number): Dim => (dim === "" ? `${id}_dim${axis}` : dim);
+      return { dtype: type.dtype, shape: type.shape?.map(named) };
+    }
+    // Inside a subgraph the type follows from what is passed in, whatever is declared or left out.
+    if (!isMain) return { dtype: elementDType(type) ?? "float32", shape: undefined };
+    const what = type.kind === "tensor" ? "a tensor of no known element type" : `of type ${typeText(type)}`;
+    this.diagnostics.push({
+      code: "dtype-unsupported",
+      message: `graph input "${name}" is ${what}; only tensors are supported`,
+      node: name,
+    });
+    return { dtype: "float32", shape: undefined };
+  }
+
+  private importNodes(
+    nodes: readonly OnnxNode[],
+    frame: Frame,
+    scope: Scope,
+    body: Body,
+    known: {
+      readonly declared?: ReadonlyMap<string, OnnxType>;
+      /** Ids that outputs must get, by name: those that the caller of a function has chosen. */
+      readonly chosen?: ReadonlyMap<string, ValueId>;
+    },
+  ): void {
+    for (const node of inTopologicalOrder(nodes)) {
+      if (++this.nodeCount > MAX_NODES) {
+        fail("model-too-large", `the model has more than ${MAX_NODES} nodes once functions are inlined`);
+      }
+      const name = frame.prefix + (node.name || node.outputs.find(Boolean) || node.op);
+      const where = { node: name, op: node.op };
+      const inputs = node.inputs.map((input) => (input === "" ? "" : this.resolve(scope, input, where)));
+      while (inputs.at(-1) === "") inputs.pop();
+      const outputs = node.outputs.map((output) => {
+        if (output === "") return "";
+        const id = this.define(scope, output, frame, known.chosen?.get(output));
+        const type = known.declared?.get(output);
+        if (type && isTensor(type)) this.facts.declare(id, type.dtype, type.shape?.length);
+        return id;
+      });
+      const fn = this.functions.get(functionKey(node.domain, node.op, node.overload));
+      if (fn) this.inlineCall(fn, node, name, inputs, outputs, frame, scope, body);
+      else this.importNode(node, name, inputs, outputs, frame, scope, body);
+    }
+  }
+
+  private importNode(
+    node: OnnxNode,
+    name: string,
+    inputs: readonly ValueId[],
+    outputs: readonly ValueId[],
+    frame: Frame,
+    scope: Scope,
+    body: Body,
+  ): void {
+    const where = { node: name, op: node.op };
+    const [output] = outputs;
+    if (node.op === "Constant" && node.domain === "" && output) {
+      const resolved = new Map<string, OnnxAttribute>();
+      for (const [key, attribute] of node.attributes) {
+        const bound = boundTo(attribute, frame, scope);
+        if (bound) resolved.set(key, bound.attribute);
+      }
+      this.addConstant(body, output, constantOf(resolved, where));
+      return;
+    }
+    const attributes = new Map<string, Attribute>();
+    for (const [key, attribute] of node.attributes) {
+      // Opsets before 6 named the inputs that might be overwritten; nothing reads it.
+      if (key === "consumed_inputs") continue;
+      const bound = boundTo(attribute, frame, scope);
+      if (bound) attributes.set(key, this.attribute(key, bound, where));
+    }
+    const { op, domain } = node;
+    const version = frame.opsets.get(domain) ?? this.model.opsetImports.get(domain) ?? 1;
+    const imported: OpNode = { name, op, domain, inputs, outputs, attributes, version };
+    let newest: readonly OpNode[];
+    try {
+      newest = adapt(imported, {
+        facts: this.facts,
+        fresh: (base) => this.fresh(base),
+        addConstant: (id, tensor) => this.addConstant(body, id, tensor),
+      });
+    } catch (error) {
+      if (!(error instanceof CompileError)) throw error;
+      this.diagnostics.push(...error.diagnostics);
+      return;
+    }
+    const unknown = newest.find(
+      (made) => this.options.supports?.(made.domain, made.op, made.version) === false,
+    );
+    if (unknown) this.reportUnsupported(imported, unknown);
+    for (const made of newest) this.facts.observe(made);
+    body.nodes.push(...newest);
+  }
+
+  private reportUnsupported(node: OpNode, unknown: OpNode): void {
+    const full = (op: string, domain: string): string => `${domain === "" ? "ai.onnx" : domain}.${op}`;
+    const through = unknown.op === node.op ? "" : ` (needed as ${full(unknown.op, unknown.domain)})`;
+    const suggestion = didYouMean(node.op, this.options.knownOps ?? []);
+    const isNear = suggestion !== undefined && suggestion !== node.op;
+    const foreign = node.domain !== "" && !node.domain.startsWith("ai.onnx");
+    let hint: string | undefined;
+    if (isNear) hint = `did you mean ${suggestion}?`;
+    else if (foreign)
+      hint = "define the operator as a model-local function, or export without custom operators";
+    this.diagnostics.push({
+      code: "op-unsupported",
+      message: `${full(node.op, node.domain)}, version ${node.version}, is not supported${through}`,
+      node: node.name,
+      op: node.op,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+
+  /** Attribute of the IR; graphs are imported where they were written. */
+  private attribute(key: string, bound: BoundAttribute, where: Pick<Diagnostic, "node" | "op">): Attribute {
+    const { attribute } = bound;
+    switch (attribute.kind) {
+      case "int":
+        return { kind: "int", value: Number(attribute.value) };
+      case "ints":
+        return { kind: "ints", value: attribute.value.map(Number) };
+      case "float":
+      case "string":
+      case "tensor":
+      case "floats":
+      case "strings":
+        return attribute;
+      case "graph":
+        return { kind: "graph", value: this.importGraph(attribute.value, bound.frame, bound.scope) };
+      case "type":
+        // The Graph IR has no types as values; the operators of ONNX that take one (Optional) read it as text.
+        return { kind: "string", value: typeText(attribute.value) };
+      default:
+        return fail(
+          "attribute-invalid",
+          `attribute ${key} is of kind ${attribute.kind}, which no operator takes`,
+          where,
+        );
+    }
+  }
+
+  private inlineCall(
+    fn: OnnxFunction,
+    node: OnnxNode,
+    name: string,
+    inputs: readonly ValueId[],
+    outputs: readonly ValueId[],
+    frame: Frame,
+    scope: Scope,
+    body: Body,
+  ): void {
+    const where = { node: name, op: node.op };
+    if (frame.calls.includes(fn)) fail("graph-invalid", `function ${fn.name} calls itself`, where);
+    if (frame.calls.length >= MAX_CALL_DEPTH) {
+      fail("model-too-large", `functions are nested deeper than ${MAX_CALL_DEPTH}`, where);
+    }
+    if (inputs.length > fn.inputs.length || outputs.length > fn.outputs.length) {
+      fail("graph-invalid", `function ${fn.name} is called with too many inputs or outputs`, where);
+    }
+    const attributes = new Map<string, BoundAttribute>();
+    const ownFrame: Frame = {
+      opsets: fn.opsetImports,
+      attributes,
+      prefix: `${name}/`,
+      calls: [...frame.calls, fn],
+    };
+    const inner: Scope = { ids: new Map(), outer: undefined };
+    for (const [key, attribute] of fn.attributeDefaults) {
+      attributes.set(key, { attribute, frame: ownFrame, scope: inner });
+    }
+    for (const [key, attribute] of node.attributes) {
+      const bound = boundTo(attribute, frame, scope);
+      if (bound) attributes.set(key, bound);
+    }
+    fn.inputs.forEach((formal, position) => inner.ids.set(formal, inputs[position] ?? ""));
+    const chosen = new Map<string, ValueId>();
+    fn.outputs.forEach((formal, position) => {
+      const id = outputs[position];
+      if (id && !inner.ids.has(formal)) chosen.set(formal, id);
+    });
+    this.importNodes(fn.nodes, ownFrame, inner, body, { chosen });
+    // An output that is an input of the function, or the same as another output, has no node of its own to name.
+    fn.outputs.forEach((formal, position) => {
+      const wanted = outputs[position];
+      if (!wanted) return;
+      const made = this.resolve(inner, formal, where);
+      if (made === wanted) return;
+      const version = frame.opsets.get("") ?? NEWEST_OPSET;
+      const identity: OpNode = {
+        name: `${name}/Identity`,
+        op: "Identity",
+        domain: "",
+        inputs: [made],
+        outputs: [wanted],
+        attributes: new Map(),
+        version,
+      };
+      this.facts.observe(identity);
+      body.nodes.push(identity);
+    });
+  }
+
+  private addConstant(body: Body, id: ValueId, tensor: Tensor): void {
+    body.constants.set(id, tensor);
+    this.facts.declareConstant(id, tensor);
+  }
+
+  /** Makes `name` known in `scope`; a second definition of it is an error. */
+  private define(scope: Scope, name: string, frame: Frame, chosen?: ValueId): ValueId {
+    if (scope.ids.has(name)) {
+      this.diagnostics.push({
+        code: "graph-invalid",
+        message: `the value "${name}" is defined twice in one graph`,
+        node: name,
+      });
+    }
+    const id = chosen ?? this.fresh(frame.prefix + name);
+    scope.ids.set(name, id);
+    return id;
+  }
+
+  private resolve(scope: Scope, name: string, where: Pick<Diagnostic, "node" | "op">): ValueId {
+    for (let at: Scope | undefined = scope; at; at = at.outer) {
+      const id = at.ids.get(name);
+      if (id !== undefined) return id;
+    }
+    const near = didYouMean(name, scope.ids.keys());
+    this.diagnostics.push({
+      code: "graph-invalid",
+      message: `the value "${name}" is used and never defined`,
+      ...where,
+      ...(near === undefined ? {} : { hint: `did you mean "${near}"?` }),
+    });
+    // Known from here on, so that it is reported once.
+    scope.ids.set(name, name);
+    return name;
+  }
+
+  private fresh(name: string): ValueId {
+    let id = name;
+    if (this.used.has(id)) {
+      let suffix = this.suffixes.get(name) ?? 1;
+      while (this.used.has((id = `${name}_${suffix}`))) suffix++;
+      this.suffixes.set(name, suffix + 1);
+    }
+    this.used.add(id);
+    return id;
+  }
+}
+
+function functionKey(domain: string, name: string, overload: string): string {
+  return `${domain}:${name}:${overload}`;
+}
+
+/** Follows a reference to the caller's attribute; undefined when the caller gave none. */
+function boundTo(attribute: OnnxAttribute, frame: Frame, scope: Scope): BoundAttribute | undefined {
+  if (attribute.kind !== "reference") return { attribute, frame, scope };
+  return frame.attributes.get(attribute.attribute);
+}
+
+function isTensor(type: OnnxType): type is Extract<OnnxType, { kind: "tensor" | "sparseTensor" }> {
+  return type.kind === "tensor";
+}
+
+function elementDType(type: OnnxType): DType | undefined {
+  if (type.kind === "sequence" || type.kind === "optional") return elementDType(type.element);
+  return type.kind === "tensor" || type.kind === "sparseTensor" ? type.dtype : undefined;
+}
+
+/** A type as ONNX writes it in text, such as "seq(tensor(float32))". */
+function typeText(type: OnnxType): string {
+  switch (type.kind) {
+    case "tensor":
+      return `tensor(${type.dtype ?? "unknown"})`;
+    case "sparseTensor":
+      return `sparse_tensor(${type.dtype ?? "unknown"})`;
+    case "sequence":
+      return `seq(${typeText(type.element)})`;
+    case "optional":
+      return `optional(${typeText(type.element)})`;
+    default:
+      return type.kind;
+  }
+}
