@@ -10,7 +10,15 @@ const loop = (
   extent: number,
   body: Statement[],
   lanes?: number,
-): ForStatement => ({ kind: "for", mode, variable, extent, body, ...(lanes === undefined ? {} : { lanes }) });
+): ForStatement => ({
+  kind: "for",
+  mode,
+  variable,
+  from: 0,
+  extent,
+  body,
+  ...(lanes === undefined ? {} : { lanes }),
+});
 
 const buffers: readonly Buffer[] = [
   { name: "in0", dtype: "float32", shape: [4, 5], role: "in" },
