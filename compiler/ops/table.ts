@@ -8,6 +8,7 @@ import { contractOps } from "./contract.ts";
 import { contractQuantizedOps } from "./contractQuantized.ts";
 import type { OpDefinition } from "./define.ts";
 import { normaliseOps } from "./normalise.ts";
+import { recurrentOps } from "./recurrent.ts";
 import { reduceOps } from "./reduce.ts";
 import { activationOps } from "./elementwiseActivation.ts";
 import { arithmeticOps } from "./elementwiseArithmetic.ts";
@@ -37,6 +38,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   windowOps,
   reduceOps,
   normaliseOps,
+  recurrentOps,
 ];
 
 function key(domain: string, op: string): string {
