@@ -13,6 +13,8 @@ export interface ForStatement {
   /** serial: a real loop. unroll: copied out. vector: `extent` lanes at once. grid: serial, may be split over workers. */
   readonly mode: "serial" | "grid" | "unroll" | "vector";
   readonly variable: string;
+  /** The variable runs over from, ..., from + extent - 1. */
+  readonly from: number;
   readonly extent: number;
   /** vector only: lanes that hold points of the kernel; the others are computed and dropped. */
   readonly lanes?: number;

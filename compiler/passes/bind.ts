@@ -11,7 +11,7 @@ import type { Attribute, Graph, GraphInput, GraphOutput, OpNode, TensorType, Val
 import { assignments, type Kernel } from "../ir/kernel.ts";
 import { visit } from "../ir/expr.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type LibraryCall } from "../ops/define.ts"; // prettier-ignore
-import type { OpTable } from "../ops/table.ts";
+import { findOperator } from "../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "./evaluate.ts";
 
 /** What a bound node computes. */
@@ -60,10 +60,9 @@ export function bind(
   graph: Graph,
   inputTypes: ReadonlyMap<ValueId, TensorType>,
   known: ReadonlyMap<ValueId, Tensor>,
-  ops: OpTable,
   options: BindOptions = {},
 ): BoundGraph {
-  return new Binding(graph, inputTypes, known, ops, options).run();
+  return new Binding(graph, inputTypes, known, options).run();
 }
 
 class Binding {
@@ -80,17 +79,14 @@ class Binding {
   private readonly foldLimit: number;
   private readonly graph: Graph;
   private readonly inputs: readonly GraphInput[];
-  private readonly ops: OpTable;
 
   constructor(
     graph: Graph,
     inputTypes: ReadonlyMap<ValueId, TensorType>,
     known: ReadonlyMap<ValueId, Tensor>,
-    ops: OpTable,
     options: BindOptions,
   ) {
     this.graph = graph;
-    this.ops = ops;
     this.foldLimit = options.fold === false ? 64 : (options.foldLimit ?? FOLD_LIMIT);
     this.addConstants(graph.constants);
     for (const [id, tensor] of known) this.addConstant(id, tensor);
@@ -220,7 +216,7 @@ class Binding {
   }
 
   private compute(node: OpNode): void {
-    const definition = this.ops.find(node.domain, node.op);
+    const definition = findOperator(node.domain, node.op);
     if (!definition) {
       fail("op-unsupported", `${node.domain || "ai.onnx"} ${node.op} (opset ${node.version}) has no definition`, {
         node: node.name,

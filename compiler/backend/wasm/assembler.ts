@@ -1,0 +1,351 @@
+/**
+ * Writes WebAssembly bytes. In: instructions by name, functions, imports. Out: a module. Invariant: the operand
+ * stack is tracked as types while emitting, so that a mistake throws at the instruction that makes it and not at
+ * `WebAssembly.compile`. Code is written into pieces that can be joined: a loop's body is emitted before its
+ * prologue is known.
+ */
+import { InternalError } from "../../diagnostic.ts";
+import { accessInstruction, instruction, laneInstruction, type ValueType } from "./opcodes.ts";
+
+export class Bytes {
+  private buffer = new Uint8Array(256);
+  length = 0;
+
+  private reserve(extra: number): void {
+    if (this.length + extra <= this.buffer.length) return;
+    const grown = new Uint8Array(Math.max(this.buffer.length * 2, this.length + extra));
+    grown.set(this.buffer.subarray(0, this.length));
+    this.buffer = grown;
+  }
+  byte(value: number): void {
+    this.reserve(1);
+    this.buffer[this.length++] = value;
+  }
+  bytes(values: ArrayLike<number>): void {
+    this.reserve(values.length);
+    this.buffer.set(values, this.length);
+    this.length += values.length;
+  }
+  unsigned(value: number): void {
+    let rest = value >>> 0;
+    do {
+      const low = rest & 0x7f;
+      rest >>>= 7;
+      this.byte(rest ? low | 0x80 : low);
+    } while (rest);
+  }
+  signed(value: bigint): void {
+    let rest = value;
+    for (;;) {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      if ((rest === 0n && !(low & 0x40)) || (rest === -1n && low & 0x40)) {
+        this.byte(low);
+        return;
+      }
+      this.byte(low | 0x80);
+    }
+  }
+  name(text: string): void {
+    const encoded = Array.from(text, (c) => c.charCodeAt(0));
+    if (encoded.some((c) => c > 0x7f)) throw new InternalError(`name ${text} is not ASCII`);
+    this.unsigned(encoded.length);
+    this.bytes(encoded);
+  }
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+}
+
+const typeCodes: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+
+/** Locals of a function: parameters first. */
+export class Locals {
+  readonly types: ValueType[];
+  readonly parameters: number;
+  private readonly free = new Map<ValueType, number[]>();
+
+  constructor(parameters: readonly ValueType[]) {
+    this.types = [...parameters];
+    this.parameters = parameters.length;
+  }
+  take(type: ValueType): number {
+    const reused = this.free.get(type)?.pop();
+    if (reused !== undefined) return reused;
+    this.types.push(type);
+    return this.types.length - 1;
+  }
+  /** Gives a local back for reuse; its value is dead. */
+  release(local: number): void {
+    const type = this.types[local]!;
+    const list = this.free.get(type);
+    if (list) list.push(local);
+    else this.free.set(type, [local]);
+  }
+}
+
+export interface FunctionType {
+  readonly takes: readonly ValueType[];
+  readonly gives: readonly ValueType[];
+}
+
+/** A piece of a function's body. */
+export class Code {
+  readonly out = new Bytes();
+  readonly locals: Locals;
+  private readonly stack: ValueType[] = [];
+
+  constructor(locals: Locals) {
+    this.locals = locals;
+  }
+
+  private pop(type: ValueType, what: string): void {
+    const top = this.stack.pop();
+    if (top !== type) throw new InternalError(`${what} takes ${type}, the stack has ${top ?? "nothing"}`);
+  }
+
+  private apply(name: string, takes: readonly ValueType[], gives: readonly ValueType[]): void {
+    for (let i = takes.length - 1; i >= 0; i--) this.pop(takes[i]!, name);
+    this.stack.push(...gives);
+  }
+
+  /** Type on top of the stack. */
+  top(): ValueType {
+    const type = this.stack.at(-1);
+    if (!type) throw new InternalError("the stack is empty");
+    return type;
+  }
+
+  /** An instruction without immediates. */
+  op(name: string): this {
+    const { bytes, takes, gives } = instruction(name);
+    this.apply(name, takes, gives);
+    this.out.bytes(bytes);
+    return this;
+  }
+  lane(name: string, lane: number): this {
+    const { bytes, takes, gives } = laneInstruction(name);
+    this.apply(name, takes, gives);
+    this.out.bytes(bytes);
+    this.out.byte(lane);
+    return this;
+  }
+  /** A load or store at a constant offset from the address on the stack; alignment hint 4 bytes at most. */
+  access(name: string, offset: number, lane?: number): this {
+    const { bytes, takes, gives, align } = accessInstruction(name);
+    this.apply(name, takes, gives);
+    this.out.bytes(bytes);
+    this.out.unsigned(Math.min(align, 2));
+    this.out.unsigned(offset);
+    if (lane !== undefined) this.out.byte(lane);
+    return this;
+  }
+  shuffle(lanes: readonly number[]): this {
+    this.apply("i8x16.shuffle", ["v128", "v128"], ["v128"]);
+    this.out.bytes([0xfd, 13, ...lanes]);
+    return this;
+  }
+  i32(value: number): this {
+    this.out.byte(0x41);
+    this.out.signed(BigInt(value | 0));
+    this.stack.push("i32");
+    return this;
+  }
+  i64(value: bigint): this {
+    this.out.byte(0x42);
+    this.out.signed(BigInt.asIntN(64, value));
+    this.stack.push("i64");
+    return this;
+  }
+  f32(value: number): this {
+    this.out.byte(0x43);
+    this.out.bytes(new Uint8Array(new Float32Array([value]).buffer));
+    this.stack.push("f32");
+    return this;
+  }
+  f64(value: number): this {
+    this.out.byte(0x44);
+    this.out.bytes(new Uint8Array(new Float64Array([value]).buffer));
+    this.stack.push("f64");
+    return this;
+  }
+  v128(bytes: Uint8Array): this {
+    this.out.bytes([0xfd, 12]);
+    this.out.bytes(bytes);
+    this.stack.push("v128");
+    return this;
+  }
+  get(local: number): this {
+    this.out.byte(0x20);
+    this.out.unsigned(local);
+    this.stack.push(this.locals.types[local]!);
+    return this;
+  }
+  set(local: number): this {
+    this.pop(this.locals.types[local]!, "local.set");
+    this.out.byte(0x21);
+    this.out.unsigned(local);
+    return this;
+  }
+  tee(local: number): this {
+    this.pop(this.locals.types[local]!, "local.tee");
+    this.out.byte(0x22);
+    this.out.unsigned(local);
+    this.stack.push(this.locals.types[local]!);
+    return this;
+  }
+  select(type: ValueType): this {
+    this.pop("i32", "select");
+    this.apply("select", [type, type], [type]);
+    this.out.bytes([0x1c, 1, typeCodes[type]]);
+    return this;
+  }
+  call(index: number, type: FunctionType): this {
+    this.apply(`call ${index}`, type.takes, type.gives);
+    this.out.byte(0x10);
+    this.out.unsigned(index);
+    return this;
+  }
+  drop(): this {
+    if (!this.stack.pop()) throw new InternalError("drop from an empty stack");
+    this.out.byte(0x1a);
+    return this;
+  }
+  loop(): this {
+    this.expectEmpty("loop");
+    this.out.bytes([0x03, 0x40]);
+    return this;
+  }
+  brIf(depth: number): this {
+    this.pop("i32", "br_if");
+    this.out.byte(0x0d);
+    this.out.unsigned(depth);
+    return this;
+  }
+  end(): this {
+    this.expectEmpty("end");
+    this.out.byte(0x0b);
+    return this;
+  }
+  /** Appends a finished piece. */
+  append(piece: Code): this {
+    this.expectEmpty("append");
+    piece.expectEmpty("append");
+    this.out.bytes(piece.out.view());
+    return this;
+  }
+  expectEmpty(where: string): void {
+    if (this.stack.length) throw new InternalError(`${this.stack.join(", ")} left on the stack at ${where}`);
+  }
+}
+
+interface FunctionBody {
+  readonly type: FunctionType;
+  readonly code: Uint8Array;
+  readonly export?: string;
+}
+
+/** Collects imports and functions; function indices count imports first, so declare all imports before bodies. */
+export class ModuleBuilder {
+  private readonly types: string[] = [];
+  private readonly typeBytes: Uint8Array[] = [];
+  private readonly imports: { module: string; name: string; type: FunctionType }[] = [];
+  private readonly functions: FunctionBody[] = [];
+
+  /** Index of the imported function. */
+  import(module: string, name: string, type: FunctionType): number {
+    if (this.functions.length) throw new InternalError("imports come before functions");
+    this.imports.push({ module, name, type });
+    return this.imports.length - 1;
+  }
+
+  /** Adds a function made of `code` over `locals`; returns its index. */
+  function(type: FunctionType, code: Code, exported?: string): number {
+    code.expectEmpty("the function's end");
+    const body = new Bytes();
+    const declared = code.locals.types.slice(code.locals.parameters);
+    const groups: { type: ValueType; count: number }[] = [];
+    for (const t of declared) {
+      const last = groups.at(-1);
+      if (last?.type === t) last.count++;
+      else groups.push({ type: t, count: 1 });
+    }
+    body.unsigned(groups.length);
+    for (const group of groups) {
+      body.unsigned(group.count);
+      body.byte(typeCodes[group.type]);
+    }
+    body.bytes(code.out.view());
+    body.byte(0x0b);
+    this.functions.push({ type, code: body.view().slice(), ...(exported ? { export: exported } : {}) });
+    return this.imports.length + this.functions.length - 1;
+  }
+
+  private typeIndex(type: FunctionType): number {
+    const key = `${type.takes.join(",")}>${type.gives.join(",")}`;
+    const known = this.types.indexOf(key);
+    if (known >= 0) return known;
+    const bytes = new Bytes();
+    bytes.byte(0x60);
+    bytes.unsigned(type.takes.length);
+    for (const t of type.takes) bytes.byte(typeCodes[t]);
+    bytes.unsigned(type.gives.length);
+    for (const t of type.gives) bytes.byte(typeCodes[t]);
+    this.types.push(key);
+    this.typeBytes.push(bytes.view().slice());
+    return this.types.length - 1;
+  }
+
+  /** The finished module, importing `env.memory` of at least `pages` 64 KiB pages. */
+  build(pages: number): Uint8Array {
+    const importTypes = this.imports.map((i) => this.typeIndex(i.type));
+    const functionTypes = this.functions.map((f) => this.typeIndex(f.type));
+    const module = new Bytes();
+    module.bytes([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const section = (id: number, write: (out: Bytes) => void): void => {
+      const out = new Bytes();
+      write(out);
+      module.byte(id);
+      module.unsigned(out.length);
+      module.bytes(out.view());
+    };
+    section(1, (out) => {
+      out.unsigned(this.typeBytes.length);
+      for (const bytes of this.typeBytes) out.bytes(bytes);
+    });
+    section(2, (out) => {
+      out.unsigned(this.imports.length + 1);
+      this.imports.forEach((i, k) => {
+        out.name(i.module);
+        out.name(i.name);
+        out.byte(0x00);
+        out.unsigned(importTypes[k]!);
+      });
+      out.name("env");
+      out.name("memory");
+      out.bytes([0x02, 0x00]);
+      out.unsigned(pages);
+    });
+    section(3, (out) => {
+      out.unsigned(functionTypes.length);
+      for (const type of functionTypes) out.unsigned(type);
+    });
+    const exported = this.functions.map((f, i) => ({ name: f.export, index: this.imports.length + i })).filter((f) => f.name);
+    section(7, (out) => {
+      out.unsigned(exported.length);
+      for (const { name, index } of exported) {
+        out.name(name!);
+        out.byte(0x00);
+        out.unsigned(index);
+      }
+    });
+    section(10, (out) => {
+      out.unsigned(this.functions.length);
+      for (const { code } of this.functions) {
+        out.unsigned(code.length);
+        out.bytes(code);
+      }
+    });
+    return module.view().slice();
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Arranges a kernel's loops. In: a kernel and a schedule. Out: a nest of explicit loops that computes the same.
+ * Invariant: every point of every axis is covered exactly once, whatever the extents: where a split does not
+ * divide, the rest follows as code of its own (`peel`) or as a vector with idle lanes (`pad`). Illegal steps are
+ * refused with InternalError, because schedules are made by us.
+ */
+import { InternalError } from "../diagnostic.ts";
+import { axis, floordiv, floormod, int, add, mul, substituteAxes, type Expr } from "../ir/expr.ts";
+import type { Assign, Block, Kernel } from "../ir/kernel.ts";
+import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
+import type { Schedule } from "../ir/schedule.ts";
+
+/** Lanes of a 128-bit vector of 32-bit elements. */
+export const LANES = 4;
+
+export function apply(kernel: Kernel, schedule: Schedule): Nest {
+  let accumulators = 0;
+  const walk = (blocks: readonly Block[], depth: number): Statement[] =>
+    blocks.flatMap((block): Statement[] => {
+      if (block.kind === "assign") return new Arrangement(block, schedule, `acc${accumulators++}`, depth === 0).build();
+      const mode = depth === 0 && !block.carried ? "grid" : "serial";
+      return [
+        { kind: "for", mode, variable: block.axis.name, from: 0, extent: block.axis.extent, body: walk(block.body, depth + 1) },
+      ];
+    });
+  return { name: kernel.name, buffers: kernel.buffers, body: walk(kernel.body, 0) };
+}
+
+/** How one loop variable came to be. */
+type Origin =
+  | { readonly kind: "axis"; readonly extent: number; readonly reduced: boolean }
+  | { readonly kind: "merged"; readonly outer: string; readonly inner: string; readonly reduced: boolean }
+  | { readonly kind: "outer" | "inner"; readonly of: string; readonly by: number; readonly reduced: boolean };
+
+/** What became of a variable that a step consumed. */
+type Fate =
+  | { readonly kind: "split"; readonly by: number; readonly tail: "peel" | "pad" }
+  | { readonly kind: "mergedOuter" | "mergedInner"; readonly into: string; readonly innerOf: string };
+
+/** Values and extents of variables in the region of the iteration space that is being written. */
+interface Region {
+  readonly values: ReadonlyMap<string, Expr>;
+  readonly extents: ReadonlyMap<string, number>;
+  readonly lanes: ReadonlyMap<string, number>;
+}
+
+class Arrangement {
+  private readonly assign: Assign;
+  private readonly accumulator: string;
+  private readonly outermost: boolean;
+  private readonly origins = new Map<string, Origin>();
+  private readonly fates = new Map<string, Fate>();
+  private readonly binds = new Map<string, "grid" | "vector" | "unroll">();
+  private order: string[];
+
+  constructor(assign: Assign, schedule: Schedule, accumulator: string, outermost: boolean) {
+    this.assign = assign;
+    this.accumulator = accumulator;
+    this.outermost = outermost;
+    for (const a of assign.axes) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: false });
+    for (const a of assign.reduce?.axes ?? []) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: true });
+    this.order = [...this.origins.keys()];
+    for (const step of schedule) this.take(step);
+  }
+
+  private take(step: Schedule[number]): void {
+    switch (step.kind) {
+      case "split": {
+        const origin = this.origins.get(step.axis);
+        if (!origin) return;
+        if (this.fates.has(step.axis)) throw new InternalError(`axis ${step.axis} was already split or merged`);
+        this.fates.set(step.axis, { kind: "split", by: step.by, tail: step.tail });
+        const { reduced } = origin;
+        this.origins.set(`${step.axis}.o`, { kind: "outer", of: step.axis, by: step.by, reduced });
+        this.origins.set(`${step.axis}.i`, { kind: "inner", of: step.axis, by: step.by, reduced });
+        this.order = this.order.flatMap((name) => (name === step.axis ? [`${name}.o`, `${name}.i`] : [name]));
+        return;
+      }
+      case "merge": {
+        const outer = this.origins.get(step.outer);
+        const inner = this.origins.get(step.inner);
+        if (!outer || !inner) return;
+        if (outer.reduced !== inner.reduced) throw new InternalError(`merge of ${step.outer} and ${step.inner}`);
+        const name = `${step.outer}*${step.inner}`;
+        this.origins.set(name, { kind: "merged", outer: step.outer, inner: step.inner, reduced: outer.reduced });
+        this.fates.set(step.outer, { kind: "mergedOuter", into: name, innerOf: step.inner });
+        this.fates.set(step.inner, { kind: "mergedInner", into: name, innerOf: step.inner });
+        this.order = this.order.flatMap((n) => (n === step.outer ? [name] : n === step.inner ? [] : [n]));
+        return;
+      }
+      case "order":
+        if (!step.axes.every((name) => this.order.includes(name))) return;
+        if (step.axes.length !== this.order.length) throw new InternalError(`order names ${step.axes.join(" ")}, loops are ${this.order.join(" ")}`); // prettier-ignore
+        this.order = [...step.axes];
+        return;
+      case "bind":
+        if (this.origins.has(step.axis)) this.binds.set(step.axis, step.to);
+        return;
+      case "pack":
+        throw new InternalError("pack steps are taken before apply()");
+      default:
+        step satisfies never;
+    }
+  }
+
+  build(): Statement[] {
+    const firstReduced = this.order.findIndex((name) => this.origins.get(name)!.reduced);
+    const start: Region = { values: new Map(), extents: new Map(), lanes: new Map() };
+    if (!this.assign.reduce) return this.loops(this.order, start, (region) => [this.store(region)]);
+    const outer = firstReduced < 0 ? this.order : this.order.slice(0, firstReduced);
+    const inner = firstReduced < 0 ? [] : this.order.slice(firstReduced);
+    const tile = inner.filter((name) => !this.origins.get(name)!.reduced);
+    for (const name of tile) {
+      if (!this.binds.has(name)) throw new InternalError(`axis ${name} inside a reduction is neither unrolled nor a vector`);
+    }
+    const lanesOfReduction = inner.filter((n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector");
+    return this.loops(outer, start, (region) => this.reduction(region, tile, inner, lanesOfReduction));
+  }
+
+  private reduction(region: Region, tile: readonly string[], inner: readonly string[], lanes: readonly string[]): Statement[] {
+    const { op, body } = this.assign.reduce!;
+    const { accumulator } = this;
+    const type = body.type;
+    const acrossLanes = (statements: Statement[]): Statement[] =>
+      lanes.length
+        ? [{ kind: "for", mode: "vector", variable: lanes[0]!, from: 0, extent: LANES, lanes: LANES, body: statements }]
+        : statements;
+    return [
+      ...this.loops(tile, region, () => acrossLanes([{ kind: "init", accumulator, type, op }])),
+      ...this.loops(inner, region, (at) => [{ kind: "update", accumulator, op, body: this.bound(body, at) }]),
+      ...(lanes.length ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }]) : []),
+      ...this.loops(tile, region, (at) => [{ ...this.store(at), accumulator }]),
+    ];
+  }
+
+  private store(region: Region): Statement & { kind: "store" } {
+    return {
+      kind: "store",
+      buffer: this.assign.out,
+      index: this.assign.index.map((e) => this.bound(e, region)),
+      value: this.bound(this.assign.value, region),
+    };
+  }
+
+  private readonly memos = new WeakMap<Region, { by: Map<string, Expr>; memo: Map<Expr, Expr> }>();
+
+  /** `e` with the kernel's axes replaced by the region's loop variables. */
+  private bound(e: Expr, region: Region): Expr {
+    let state = this.memos.get(region);
+    if (!state) {
+      const by = new Map<string, Expr>();
+      for (const a of this.assign.axes) by.set(a.name, this.valueOf(a.name, region));
+      for (const a of this.assign.reduce?.axes ?? []) by.set(a.name, this.valueOf(a.name, region));
+      state = { by, memo: new Map() };
+      this.memos.set(region, state);
+    }
+    return substituteAxes(e, state.by, state.memo);
+  }
+
+  private valueOf(name: string, region: Region): Expr {
+    const set = region.values.get(name);
+    if (set) return set;
+    const fate = this.fates.get(name);
+    switch (fate?.kind) {
+      case "split":
+        return add(mul(this.valueOf(`${name}.o`, region), int(fate.by)), this.valueOf(`${name}.i`, region));
+      case "mergedOuter":
+        return floordiv(this.valueOf(fate.into, region), this.extentOf(fate.innerOf, region));
+      case "mergedInner":
+        return floormod(this.valueOf(fate.into, region), this.extentOf(fate.innerOf, region));
+      default:
+        throw new InternalError(`axis ${name} has no loop`);
+    }
+  }
+
+  private extentOf(name: string, region: Region): number {
+    const set = region.extents.get(name);
+    if (set !== undefined) return set;
+    const origin = this.origins.get(name)!;
+    switch (origin.kind) {
+      case "axis":
+        return origin.extent;
+      case "merged":
+        return this.extentOf(origin.outer, region) * this.extentOf(origin.inner, region);
+      case "outer":
+        return Math.floor(this.extentOf(origin.of, region) / origin.by);
+      case "inner":
+        return origin.by;
+      default:
+        return origin satisfies never;
+    }
+  }
+
+  /** The loops `names`, outermost first, around what `leaf` writes for each region. */
+  private loops(names: readonly string[], region: Region, leaf: (region: Region) => Statement[]): Statement[] {
+    const [name, ...rest] = names;
+    if (name === undefined) return leaf(region);
+    const origin = this.origins.get(name)!;
+    const inside = (at: Region): Statement[] => this.loops(rest, at, leaf);
+    if (origin.kind === "outer" && !region.values.has(name)) {
+      const whole = this.extentOf(origin.of, region);
+      const count = Math.floor(whole / origin.by);
+      const left = whole % origin.by;
+      const fate = this.fates.get(origin.of) as Fate & { kind: "split" };
+      const inner = `${origin.of}.i`;
+      const out: Statement[] = [];
+      if (count > 0) out.push(...this.loop(name, 0, count, restricted(region, inner, origin.by, LANES), inside));
+      if (left > 0) {
+        const tail = fate.tail === "pad" ? restricted(region, inner, origin.by, left) : restricted(region, inner, left, left);
+        out.push(...this.loop(name, count, 1, tail, inside));
+      }
+      return out;
+    }
+    return this.loop(name, 0, this.extentOf(name, region), region, inside);
+  }
+
+  private loop(name: string, from: number, extent: number, region: Region, inside: (region: Region) => Statement[]): Statement[] {
+    const bind = this.binds.get(name);
+    const value = extent === 1 && bind !== "vector" ? int(from) : axis(name, from + extent);
+    const at: Region = { ...region, values: new Map(region.values).set(name, value), extents: new Map(region.extents).set(name, extent) }; // prettier-ignore
+    const body = inside(at);
+    if (extent === 0) return [];
+    if (bind === "vector") {
+      if (extent !== LANES) throw new InternalError(`vector axis ${name} has extent ${extent}`);
+      return [{ kind: "for", mode: "vector", variable: name, from, extent, lanes: region.lanes.get(name) ?? LANES, body }];
+    }
+    const mode: ForStatement["mode"] = bind === "unroll" ? "unroll" : bind === "grid" && this.outermost ? "grid" : "serial";
+    return [{ kind: "for", mode, variable: name, from, extent, body }];
+  }
+}
+
+function restricted(region: Region, inner: string, extent: number, lanes: number): Region {
+  return {
+    values: region.values,
+    extents: new Map(region.extents).set(inner, extent),
+    lanes: new Map(region.lanes).set(inner, lanes),
+  };
+}

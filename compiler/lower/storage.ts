@@ -1,0 +1,150 @@
+/**
+ * Element types that no machine loads. In: a kernel with float16, bfloat16, float8, float4 buffers and casts. Out:
+ * the same over integer buffers of the same width, with the conversions written as integer expressions. Invariant:
+ * rounding is to nearest even, as ir/numeric.ts does it for the interpreter; backends see only native types.
+ */
+import type { DType } from "../ir/dtype.ts";
+import { add, binary, bitcast, cast, constant, f32, load, lt, mul, rewrite, select, sub, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
+import { encodeSmallFloat, isSmallFloat, storeFunction } from "../ir/numeric.ts";
+
+interface Format {
+  readonly exponentBits: number;
+  readonly mantissaBits: number;
+  readonly bias: number;
+  /** Has infinities (the IEEE arrangement of specials). */
+  readonly infinities: boolean;
+  /** Code of NaN, or undefined when there is none. */
+  readonly nan: number | undefined;
+  /** Largest finite code, without sign. */
+  readonly largest: number;
+  /** Zero has no sign (the "uz" types): the sign bit alone is NaN. */
+  readonly unsignedZero: boolean;
+}
+
+const formats: Partial<Record<DType, Format>> = {
+  float16: { exponentBits: 5, mantissaBits: 10, bias: 15, infinities: true, nan: 0x7e00, largest: 0x7bff, unsignedZero: false },
+  bfloat16: { exponentBits: 8, mantissaBits: 7, bias: 127, infinities: true, nan: 0x7fc0, largest: 0x7f7f, unsignedZero: false },
+  float8e4m3fn: { exponentBits: 4, mantissaBits: 3, bias: 7, infinities: false, nan: 0x7f, largest: 0x7e, unsignedZero: false },
+  float8e4m3fnuz: { exponentBits: 4, mantissaBits: 3, bias: 8, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
+  float8e5m2: { exponentBits: 5, mantissaBits: 2, bias: 15, infinities: true, nan: 0x7e, largest: 0x7b, unsignedZero: false },
+  float8e5m2fnuz: { exponentBits: 5, mantissaBits: 2, bias: 16, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
+  float4e2m1: { exponentBits: 2, mantissaBits: 1, bias: 1, infinities: false, nan: undefined, largest: 0x7, unsignedZero: false },
+};
+
+const i32 = (value: number): Expr => constant("i32", value);
+const bitAnd = (a: Expr, mask: number): Expr => binary("and", a, i32(mask));
+const bitOr = (a: Expr, b: Expr): Expr => binary("or", a, b);
+const shl = (a: Expr, by: number): Expr => binary("shl", a, i32(by));
+
+function signBit(format: Format): number {
+  return format.exponentBits + format.mantissaBits;
+}
+
+/** Bits (i32) to f32. */
+function decode(bits: Expr, format: Format): Expr {
+  const { mantissaBits, bias, infinities, nan, exponentBits } = format;
+  const sign = shl(bitAnd(bits, 1 << signBit(format)), 31 - signBit(format));
+  const magnitude = bitAnd(bits, (1 << signBit(format)) - 1);
+  const moved = shl(magnitude, 23 - mantissaBits);
+  // Multiplying rebiases normal and subnormal numbers alike.
+  const value = bias === 127 ? bitcast(moved, "f32") : mul(bitcast(moved, "f32"), f32(2 ** (127 - bias)));
+  let result = bitcast(value, "i32");
+  if (infinities && bias !== 127) {
+    const special = ((1 << exponentBits) - 1) << mantissaBits;
+    result = select(binary("ge", magnitude, i32(special)), bitOr(moved, i32(0x7f800000)), result);
+  }
+  const signed = bitOr(result, sign);
+  if (infinities || nan === undefined) return bitcast(signed, "f32");
+  const isNan = nan === 0x80 ? binary("eq", bits, i32(0x80)) : binary("eq", magnitude, i32(nan));
+  return bitcast(select(isNan, i32(0x7fc00000), signed), "f32");
+}
+
+/** f32 to bits (i32), to nearest even; beyond the largest: infinity where there is one, else the largest (saturating). */
+function encode(x: Expr, format: Format): Expr {
+  const { mantissaBits, bias, infinities, nan, largest } = format;
+  const bits = bitcast(x, "i32");
+  const magnitude = bitAnd(bits, 0x7fffffff);
+  const dropped = 23 - mantissaBits;
+  const odd = bitAnd(binary("shr", magnitude, i32(dropped)), 1);
+  const rounded = add(add(magnitude, i32((1 << (dropped - 1)) - 1)), odd);
+  const normal = sub(binary("shr", rounded, i32(dropped)), i32((127 - bias) << mantissaBits));
+  let code = normal;
+  if (bias !== 127) {
+    // Adding a power of two whose last place is the smallest subnormal rounds there.
+    const magic = 2 ** (1 - bias - mantissaBits + 23);
+    const sum = bitcast(add(bitcast(magnitude, "f32"), f32(magic)), "i32");
+    const subnormal = sub(sum, bitcast(f32(magic), "i32"));
+    code = select(lt(bitcast(magnitude, "f32"), f32(2 ** (1 - bias))), subnormal, normal);
+  }
+  const over = infinities ? largest + 1 : largest;
+  code = select(binary("gt", code, i32(largest)), i32(over), code);
+  // Very large magnitudes must not wrap around in the comparison above.
+  code = select(binary("ge", magnitude, i32(0x7f800000)), i32(over), code);
+  const sign = bitAnd(binary("shr", bits, i32(31 - signBit(format))), 1 << signBit(format));
+  let signed = bitOr(code, sign);
+  if (format.unsignedZero) signed = select(binary("eq", code, i32(0)), i32(0), signed);
+  if (nan === undefined) return signed;
+  const isNan = binary("gt", magnitude, i32(0x7f800000));
+  return select(isNan, format.unsignedZero ? i32(nan) : bitOr(i32(nan), sign), signed);
+}
+
+/** 2^(bits - 127), NaN for 255. */
+function decodeScale(bits: Expr): Expr {
+  const power = select(binary("eq", bits, i32(0)), i32(0x00400000), shl(bits, 23));
+  return bitcast(select(binary("eq", bits, i32(255)), i32(0x7fc00000), power), "f32");
+}
+
+function carrier(dtype: DType): DType {
+  return dtype === "float16" || dtype === "bfloat16" ? "uint16" : "uint8";
+}
+
+/** Rewrites a kernel so that its buffers and casts use native types only. */
+export function lowerStorage(kernel: Kernel): Kernel {
+  const needs = (dtype: DType): boolean => formats[dtype] !== undefined || dtype === "float8e8m0";
+  const buffers = kernel.buffers.map((b): Buffer => (needs(b.dtype) ? { ...b, dtype: carrier(b.dtype) } : b));
+  const memo = new Map<Expr, Expr>();
+  const lowered = (e: Expr): Expr =>
+    rewrite(
+      e,
+      (x) => {
+        if (x.kind === "load") {
+          const { dtype } = kernel.buffers[x.buffer]!;
+          if (!needs(dtype)) return undefined;
+          const pad = x.pad === undefined ? undefined : padBits(dtype, x.pad);
+          const bits = load(x.buffer, carrier(dtype), x.index, pad);
+          const format = formats[dtype];
+          return format ? decode(bits, format) : decodeScale(bits);
+        }
+        if (x.kind === "cast" && x.to !== "index") {
+          const format = formats[x.to];
+          if (!format) return undefined;
+          return decode(encode(toF32(x.a), format), format);
+        }
+        return undefined;
+      },
+      memo,
+    );
+  const body = mapAssigns(kernel.body, (assign) => {
+    const { dtype } = kernel.buffers[assign.out]!;
+    const format = formats[dtype];
+    let value = lowered(assign.value);
+    if (format) value = encode(toF32(value), format);
+    return {
+      ...assign,
+      value,
+      index: assign.index.map(lowered),
+      ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowered(assign.reduce.body) } } : {}),
+    };
+  });
+  return { ...kernel, buffers, body };
+}
+
+function toF32(x: Expr): Expr {
+  return x.type === "f32" ? x : cast(x, "float32");
+}
+
+function padBits(dtype: DType, pad: number): number {
+  return isSmallFloat(dtype) ? encodeSmallFloat(dtype, pad, true) : Number(storeFunction(dtype)(pad));
+}
+
