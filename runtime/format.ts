@@ -142,6 +142,8 @@ export interface SectionEntry {
 export interface Header {
   readonly plan: Plan;
   readonly sections: readonly SectionEntry[];
+  /** File offset of the first byte after the header. */
+  readonly headerEnd: number;
   /** File offset of the first section. */
   readonly dataStart: number;
   /** Bytes of the whole file. */
@@ -292,9 +294,16 @@ export function readHeader(header: Uint8Array, options: ReadOptions = {}): Heade
       `the program needs ${plan.memoryBytes} bytes of memory and the limit is ${limit} (option memoryLimit)`,
     );
   }
-  const dataStart = aligned(PREFIX_BYTES + header.length);
+  const headerEnd = PREFIX_BYTES + header.length;
+  const dataStart = aligned(headerEnd);
   const last = sections.at(-1);
-  return { plan, sections, dataStart, fileBytes: dataStart + (last ? last.offset + last.bytes : 0) };
+  return {
+    plan,
+    sections,
+    headerEnd,
+    dataStart,
+    fileBytes: dataStart + (last ? last.offset + last.bytes : 0),
+  };
 }
 
 /** The error for a file that ends too early. */

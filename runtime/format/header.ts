@@ -124,6 +124,12 @@ export function readPlan(header: unknown, sections: readonly SectionEntry[]): Pl
   }
 }
 
+/** The section with a module: it must not be the weights, which go straight to memory. */
+function codeSection(value: unknown, path: string, sections: readonly SectionEntry[]): string {
+  if (value === "weights") throw malformed(path, "the name of a section of code");
+  return sectionNamed(value, path, sections).name;
+}
+
 function sectionNamed(value: unknown, path: string, sections: readonly SectionEntry[]): SectionEntry {
   const found = sections.find((section) => section.name === value);
   if (found === undefined) throw malformed(path, "the name of a section");
@@ -155,7 +161,7 @@ function readProgram(
     const fields = object(item, path);
     return {
       requires: list(fields["requires"], `${path}.requires`, text),
-      section: sectionNamed(fields["section"], `${path}.section`, sections).name,
+      section: codeSection(fields["section"], `${path}.section`, sections),
     };
   });
   if (variants.length === 0) throw malformed("plan.variants", "a list of at least one variant");
@@ -164,7 +170,7 @@ function readProgram(
     return {
       name: text(fields["name"], `${path}.name`),
       export: text(fields["export"], `${path}.export`),
-      section: sectionNamed(fields["section"], `${path}.section`, sections).name,
+      section: codeSection(fields["section"], `${path}.section`, sections),
     };
   });
   distinct(libraries, "plan.libraries");

@@ -1,0 +1,18 @@
+/**
+ * The runtime: what a page downloads to run a compiled model. `load` is the only way in. Nothing here depends on
+ * the compiler, on a package, or on anything that is not in every browser, worker and Node alike.
+ *
+ * @example
+ * import { load } from "tilewright";
+ * const session = await load("/models/digits.tile");
+ * const { logits } = await session.run({ image: new Float32Array(28 * 28) });
+ */
+export { type BoundStage, type Compiler, type Stage, type TensorShape } from "./binder.ts";
+export { type DType, type NumericData, type Tensor, type TensorData } from "./dtype.ts";
+export { type ErrorCode, TilewrightError } from "./errors.ts";
+export { supports } from "./features.ts";
+export { type Feature, type Port } from "./format.ts";
+export { type ElementData, type TensorInput, type TensorLike } from "./inputs.ts";
+export { load, type LoadOptions, type Progress } from "./load.ts";
+export { type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
+export { type Source } from "./source.ts";

@@ -1,0 +1,157 @@
+/**
+ * From what a caller gives to `run` to tensors. In: the ports of a session and a record of values. Out: one tensor
+ * per input, its shape free of open dimensions and its data of the very typed array that its dtype is held in.
+ * Invariant: either all inputs are right or a `TilewrightError` names the first that is not; nothing has run.
+ * Data that fits is not copied here.
+ */
+import { convertNumbers, type PlainNumber } from "./convert.ts";
+import { allocate, type DType, elementCount, type NumericData, type Tensor } from "./dtype.ts";
+import { nearestName, TilewrightError } from "./errors.ts";
+import { type Port } from "./format.ts";
+
+/** Elements that need no conversion, or plain numbers, which are converted exactly or refused. */
+export type ElementData = NumericData | Uint8ClampedArray | readonly PlainNumber[];
+
+/** A tensor as `run` takes it: dtype and shape may be left out where they follow from the session's input. */
+export interface TensorInput {
+  readonly dtype?: DType;
+  readonly shape?: readonly number[];
+  readonly data: ElementData | readonly string[];
+}
+
+/** Anything that can stand for an input: a tensor, its elements alone, or one number for a single element. */
+export type TensorLike = TensorInput | ElementData | PlainNumber;
+
+/** A tensor whose elements are numbers: strings have no place in the memory of a program. */
+export interface NumericTensor extends Tensor {
+  readonly shape: readonly number[];
+  readonly data: NumericData;
+}
+
+/**
+ * The inputs of a run, by name, in the order of the ports.
+ *
+ * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape`
+ */
+export function readInputs(
+  ports: readonly Port[],
+  given: Readonly<Record<string, TensorLike>>,
+): Map<string, NumericTensor> {
+  const names = ports.map((port) => port.name);
+  for (const name of Object.keys(given)) {
+    if (names.includes(name)) continue;
+    const nearest = nearestName(name, names);
+    const hint = nearest === undefined ? `the inputs are ${list(names)}` : `did you mean "${nearest}"?`;
+    throw new TilewrightError("input-unknown", `there is no input "${name}": ${hint}`);
+  }
+  const tensors = new Map<string, NumericTensor>();
+  for (const port of ports) {
+    const value = Object.hasOwn(given, port.name) ? given[port.name] : undefined;
+    if (value === undefined) {
+      throw new TilewrightError("input-missing", `input ${describe(port)} was not given`);
+    }
+    tensors.set(port.name, readInput(port, value));
+  }
+  return tensors;
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? "none" : names.map((name) => `"${name}"`).join(", ");
+}
+
+function describe({ name, dtype, shape }: Port): string {
+  return `"${name}" (${dtype} ${showShape(shape)})`;
+}
+
+function showShape(shape: readonly (number | string)[]): string {
+  return `[${shape.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
+}
+
+function readInput(port: Port, value: TensorLike): NumericTensor {
+  const refuse = (code: "input-dtype" | "input-shape", problem: string): never => {
+    throw new TilewrightError(code, `input ${describe(port)}: ${problem}`);
+  };
+  const input: TensorInput = isTensorInput(value) ? value : { data: isElements(value) ? value : [value] };
+  const { dtype, shape, data } = input;
+  if (dtype !== undefined && dtype !== port.dtype) {
+    refuse("input-dtype", `the tensor given is ${dtype}`);
+  }
+  if (port.dtype === "string") refuse("input-dtype", "strings cannot be inputs of a program");
+  if (!isElements(data)) refuse("input-dtype", "its data is neither a typed array nor a list of numbers");
+  const elements = data as ElementData;
+
+  const actual = shape === undefined ? shapeFor(port, elements.length) : [...shape];
+  if (actual === undefined || !fits(actual, port.shape)) {
+    const what = shape === undefined ? `${elements.length} elements` : `shape ${showShape(shape)}`;
+    refuse("input-shape", `the value given has ${what}`);
+  }
+  const count = elementCount(actual!);
+  if (count !== elements.length) {
+    refuse(
+      "input-shape",
+      `shape ${showShape(actual!)} means ${count} elements, there are ${elements.length}`,
+    );
+  }
+  return { dtype: port.dtype, shape: actual!, data: elementsOf(port.dtype, elements, refuse) };
+}
+
+function isTensorInput(value: TensorLike): value is TensorInput {
+  return typeof value === "object" && value !== null && "data" in value;
+}
+
+function isElements(value: unknown): value is ElementData {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** Whether `shape` can be what `expected` says; its open dimensions take any size. */
+function fits(shape: readonly number[], expected: readonly (number | string)[]): boolean {
+  return (
+    shape.length === expected.length &&
+    shape.every((dim, axis) => {
+      const wanted = expected[axis];
+      return Number.isSafeInteger(dim) && dim >= 0 && (typeof wanted === "string" || dim === wanted);
+    })
+  );
+}
+
+/** The shape of `count` elements, which follows if at most one dimension is open. */
+function shapeFor(port: Port, count: number): number[] | undefined {
+  const open = port.shape.filter((dim) => typeof dim === "string").length;
+  if (open > 1) return undefined;
+  const rest = elementCount(port.shape.filter((dim) => typeof dim === "number"));
+  if (open === 1 && (rest === 0 || count % rest !== 0)) return undefined;
+  const shape = port.shape.map((dim) => (typeof dim === "string" ? count / rest : dim));
+  return elementCount(shape) === count ? shape : undefined;
+}
+
+/** The elements in the typed array of `dtype`. */
+function elementsOf(
+  dtype: DType,
+  elements: ElementData,
+  refuse: (code: "input-dtype", problem: string) => never,
+): NumericData {
+  if (!ArrayBuffer.isView(elements)) {
+    try {
+      return convertNumbers(dtype, elements);
+    } catch (error) {
+      return refuse("input-dtype", error instanceof Error ? error.message : String(error));
+    }
+  }
+  // By tag and not by instanceof: the array may come from another frame, and Float16Array may not exist here.
+  const tag = elements[Symbol.toStringTag] as string;
+  const wanted = allocate(dtype, 0)[Symbol.toStringTag];
+  if (tag === "Uint8ClampedArray" && wanted === "Uint8Array") {
+    return normalised(dtype, new Uint8Array(elements.buffer, elements.byteOffset, elements.length));
+  }
+  if (tag === "Float16Array" && dtype === "float16") {
+    return new Uint16Array(elements.buffer, elements.byteOffset, elements.length);
+  }
+  if (tag !== wanted) refuse("input-dtype", `it is held in a ${wanted}, a ${tag} was given`);
+  return normalised(dtype, elements as NumericData);
+}
+
+/** Booleans as programs expect them: 0 or 1. */
+function normalised(dtype: DType, data: NumericData): NumericData {
+  if (dtype !== "bool" || !(data as Uint8Array).some((byte) => byte > 1)) return data;
+  return (data as Uint8Array).map((byte) => (byte === 0 ? 0 : 1));
+}

@@ -1,0 +1,154 @@
+/**
+ * A bound program in memory. In: its plan, a memory with the weights in place, and its compiled modules. Out: an
+ * object that turns inputs into outputs, synchronously. Invariant: outputs are copies, so no caller ever holds a
+ * view of the program's memory; the memory never grows, so the views made here stay valid.
+ */
+import { bytesPerElement, elementCount, type NumericData, viewOf } from "./dtype.ts";
+import { TilewrightError } from "./errors.ts";
+import { type BoundPlan, type OutputSlot, type Variant } from "./format.ts";
+import { mathFunction } from "./format/header.ts";
+import { type NumericTensor } from "./inputs.ts";
+
+const PAGE_BYTES = 2 ** 16;
+
+/**
+ * The memory of a program: exactly the pages that it needs, fixed.
+ *
+ * @throws TilewrightError `out-of-memory`
+ */
+export function createMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (cause) {
+    throw new TilewrightError("out-of-memory", `${bytes} bytes of memory cannot be had`, cause);
+  }
+}
+
+/** What a program is put together from; modules by the names of their sections. */
+export interface ProgramParts {
+  readonly plan: BoundPlan;
+  readonly variant: Variant;
+  readonly memory: WebAssembly.Memory;
+  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+}
+
+/**
+ * Instantiates the program and lets it prepare its weights.
+ *
+ * @throws TilewrightError `artifact-malformed` when the modules do not fit the plan, `run-failed` when init() traps
+ */
+export async function createProgram(parts: ProgramParts): Promise<Program> {
+  const { plan, variant, memory, modules } = parts;
+  const moduleOf = (section: string): WebAssembly.Module => {
+    const module = modules.get(section);
+    if (module === undefined)
+      throw new TilewrightError("artifact-malformed", `section "${section}" is missing`);
+    return module;
+  };
+  const abort = (): never => {
+    throw new Error("a library kernel gave up");
+  };
+  let exports: WebAssembly.Exports;
+  try {
+    const libraries = await Promise.all(
+      plan.libraries.map(async ({ name, export: exportName, section }) => {
+        const instance = await WebAssembly.instantiate(moduleOf(section), { env: { memory, abort } });
+        return [name, callable(instance.exports, exportName)] as const;
+      }),
+    );
+    const instance = await WebAssembly.instantiate(moduleOf(variant.section), {
+      env: { memory, abort },
+      lib: Object.fromEntries(libraries),
+      math: Object.fromEntries(plan.math.map((name) => [name, mathFunction(name)!])),
+    });
+    exports = instance.exports;
+  } catch (cause) {
+    if (cause instanceof TilewrightError) throw cause;
+    throw new TilewrightError(
+      "artifact-malformed",
+      `the code does not fit the plan: ${cause as Error}`,
+      cause,
+    );
+  }
+  const init = callable(exports, "init");
+  const run = callable(exports, "run");
+  call(init, plan.name);
+  return new Program(plan, variant, memory, run);
+}
+
+function callable(exports: WebAssembly.Exports, name: string): () => void {
+  const found = exports[name];
+  if (typeof found !== "function") {
+    throw new TilewrightError("artifact-malformed", `the code has no exported function "${name}"`);
+  }
+  return found as () => void;
+}
+
+function call(entry: () => void, name: string): void {
+  try {
+    entry();
+  } catch (cause) {
+    throw new TilewrightError("run-failed", `the program of "${name}" trapped: ${cause as Error}`, cause);
+  }
+}
+
+/** A program that is ready to run. It stays usable after a run that failed. */
+export class Program {
+  readonly plan: BoundPlan;
+  readonly variant: Variant;
+  readonly #memory: WebAssembly.Memory;
+  readonly #run: () => void;
+  readonly #inputs: readonly NumericData[];
+
+  constructor(plan: BoundPlan, variant: Variant, memory: WebAssembly.Memory, run: () => void) {
+    this.plan = plan;
+    this.variant = variant;
+    this.#memory = memory;
+    this.#run = run;
+    this.#inputs = plan.inputs.map(({ dtype, shape, address }) =>
+      viewOf(dtype, memory.buffer, address, elementCount(shape)),
+    );
+  }
+
+  /**
+   * One inference. The inputs must have the dtypes and shapes of the plan; more inputs than the plan has are left
+   * aside.
+   *
+   * @throws TilewrightError `run-failed`
+   */
+  run(inputs: ReadonlyMap<string, NumericTensor>): Map<string, NumericTensor> {
+    this.plan.inputs.forEach((slot, index) => {
+      const tensor = inputs.get(slot.name);
+      const view = this.#inputs[index]!;
+      if (tensor?.dtype !== slot.dtype || tensor.data.length !== view.length) {
+        throw new TilewrightError("run-failed", `the program's input "${slot.name}" was not provided`);
+      }
+      // Both are the typed array that the dtype is held in.
+      (view as Uint8Array).set(tensor.data as Uint8Array);
+    });
+    call(this.#run, this.plan.name);
+    return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
+  }
+
+  /** A copy of an output. */
+  #read(slot: OutputSlot): NumericTensor {
+    const shape = [...slot.shape];
+    if (slot.dynamicDim !== undefined && slot.sizeAddress !== undefined) {
+      const [size] = new Int32Array(this.#memory.buffer, slot.sizeAddress, 1);
+      const most = shape[slot.dynamicDim]!;
+      if (size === undefined || size < 0 || size > most) {
+        throw new TilewrightError(
+          "run-failed",
+          `output "${slot.name}" has size ${size} where at most ${most} has room`,
+        );
+      }
+      shape[slot.dynamicDim] = size;
+    }
+    const count = elementCount(shape);
+    // Copied as bytes: a float's bits must not pass through a number, which may change those of a NaN.
+    const start = slot.address;
+    const bytes = this.#memory.buffer.slice(start, start + count * bytesPerElement(slot.dtype));
+    return { dtype: slot.dtype, shape, data: viewOf(slot.dtype, bytes, 0, count) };
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * What a caller holds. In: an engine, that is a bound program or a late model. Out: runs, checked before they
+ * start and answered in the order in which they were asked for. Invariant: inputs are read before `run` returns to
+ * the caller (copied where the run has to wait), outputs are the caller's own; after `dispose` nothing runs.
+ */
+import { type Tensor } from "./dtype.ts";
+import { TilewrightError } from "./errors.ts";
+import { type Feature, type Port } from "./format.ts";
+import { type NumericTensor, readInputs, type TensorLike } from "./inputs.ts";
+import { type LateModel } from "./late.ts";
+import { type Program } from "./program.ts";
+import { throwIfAborted } from "./reader.ts";
+
+/** What runs: a program with fixed shapes, or a model that is bound to shapes as they come. */
+export type Engine =
+  | { readonly kind: "bound"; readonly program: Program }
+  | { readonly kind: "late"; readonly model: LateModel };
+
+export interface RunOptions {
+  /** Rejects the run with `aborted` unless it is over; a program that is running is not interrupted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Inputs by name. */
+export type Inputs = Readonly<Record<string, TensorLike>>;
+
+/** Outputs by name. */
+export type Outputs = Record<string, Tensor>;
+
+/**
+ * A loaded model; made by `load`.
+ *
+ * @example
+ * const session = await load("/models/digits.tile");
+ * console.log(session.inputs); // [{ name: "image", dtype: "float32", shape: [1, 1, 28, 28] }]
+ * const { logits } = await session.run({ image: pixels });
+ * console.log(logits.shape, logits.data);
+ * session.dispose();
+ */
+export class Session {
+  /** Name of the model. */
+  readonly name: string;
+  /** What `run` takes; a string in a shape is a dimension that each run chooses. */
+  readonly inputs: readonly Port[];
+  /** What `run` gives; a string in a shape is a dimension that depends on the inputs. */
+  readonly outputs: readonly Port[];
+  /** "bound": shapes are fixed and no compiler is involved; "late": programs are bound to shapes as they come. */
+  readonly kind: Engine["kind"];
+  #engine: Engine | undefined;
+  /** Settles when the last run that was asked for is over; never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @internal */
+  constructor(engine: Engine, name: string) {
+    this.#engine = engine;
+    this.name = name;
+    this.kind = engine.kind;
+    if (engine.kind === "bound") {
+      const { plan } = engine.program;
+      this.inputs = plan.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+      this.outputs = plan.outputs.map(({ name, dtype, shape, dynamicDim }) => ({
+        name,
+        dtype,
+        shape: shape.map((dim, axis) => (axis === dynamicDim ? `<=${dim}` : dim)),
+      }));
+    } else {
+      this.inputs = engine.model.stage.inputs;
+      this.outputs = engine.model.stage.outputs;
+    }
+  }
+
+  /** Bytes of WebAssembly memory that the session's programs hold now. */
+  get memoryBytes(): number {
+    return this.#programs().reduce((sum, { plan }) => sum + plan.memoryBytes, 0);
+  }
+
+  /** The level of the code in use: what the engine was found to support. Undefined while nothing is bound. */
+  get variant(): Feature | "scalar" | undefined {
+    const requires = this.#programs().at(-1)?.variant.requires;
+    if (requires === undefined) return undefined;
+    return requires.includes("relaxed-simd") ? "relaxed-simd" : (requires[0] ?? "scalar");
+  }
+
+  /** What the compiler reported about the most recent program, if anything. */
+  get report(): Readonly<Record<string, unknown>> | undefined {
+    return this.#programs().at(-1)?.plan.report;
+  }
+
+  /**
+   * One inference. Inputs may be tensors, typed arrays or lists of numbers; dtype and shape follow from
+   * {@link inputs} where they are left out. Several runs may be asked for at once; they are answered in order.
+   *
+   * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape` (before anything runs),
+   * `run-failed` (the session stays usable), `aborted`, `disposed`
+   * @example
+   * const { y } = await session.run({ x: [1, 2, 3, 4] });
+   * const { mask } = await session.run({ ids: { shape: [1, 5], data: [101, 7, 8, 9, 102] } });
+   */
+  async run(inputs: Inputs = {}, options: RunOptions = {}): Promise<Outputs> {
+    const engine = this.#alive();
+    const { signal } = options;
+    throwIfAborted(signal);
+    const tensors = readInputs(this.inputs, inputs);
+    if (engine.kind === "bound") return Object.fromEntries(engine.program.run(tensors));
+
+    const copies = new Map([...tensors].map(([name, tensor]) => [name, copyOf(tensor)]));
+    const check = (): void => {
+      this.#alive();
+      throwIfAborted(signal);
+    };
+    const result = this.#last.then(() => engine.model.run(copies, check));
+    this.#last = result.catch(() => {});
+    const outputs = await (signal === undefined ? result : orAborted(result, signal));
+    return Object.fromEntries(outputs);
+  }
+
+  /**
+   * One inference, at once, where that is possible: in a session of kind "bound".
+   *
+   * @throws TilewrightError as {@link run}; `run-failed` in a session of kind "late"
+   * @example const { y } = session.runSync({ x: new Float32Array(4) });
+   */
+  runSync(inputs: Inputs = {}): Outputs {
+    const engine = this.#alive();
+    if (engine.kind !== "bound") {
+      const what =
+        "runSync needs a session whose shapes are fixed; this one binds them as they come, use run";
+      throw new TilewrightError("run-failed", what);
+    }
+    return Object.fromEntries(engine.program.run(readInputs(this.inputs, inputs)));
+  }
+
+  /** Frees the memory. Runs that still wait are rejected with `disposed`, as are later ones. May be called again. */
+  dispose(): void {
+    if (this.#engine?.kind === "late") this.#engine.model.dispose();
+    this.#engine = undefined;
+  }
+
+  #alive(): Engine {
+    if (this.#engine !== undefined) return this.#engine;
+    throw new TilewrightError("disposed", `the session of "${this.name}" has been disposed of`);
+  }
+
+  #programs(): readonly Program[] {
+    if (this.#engine === undefined) return [];
+    return this.#engine.kind === "bound" ? [this.#engine.program] : this.#engine.model.programs;
+  }
+}
+
+/** The result, or `aborted` as soon as the signal says so, even while another run is being waited for. */
+function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new TilewrightError("aborted", "aborted by the caller", signal.reason));
+    signal.addEventListener("abort", abort, { once: true });
+    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** The tensor with elements of its own. */
+function copyOf(tensor: NumericTensor): NumericTensor {
+  return { ...tensor, data: tensor.data.slice() };
+}
