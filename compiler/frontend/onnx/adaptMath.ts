@@ -180,7 +180,8 @@ export const mathForms: FormTable = {
       adapt: (old) => {
         const [x, slope] = [old.input(0), old.input(1)];
         // One slope per channel; a single one stretches over everything all the same.
-        old.become("PRelu", [x, alignFrom(old, x, slope, 1)]);
+        const perChannel = old.facts.rank(x) === 1 ? slope : alignFrom(old, x, slope, 1);
+        old.become("PRelu", [x, perChannel]);
       },
     },
   ],
@@ -255,9 +256,9 @@ function batchNormalization(old: OldNode): void {
     string,
     string,
   ];
-  const training = (old.wants(1) || old.wants(2)) && old.int("is_test") !== 1;
-  if (old.wants(3) || old.wants(4)) {
-    old.unsupported("the saved mean and variance of BatchNormalization before opset 14 are not computed");
+  const training = old.wants(1) || old.wants(2);
+  if (old.wants(3) || old.wants(4) || (training && old.int("is_test") === 1)) {
+    old.unsupported("the statistics that BatchNormalization gave out before opset 14 are not computed");
   }
   if (old.version < 9 && old.int("spatial") === 0) {
     if (training) old.unsupported("training with spatial=0 is not supported");

@@ -21,8 +21,15 @@ const NEWEST_OPSET = 28;
 const NEWEST_IR_VERSION = 14;
 /** Functions may call functions so deep. */
 const MAX_CALL_DEPTH = 64;
-/** Nodes after inlining: functions that each call the next one twice grow without bound otherwise. */
-const MAX_NODES = 1_000_000;
+/**
+ * Nodes, inputs, outputs and list elements that inlining may add: functions that each call the next one twice
+ * would grow without bound otherwise.
+ */
+const MAX_INLINED = 4_000_000;
+/** Names that inlining makes are cut to this length, for the same reason. */
+const MAX_PREFIX = 200;
+/** So many misspelt names get a suggestion; each one compares with all others. */
+const MAX_SUGGESTIONS = 20;
 
 export interface ImportOptions {
   /** Whether there is a definition for the newest form of an operator; everything is let through when absent. */
@@ -81,12 +88,34 @@ class Importer {
   /** Next suffix to try by name, so that many like names stay cheap. */
   private readonly suffixes = new Map<string, number>();
   private readonly facts = new Facts();
-  private nodeCount = 0;
+  /** Names that anything reads, in the whole model: outputs of other names are not wanted. */
+  private readonly read = new Set<string>();
+  private inlined = 0;
+  private suggestions = 0;
 
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
     this.options = options;
-    for (const fn of model.functions) this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
+    for (const fn of model.functions) {
+      this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
+      for (const output of fn.outputs) this.read.add(output);
+      this.noteReads(fn.nodes);
+    }
+    this.noteGraphReads(model.graph);
+  }
+
+  private noteGraphReads(graph: OnnxGraph): void {
+    for (const output of graph.outputs) this.read.add(output.name);
+    this.noteReads(graph.nodes);
+  }
+
+  private noteReads(nodes: readonly OnnxNode[]): void {
+    for (const node of nodes) {
+      for (const input of node.inputs) this.read.add(input);
+      for (const attribute of node.attributes.values()) {
+        if (attribute.kind === "graph") this.noteGraphReads(attribute.value);
+      }
+    }
   }
 
   run(): Graph {
@@ -123,17 +152,21 @@ class Importer {
   private importGraph(graph: OnnxGraph, frame: Frame, outer: Scope | undefined): Graph {
     const scope: Scope = { ids: new Map(), outer };
     const body: Body = { nodes: [], constants: new Map() };
-    const weights = new Set(graph.initializers.map((initializer) => initializer.name));
+    // In a subgraph inputs are always passed, so there an initializer of the same name is a default that loses.
+    const isMain = outer === undefined;
+    const weights = new Set(isMain ? graph.initializers.map((initializer) => initializer.name) : []);
     const inputs: GraphInput[] = [];
     // Inputs come first, so that those of the main graph keep the names that users give.
     for (const input of graph.inputs) {
       if (weights.has(input.name)) continue;
       const id = this.define(scope, input.name, frame);
-      const type = this.inputType(input.name, id, input.type, outer === undefined);
+      const type = this.inputType(input.name, id, input.type, isMain);
       this.facts.declare(id, isTensor(input.type) ? input.type.dtype : undefined, type.shape?.length);
       inputs.push({ id, type });
     }
+    const passed = new Set(isMain ? [] : graph.inputs.map((input) => input.name));
     for (const { name, tensor } of graph.initializers) {
+      if (passed.has(name)) continue;
       this.addConstant(body, this.define(scope, name, frame), tensor);
     }
     const declared = new Map(graph.values.map((value) => [value.name, value.type]));
@@ -175,15 +208,14 @@ class Importer {
     },
   ): void {
     for (const node of inTopologicalOrder(nodes)) {
-      if (++this.nodeCount > MAX_NODES) {
-        fail("model-too-large", `the model has more than ${MAX_NODES} nodes once functions are inlined`);
-      }
+      if (frame.calls.length > 0) this.spendInlining(node);
       const name = frame.prefix + (node.name || node.outputs.find(Boolean) || node.op);
       const where = { node: name, op: node.op };
       const inputs = node.inputs.map((input) => (input === "" ? "" : this.resolve(scope, input, where)));
       while (inputs.at(-1) === "") inputs.pop();
-      const outputs = node.outputs.map((output) => {
-        if (output === "") return "";
+      const outputs = node.outputs.map((output, position) => {
+        // Exporters name optional outputs that nobody reads, which would cost time or even mean training.
+        if (output === "" || (position > 0 && !this.read.has(output))) return "";
         const id = this.define(scope, output, frame, known.chosen?.get(output));
         const type = known.declared?.get(output);
         if (type && isTensor(type)) this.facts.declare(id, type.dtype, type.shape?.length);
@@ -192,6 +224,17 @@ class Importer {
       const fn = this.functions.get(functionKey(node.domain, node.op, node.overload));
       if (fn) this.inlineCall(fn, node, name, inputs, outputs, frame, scope, body);
       else this.importNode(node, name, inputs, outputs, frame, scope, body);
+    }
+  }
+
+  private spendInlining(node: OnnxNode): void {
+    this.inlined += 1 + node.inputs.length + node.outputs.length;
+    for (const attribute of node.attributes.values()) {
+      if (attribute.kind !== "reference" && Array.isArray(attribute.value))
+        this.inlined += attribute.value.length;
+    }
+    if (this.inlined > MAX_INLINED) {
+      fail("model-too-large", "the model grows past all bounds when its functions are inlined");
     }
   }
 
@@ -248,7 +291,8 @@ class Importer {
   private reportUnsupported(node: OpNode, unknown: OpNode): void {
     const full = (op: string, domain: string): string => `${domain === "" ? "ai.onnx" : domain}.${op}`;
     const through = unknown.op === node.op ? "" : ` (needed as ${full(unknown.op, unknown.domain)})`;
-    const suggestion = didYouMean(node.op, this.options.knownOps ?? []);
+    const worthAsking = node.op.length <= MAX_PREFIX && this.suggestions++ < MAX_SUGGESTIONS;
+    const suggestion = worthAsking ? didYouMean(node.op, this.options.knownOps ?? []) : undefined;
     const isNear = suggestion !== undefined && suggestion !== node.op;
     const foreign = node.domain !== "" && !node.domain.startsWith("ai.onnx");
     let hint: string | undefined;
@@ -269,6 +313,7 @@ class Importer {
     const { attribute } = bound;
     switch (attribute.kind) {
       case "int":
+        // Past 2^53 a double is inexact; the only such attributes are open ends, INT64_MAX and its like.
         return { kind: "int", value: Number(attribute.value) };
       case "ints":
         return { kind: "ints", value: attribute.value.map(Number) };
@@ -377,7 +422,8 @@ class Importer {
       const id = at.ids.get(name);
       if (id !== undefined) return id;
     }
-    const near = didYouMean(name, scope.ids.keys());
+    const worthAsking = name.length <= MAX_PREFIX && this.suggestions++ < MAX_SUGGESTIONS;
+    const near = worthAsking ? didYouMean(name, scope.ids.keys()) : undefined;
     this.diagnostics.push({
       code: "graph-invalid",
       message: `the value "${name}" is used and never defined`,
