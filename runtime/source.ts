@@ -22,8 +22,10 @@ export interface OpenSource {
 /** @throws TilewrightError `network`, `aborted` */
 export async function openSource(source: Source, signal: AbortSignal | undefined): Promise<OpenSource> {
   throwIfAborted(signal);
-  const bytes = bytesOf(source);
-  if (bytes !== undefined) return { content: bytes, total: bytes.length };
+  if (isBytes(source)) {
+    const content = bytesOf(source);
+    return { content, total: content.length };
+  }
   if (source instanceof ReadableStream) return { content: source };
   if (source instanceof Blob) return { content: source.stream(), total: source.size };
   if (source instanceof Response) return openResponse(source);
@@ -40,12 +42,15 @@ export async function openSource(source: Source, signal: AbortSignal | undefined
   }
 }
 
-/** The bytes of an array or buffer, which may come from another frame: so told by its tag. */
-function bytesOf(source: unknown): Uint8Array | undefined {
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+/** Whether it is an array or a buffer; told by its tag, since it may come from another frame. */
+function isBytes(source: Source): source is ArrayBuffer | Uint8Array {
   const tag = Object.prototype.toString.call(source);
-  const isBuffer = tag === "[object ArrayBuffer]" || tag === "[object SharedArrayBuffer]";
-  return isBuffer ? new Uint8Array(source as ArrayBuffer) : undefined;
+  return ArrayBuffer.isView(source) || tag === "[object ArrayBuffer]" || tag === "[object SharedArrayBuffer]";
+}
+
+function bytesOf(source: ArrayBuffer | Uint8Array): Uint8Array {
+  if (!ArrayBuffer.isView(source)) return new Uint8Array(source);
+  return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
 }
 
 function openResponse(response: Response): OpenSource {

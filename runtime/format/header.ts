@@ -236,7 +236,7 @@ function weightRanges(value: unknown, memoryBytes: number, sections: readonly Se
     const offset = integer(fields["offset"], `${path}.offset`, 0, available);
     const address = integer(fields["address"], `${path}.address`, 0, memoryBytes);
     const most = Math.min(available - offset, memoryBytes - address);
-    return { offset, address, bytes: integer(fields["bytes"], `${path}.bytes`, 0, most) };
+    return { offset, bytes: integer(fields["bytes"], `${path}.bytes`, 0, most), address };
   });
   let end = 0;
   for (const range of [...ranges].sort((a, b) => a.address - b.address || a.bytes - b.bytes)) {
