@@ -18,8 +18,12 @@ import { indexingOps } from "./indexing.ts";
 import { libraryOps } from "./indexingLibrary.ts";
 import { scatterOps } from "./indexingScatter.ts";
 import { movementOps } from "./movement.ts";
+import { foldOps } from "./movementFold.ts";
 import { padOps } from "./movementPad.ts";
+import { quantOps } from "./quant.ts";
 import { randomOps } from "./random.ts";
+import { resizeOps } from "./resize.ts";
+import { gridOps } from "./resizeGrid.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -29,10 +33,14 @@ const families: readonly (readonly OpDefinition[])[] = [
   scanOps,
   movementOps,
   padOps,
+  foldOps,
   indexingOps,
   scatterOps,
   libraryOps,
   randomOps,
+  quantOps,
+  resizeOps,
+  gridOps,
   contractOps,
   contractQuantizedOps,
   windowOps,

@@ -1,0 +1,159 @@
+/**
+ * Where each output element of a resized axis comes from. In: the sizes of the axis, its scale and the mode. Out:
+ * per output position the input positions to blend, their weights, and whether it lies outside the region. Invariant:
+ * all input positions are inside the axis; the weights of one output sum to 1.
+ * Source: ONNX operator Resize (version 19); the cubic kernel is Keys, "Cubic convolution interpolation for digital
+ * image processing", IEEE TASSP 1981.
+ */
+import type { OpCall } from "./define.ts";
+
+export interface ResizeAxis {
+  readonly axis: number;
+  readonly from: number;
+  readonly to: number;
+  readonly scale: number;
+  /** Start and end of the region in units of the axis; used by tf_crop_and_resize only. */
+  readonly region: readonly [number, number];
+}
+
+export interface ResizeMode {
+  readonly kind: "nearest" | "linear" | "cubic";
+  readonly transformation: string;
+  readonly rounding: string;
+  readonly cubicCoefficient: number;
+  readonly excludeOutside: boolean;
+  readonly antialias: boolean;
+}
+
+/** Tables of shape [taps][to]. */
+export interface AxisTable {
+  readonly positions: readonly (readonly number[])[];
+  readonly weights: readonly (readonly number[])[];
+  /** Output positions whose source lies outside the region. */
+  readonly outside: readonly boolean[];
+}
+
+const transformations = [
+  "half_pixel",
+  "half_pixel_symmetric",
+  "pytorch_half_pixel",
+  "align_corners",
+  "asymmetric",
+  "tf_crop_and_resize",
+  "tf_half_pixel_for_nn",
+];
+const roundings = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"];
+
+export function resizeMode(call: OpCall): ResizeMode {
+  const named = (name: string, otherwise: string, known: readonly string[]): string => {
+    const value = call.string(name, otherwise);
+    return known.includes(value) ? value : call.fail("attribute-invalid", `${name} ${value}`);
+  };
+  const kind = named("mode", "nearest", ["nearest", "linear", "cubic", "bilinear"]);
+  return {
+    kind: kind === "nearest" || kind === "cubic" ? kind : "linear",
+    transformation: named("coordinate_transformation_mode", "half_pixel", transformations),
+    rounding: named("nearest_mode", "round_prefer_floor", roundings),
+    cubicCoefficient: call.float("cubic_coeff_a", -0.75),
+    excludeOutside: call.int("exclude_outside", 0) !== 0,
+    antialias: call.int("antialias", 0) !== 0,
+  };
+}
+
+/** The position in the input that output position `at` stands for. */
+function sourcePosition({ from, to, scale, region }: ResizeAxis, transformation: string, at: number): number {
+  switch (transformation) {
+    case "asymmetric":
+      return at / scale;
+    case "align_corners":
+      // The resized length is not rounded here, as in the reference implementation.
+      return to === 1 ? 0 : (at * (from - 1)) / (from * scale - 1);
+    case "pytorch_half_pixel":
+      return to === 1 ? 0 : (at + 0.5) / scale - 0.5;
+    case "tf_half_pixel_for_nn":
+      return (at + 0.5) / scale;
+    case "half_pixel_symmetric": {
+      const adjustment = to / (scale * from);
+      return (from / 2) * (1 - adjustment) + (at + 0.5) / scale - 0.5;
+    }
+    case "tf_crop_and_resize": {
+      const [start, end] = region;
+      if (to === 1) return 0.5 * (start + end) * (from - 1);
+      return start * (from - 1) + (at * (end - start) * (from - 1)) / (to - 1);
+    }
+    default:
+      return (at + 0.5) / scale - 0.5;
+  }
+}
+
+function nearestPosition(source: number, rounding: string): number {
+  switch (rounding) {
+    case "floor":
+      return Math.floor(source);
+    case "ceil":
+      return Math.ceil(source);
+    case "round_prefer_ceil":
+      return Math.floor(source + 0.5);
+    default:
+      return Math.ceil(source - 0.5);
+  }
+}
+
+/** Keys' kernel with coefficient `a` at distance `x`. */
+function cubicWeight(x: number, a: number): number {
+  const d = Math.abs(x);
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
+}
+
+/** First tap relative to floor(source), and the number of taps. An antialiased kernel is as wide as 1 / scale. */
+function footprint(mode: ResizeMode, scale: number): readonly [first: number, count: number] {
+  const reach = mode.kind === "cubic" ? 2 : 1;
+  const first = mode.antialias ? Math.floor(-reach / Math.min(scale, 1)) + 1 : 1 - reach;
+  return [first, 2 - 2 * first];
+}
+
+function tapWeights(mode: ResizeMode, scale: number, fraction: number): number[] {
+  const [first, count] = footprint(mode, scale);
+  const squeeze = mode.antialias ? Math.min(scale, 1) : 1;
+  return Array.from({ length: count }, (_, k) => {
+    const distance = (first + k - fraction) * squeeze;
+    return mode.kind === "cubic"
+      ? cubicWeight(distance, mode.cubicCoefficient)
+      : Math.max(0, 1 - Math.abs(distance));
+  });
+}
+
+export function axisTable(axis: ResizeAxis, mode: ResizeMode): AxisTable {
+  const last = axis.from - 1;
+  const clamped = (at: number): number => Math.min(Math.max(at, 0), last);
+  const sources = Array.from({ length: axis.to }, (_, at) => sourcePosition(axis, mode.transformation, at));
+  const crops = mode.transformation === "tf_crop_and_resize";
+  const outside = sources.map((source) => crops && (source < 0 || source > last));
+  if (mode.kind === "nearest") {
+    const positions = sources.map((source) => clamped(nearestPosition(source, mode.rounding)));
+    return { positions: [positions], weights: [positions.map(() => 1)], outside };
+  }
+  const [first, count] = footprint(mode, axis.scale);
+  const positions = Array.from({ length: count }, () => new Array<number>(axis.to).fill(0));
+  const weights = Array.from({ length: count }, () => new Array<number>(axis.to).fill(0));
+  sources.forEach((source, at) => {
+    const base = Math.floor(source);
+    const taps = tapWeights(mode, axis.scale, source - base).map((weight, k) => {
+      const position = base + first + k;
+      return mode.excludeOutside && (position < 0 || position > last) ? 0 : weight;
+    });
+    const sum = mode.excludeOutside || mode.antialias ? taps.reduce((a, b) => a + b, 0) : 1;
+    taps.forEach((weight, k) => {
+      positions[k]![at] = clamped(base + first + k);
+      weights[k]![at] = sum === 0 ? 0 : weight / sum;
+    });
+  });
+  // A tap that weighs nothing anywhere (whole-number positions) is not read.
+  const used = weights.map((row) => row.some((weight) => weight !== 0));
+  return {
+    positions: positions.filter((_, k) => used[k]),
+    weights: weights.filter((_, k) => used[k]),
+    outside,
+  };
+}
