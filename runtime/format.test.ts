@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { scalingArtifact, scalingPlan, scalingSections } from "../test/programs.ts";
+import { type Json, scalingArtifact, scalingPlan, scalingSections, withHeader } from "../test/programs.ts";
 import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
@@ -20,28 +20,6 @@ function codeOf(action: () => unknown): string {
     throw error;
   }
   return "none";
-}
-
-type Json = Record<string, unknown>;
-
-/** The file with a changed header that has a right hash; the sections stay. */
-function withHeader(
-  file: Uint8Array,
-  change: (header: { plan: Json; sections: Json[] }) => void,
-): Uint8Array {
-  const length = new DataView(file.buffer, file.byteOffset).getUint32(8, true);
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(PREFIX_BYTES, PREFIX_BYTES + length)));
-  change(header);
-  const bytes = new TextEncoder().encode(JSON.stringify(header));
-  const oldStart = Math.ceil((PREFIX_BYTES + length) / 64) * 64;
-  const newStart = Math.ceil((PREFIX_BYTES + bytes.length) / 64) * 64;
-  const changed = new Uint8Array(newStart + file.length - oldStart);
-  changed.set(file.subarray(0, PREFIX_BYTES));
-  new DataView(changed.buffer).setUint32(8, bytes.length, true);
-  changed.set(sha256(bytes), 16);
-  changed.set(bytes, PREFIX_BYTES);
-  changed.set(file.subarray(oldStart), newStart);
-  return changed;
 }
 
 const late: LatePlan = {

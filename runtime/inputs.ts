@@ -80,6 +80,8 @@ function readInput(port: Port, value: TensorLike): NumericTensor {
   if (!isElements(data)) refuse("input-dtype", "its data is neither a typed array nor a list of numbers");
   const elements = data as ElementData;
 
+  if (shape !== undefined && !Array.isArray(shape))
+    refuse("input-shape", "its shape is not a list of numbers");
   const actual = shape === undefined ? shapeFor(port, elements.length) : [...shape];
   if (actual === undefined || !fits(actual, port.shape)) {
     const what = shape === undefined ? `${elements.length} elements` : `shape ${showShape(shape)}`;

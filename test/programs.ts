@@ -2,7 +2,14 @@
  * Programs made by hand, for tests of the runtime that must not depend on the compiler. In: a few numbers. Out:
  * WebAssembly modules, plans and artifacts. Source of the encodings: WebAssembly core specification 3.0, section 5.
  */
-import { type BoundPlan, type SectionContent, writeArtifact, type WriteOptions } from "../runtime/format.ts";
+import {
+  type BoundPlan,
+  PREFIX_BYTES,
+  type SectionContent,
+  writeArtifact,
+  type WriteOptions,
+} from "../runtime/format.ts";
+import { sha256 } from "../runtime/sha256.ts";
 
 type Bytes = readonly number[];
 
@@ -221,6 +228,30 @@ export function plainArtifact(
     [{ name: "code", data: module }],
     { unsealed: false },
   );
+}
+
+/** Any JSON object. */
+export type Json = Record<string, unknown>;
+
+/** The file with a changed header that has a right hash; the sections stay. */
+export function withHeader(
+  file: Uint8Array,
+  change: (header: { plan: Json; sections: Json[] }) => void,
+): Uint8Array {
+  const length = new DataView(file.buffer, file.byteOffset).getUint32(8, true);
+  const text = new TextDecoder().decode(file.subarray(PREFIX_BYTES, PREFIX_BYTES + length));
+  const header = JSON.parse(text) as { plan: Json; sections: Json[] };
+  change(header);
+  const bytes = new TextEncoder().encode(JSON.stringify(header));
+  const oldStart = Math.ceil((PREFIX_BYTES + length) / 64) * 64;
+  const newStart = Math.ceil((PREFIX_BYTES + bytes.length) / 64) * 64;
+  const changed = new Uint8Array(newStart + file.length - oldStart);
+  changed.set(file.subarray(0, PREFIX_BYTES));
+  new DataView(changed.buffer).setUint32(8, bytes.length, true);
+  changed.set(sha256(bytes), 16);
+  changed.set(bytes, PREFIX_BYTES);
+  changed.set(file.subarray(oldStart), newStart);
+  return changed;
 }
 
 /** A generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
