@@ -117,6 +117,33 @@ const softmax: OpDefinition = {
   },
 };
 
+/** Softmax of scores that a mask may have set to -Infinity: a row with nothing left gives zeros, not NaN. */
+const maskedSoftmax: OpDefinition = {
+  op: "MaskedSoftmax",
+  domain: "tilewright",
+  infer: sameType,
+  implementation: {
+    kind: "compute",
+    build: (call) =>
+      rowKernel(call, [{ name: "maximum" }, { name: "power", wholeRow: true }, { name: "scale" }], (row) => {
+        const { x } = row;
+        const power = row.element("power");
+        const zero = constant(x.type, 0);
+        const nothing = eq(acc(x.type), constant(x.type, -Infinity));
+        const empty = eq(acc(x.type), zero);
+        return [
+          row.perRow("maximum", select(nothing, zero, acc(x.type)), { op: "max", body: x }),
+          row.elements("power", unary("exp", sub(x, row.ofRow("maximum")))),
+          row.perRow("scale", select(empty, zero, div(constant(x.type, 1), acc(x.type))), {
+            op: "sum",
+            body: power,
+          }),
+          row.store(mul(power, row.ofRow("scale"))),
+        ];
+      }),
+  },
+};
+
 const logSoftmax: OpDefinition = {
   op: "LogSoftmax",
   infer: sameType,
@@ -472,6 +499,7 @@ const batchNorm: OpDefinition = {
 
 export const normaliseOps: readonly OpDefinition[] = [
   softmax,
+  maskedSoftmax,
   logSoftmax,
   hardmax,
   lpNormalization,

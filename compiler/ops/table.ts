@@ -4,6 +4,8 @@
  * concatenation of the families, so adding an operator is one entry in one family file.
  */
 import { InternalError } from "../diagnostic.ts";
+import { attentionOps } from "./attention.ts";
+import { attentionLinearOps } from "./attentionLinear.ts";
 import { contractOps } from "./contract.ts";
 import { contractQuantizedOps } from "./contractQuantized.ts";
 import type { OpDefinition } from "./define.ts";
@@ -47,6 +49,8 @@ const families: readonly (readonly OpDefinition[])[] = [
   reduceOps,
   normaliseOps,
   recurrentOps,
+  attentionOps,
+  attentionLinearOps,
 ];
 
 function key(domain: string, op: string): string {
