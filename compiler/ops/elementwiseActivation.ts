@@ -65,6 +65,10 @@ function mish(x: Expr): Expr {
   return mul(x, div(product, add(product, number(x, 2))));
 }
 
+function swish(x: Expr, call: OpCall): Expr {
+  return mul(x, unary("sigmoid", mul(x, number(x, call.float("alpha", 1)))));
+}
+
 function shrink(x: Expr, call: OpCall): Expr {
   const value = asFloat(x);
   const bias = number(value, call.float("bias", 0));
@@ -108,7 +112,8 @@ export const activationOps: readonly OpDefinition[] = [
     hardSigmoid(x, call.float("alpha", 0.2), call.float("beta", 0.5)),
   ),
   unaryOperator("HardSwish", (x) => mul(x, hardSigmoid(x, 1 / 6, 0.5))),
-  unaryOperator("Swish", (x, call) => mul(x, unary("sigmoid", mul(x, number(x, call.float("alpha", 1)))))),
+  unaryOperator("Swish", swish),
+  broadcastOperator("SwiGLU", ([x, gate], call) => mul(swish(x!, call), gate!), { inputs: 2 }),
   unaryOperator("ThresholdedRelu", (x, call) =>
     select(comparison("gt", x, call.float("alpha", 1)), x, number(x, 0)),
   ),

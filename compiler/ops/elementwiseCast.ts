@@ -94,11 +94,11 @@ function trainingDropout(call: OpCall, to: Expander): string[] {
   const [x] = call.node.inputs as [string];
   const { dtype, shape } = call.input(0);
   const ratio = dropoutRatio(call);
-  const seed = call.node.attributes.get("seed");
+  const seed = call.int("seed");
   const noise = to.node("RandomUniform", [], {
     shape: [...shape],
     dtype: typeNumber("float32"),
-    ...(seed ? { seed } : {}),
+    ...(seed === undefined ? {} : { seed: { float: seed } }),
   });
   const mask = to.node("GreaterOrEqual", [noise, to.scalar("float32", ratio)]);
   const kept = to.node("Mul", [x, to.node("Cast", [mask], { to: typeNumber(dtype) })]);

@@ -129,9 +129,9 @@ function scatterNDImplementation(call: OpCall): OpImplementation {
   return { kind: "compute", build: () => assignND(call, tuples) };
 }
 
+/** The shape that pooling with these attributes would come from. */
 function unpooledShape(call: OpCall): number[] {
   const { shape } = call.input(0);
-  if (call.has(2)) return call.integers(2);
   const kernel =
     call.ints("kernel_shape") ?? call.fail("attribute-invalid", "attribute kernel_shape is missing");
   const strides = call.ints("strides", new Array<number>(kernel.length).fill(1));
@@ -142,8 +142,27 @@ function unpooledShape(call: OpCall): number[] {
   return [...shape.slice(0, 2), ...spatial];
 }
 
-/** MaxUnpool: indices are row-major positions in the whole output, which starts as zeros. */
-function maxUnpool(call: OpCall): LibraryCall {
+/**
+ * MaxUnpool: indices are row-major positions in the inferred output, which starts as zeros. An explicit output shape
+ * adds zeros after it (or cuts it): so the reference implementation reads the indices.
+ */
+function maxUnpool(call: OpCall): OpImplementation {
+  const inferred = unpooledShape(call);
+  const shape = call.has(2) ? call.integers(2) : inferred;
+  if (shape.length !== inferred.length) call.fail("shape-mismatch", `an output [${shape}] for [${inferred}]`);
+  if (shape.join() === inferred.join()) return { kind: "library", call: unpool };
+  return {
+    kind: "expand",
+    expand: (_, to) => {
+      const [x, indices] = call.node.inputs as [string, string];
+      const attributes = Object.fromEntries(call.node.attributes);
+      const pads = [...shape.map(() => 0), ...shape.map((dim, d) => dim - inferred[d]!)];
+      return [to.node("Pad", [to.node("MaxUnpool", [x, indices], attributes), to.integers(pads)])];
+    },
+  };
+}
+
+function unpool(call: OpCall): LibraryCall {
   return libraryCall("scatterFlat", {
     elementSize: bytesPerElement(call.input(0).dtype),
     data: undefined,
@@ -191,7 +210,9 @@ export const scatterOps: readonly OpDefinition[] = [
   { op: "ScatterND", infer: inferScatterND, implementation: scatterNDImplementation },
   {
     op: "MaxUnpool",
-    infer: (call) => [{ dtype: requireNumeric(call, 0), shape: unpooledShape(call) }],
-    implementation: { kind: "library", call: maxUnpool },
+    infer: (call) => [
+      { dtype: requireNumeric(call, 0), shape: call.has(2) ? call.integers(2) : unpooledShape(call) },
+    ],
+    implementation: maxUnpool,
   },
 ];

@@ -26,6 +26,7 @@ import { quantOps } from "./quant.ts";
 import { randomOps } from "./random.ts";
 import { resizeOps } from "./resize.ts";
 import { gridOps } from "./resizeGrid.ts";
+import { textOps } from "./text.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -43,6 +44,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   quantOps,
   resizeOps,
   gridOps,
+  textOps,
   contractOps,
   contractQuantizedOps,
   windowOps,
