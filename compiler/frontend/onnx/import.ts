@@ -25,7 +25,7 @@ const MAX_CALL_DEPTH = 64;
  * Nodes, inputs, outputs and list elements that inlining may add: functions that each call the next one twice
  * would grow without bound otherwise.
  */
-const MAX_INLINED = 4_000_000;
+const MAX_INLINED = 1_000_000;
 /** Names that inlining makes are cut to this length, for the same reason. */
 const MAX_PREFIX = 200;
 /** So many misspelt names get a suggestion; each one compares with all others. */
@@ -34,8 +34,8 @@ const MAX_SUGGESTIONS = 20;
 export interface ImportOptions {
   /** Whether there is a definition for the newest form of an operator; everything is let through when absent. */
   readonly supports?: (domain: string, op: string, version: number) => boolean;
-  /** Operator names to choose a suggestion from when one is not supported. */
-  readonly knownOps?: Iterable<string>;
+  /** Names of a domain's operators, to choose a suggestion from when one is not supported. */
+  readonly operatorNames?: (domain: string) => Iterable<string>;
 }
 
 /**
@@ -100,6 +100,7 @@ class Importer {
       this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
       for (const output of fn.outputs) this.read.add(output);
       this.noteReads(fn.nodes);
+      this.noteAttributeReads(fn.attributeDefaults.values());
     }
     this.noteGraphReads(model.graph);
   }
@@ -112,10 +113,12 @@ class Importer {
   private noteReads(nodes: readonly OnnxNode[]): void {
     for (const node of nodes) {
       for (const input of node.inputs) this.read.add(input);
-      for (const attribute of node.attributes.values()) {
-        if (attribute.kind === "graph") this.noteGraphReads(attribute.value);
-      }
+      this.noteAttributeReads(node.attributes.values());
     }
+  }
+
+  private noteAttributeReads(attributes: Iterable<OnnxAttribute>): void {
+    for (const attribute of attributes) if (attribute.kind === "graph") this.noteGraphReads(attribute.value);
   }
 
   run(): Graph {
@@ -292,7 +295,9 @@ class Importer {
     const full = (op: string, domain: string): string => `${domain === "" ? "ai.onnx" : domain}.${op}`;
     const through = unknown.op === node.op ? "" : ` (needed as ${full(unknown.op, unknown.domain)})`;
     const worthAsking = node.op.length <= MAX_PREFIX && this.suggestions++ < MAX_SUGGESTIONS;
-    const suggestion = worthAsking ? didYouMean(node.op, this.options.knownOps ?? []) : undefined;
+    const suggestion = worthAsking
+      ? didYouMean(node.op, this.options.operatorNames?.(node.domain) ?? [])
+      : undefined;
     const isNear = suggestion !== undefined && suggestion !== node.op;
     const foreign = node.domain !== "" && !node.domain.startsWith("ai.onnx");
     let hint: string | undefined;
