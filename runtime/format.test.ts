@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Json, scalingArtifact, scalingPlan, scalingSections, withHeader } from "../test/programs.ts";
 import { TilewrightError } from "./errors.ts";
@@ -42,6 +43,13 @@ describe("writeArtifact and readArtifact", () => {
       expect((sections.get(name)!.byteOffset - file.byteOffset) % 64).toBe(0);
     }
     expect(writeArtifact(plan, scalingSections([2, 3, 4, 5]))).toEqual(file);
+  });
+
+  it("still read and write the file that was committed when the format version was given out", () => {
+    // If this fails, files that people have can no longer be read: raise FORMAT_VERSION, then write the file anew.
+    const committed = readFileSync(new URL("../test/artifacts/scaling.tile", import.meta.url));
+    expect(readArtifact(committed).plan).toEqual(scalingPlan);
+    expect(Buffer.compare(scalingArtifact(), committed)).toBe(0);
   });
 
   it("read from the middle of a buffer", () => {

@@ -14,17 +14,16 @@
  */
 import { type DType } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
-import { readPlan, readSections } from "./format/header.ts";
+import { aligned, readPlan, readSections, WEIGHTS_SECTION } from "./format/header.ts";
 import { hex, sha256, sha256Hex } from "./sha256.ts";
+
+export { SOURCE_SECTION, WEIGHTS_SECTION } from "./format/header.ts";
 
 /** The format version that this code writes and reads. */
 export const FORMAT_VERSION = 1;
 
 /** Bytes before the header. */
 export const PREFIX_BYTES = 48;
-
-/** Sections start at multiples of this many bytes: a cache line, and enough for any typed array or vector. */
-export const SECTION_ALIGNMENT = 64;
 
 /** Bytes of a section that share one hash: small enough to wait for, large enough for few hashes. */
 export const CHUNK_BYTES = 1 << 20;
@@ -34,12 +33,6 @@ const MAX_HEADER_BYTES = 1 << 25;
 
 /** Most memory a program may ask for unless the caller says otherwise: all that 32-bit addresses reach, less a page. */
 export const DEFAULT_MEMORY_LIMIT = 2 ** 32 - 2 ** 16;
-
-/** Name of the section that holds the weights. */
-export const WEIGHTS_SECTION = "weights";
-
-/** Name of the section that holds the graph of a late artifact. */
-export const SOURCE_SECTION = "source";
 
 /** An engine feature that a variant of the code may need. */
 export type Feature = "simd" | "relaxed-simd";
@@ -169,11 +162,6 @@ export interface ReadOptions {
   readonly memoryLimit?: number;
   /** Whether the chunks are checked against their hashes. Default: true. */
   readonly verify?: boolean;
-}
-
-/** The next multiple of {@link SECTION_ALIGNMENT}. */
-function aligned(offset: number): number {
-  return Math.ceil(offset / SECTION_ALIGNMENT) * SECTION_ALIGNMENT;
 }
 
 /**

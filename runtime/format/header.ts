@@ -17,6 +17,15 @@ import {
   type WeightRange,
 } from "../format.ts";
 
+/** Sections start at multiples of this many bytes: a cache line, and enough for any typed array or vector. */
+const SECTION_ALIGNMENT = 64;
+
+/** Name of the section that holds the weights. */
+export const WEIGHTS_SECTION = "weights";
+
+/** Name of the section that holds the graph of a late artifact. */
+export const SOURCE_SECTION = "source";
+
 /** 32-bit addresses reach no further. */
 const MAX_MEMORY_BYTES = 2 ** 32;
 
@@ -31,6 +40,11 @@ const MAX_CHUNK_BYTES = 1 << 24;
 
 /** Features that this runtime can probe; a variant that needs another one can never be taken. */
 const FEATURES: readonly string[] = ["simd", "relaxed-simd"] satisfies Feature[];
+
+/** Where a section may start after this many bytes. */
+export function aligned(offset: number): number {
+  return Math.ceil(offset / SECTION_ALIGNMENT) * SECTION_ALIGNMENT;
+}
 
 function malformed(path: string, expected: string): TilewrightError {
   return new TilewrightError("artifact-malformed", `header of the artifact: ${path} should be ${expected}`);
@@ -86,7 +100,7 @@ export function readSections(header: unknown, hashed: boolean): SectionEntry[] {
   const sections = list(object(header, "the header")["sections"], "sections", (item, path): SectionEntry => {
     const entry = object(item, path);
     const bytes = integer(entry["bytes"], `${path}.bytes`, 0, Number.MAX_SAFE_INTEGER / 4);
-    const offset = Math.ceil(end / 64) * 64;
+    const offset = aligned(end);
     integer(entry["offset"], `${path}.offset`, offset, offset);
     end = offset + bytes;
     if (end > Number.MAX_SAFE_INTEGER / 4) throw malformed(`${path}.bytes`, "a possible length");
@@ -116,7 +130,7 @@ export function readPlan(header: unknown, sections: readonly SectionEntry[]): Pl
       const outputs = list(plan["outputs"], "plan.outputs", port);
       distinct(inputs, "plan.inputs");
       distinct(outputs, "plan.outputs");
-      sectionNamed("source", "plan.kind", sections);
+      sectionNamed(SOURCE_SECTION, "plan.kind", sections);
       return { kind: "late", name, compiler, inputs, outputs };
     }
     default:
@@ -126,7 +140,7 @@ export function readPlan(header: unknown, sections: readonly SectionEntry[]): Pl
 
 /** The section with a module: it must not be the weights, which go straight to memory. */
 function codeSection(value: unknown, path: string, sections: readonly SectionEntry[]): string {
-  if (value === "weights") throw malformed(path, "the name of a section of code");
+  if (value === WEIGHTS_SECTION) throw malformed(path, "the name of a section of code");
   return sectionNamed(value, path, sections).name;
 }
 
@@ -230,7 +244,7 @@ function outputSlot(value: unknown, path: string, memoryBytes: number): OutputSl
 
 /** Ranges inside the section and the memory whose destinations do not overlap, which also bounds their number. */
 function weightRanges(value: unknown, memoryBytes: number, sections: readonly SectionEntry[]): WeightRange[] {
-  const available = sections.find((section) => section.name === "weights")?.bytes ?? 0;
+  const available = sections.find((section) => section.name === WEIGHTS_SECTION)?.bytes ?? 0;
   const ranges = list(value, "plan.weights", (item, path): WeightRange => {
     const fields = object(item, path);
     const offset = integer(fields["offset"], `${path}.offset`, 0, available);
