@@ -27,6 +27,7 @@ import { randomOps } from "./random.ts";
 import { resizeOps } from "./resize.ts";
 import { gridOps } from "./resizeGrid.ts";
 import { textOps } from "./text.ts";
+import { spectralOps } from "./spectral.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -53,6 +54,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   recurrentOps,
   attentionOps,
   attentionLinearOps,
+  spectralOps,
 ];
 
 function key(domain: string, op: string): string {
