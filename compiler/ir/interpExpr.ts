@@ -9,7 +9,14 @@
  * count modulo the width, the smallest integer / -1 wraps.
  */
 import { InternalError } from "../diagnostic.ts";
-import { allocate, computeType, elementCount, type ComputeType, type NumericData } from "./dtype.ts";
+import {
+  allocate,
+  computeType,
+  elementCount,
+  type ComputeType,
+  type DType,
+  type NumericData,
+} from "./dtype.ts";
 import { operands, visit, type BinaryOp, type Expr, type LoadExpr, type UnaryOp } from "./expr.ts";
 import { layoutOf, type Buffer } from "./kernel.ts";
 import { castFunction, floatBits, floatFromBits, loadFunction, roundHalfEven, storeFunction, type Scalar } from "./numeric.ts"; // prettier-ignore
@@ -80,18 +87,20 @@ function writeAll(data: NumericData, value: Scalar): void {
   for (let i = 0; i < data.length; i++) data[i] = value;
 }
 
-/** `value` as a value of `type`. */
-export function typedConstant(type: ComputeType, value: Scalar): Scalar {
-  switch (type) {
-    case "i64":
-      return BigInt.asIntN(64, BigInt(value));
-    case "u64":
-      return BigInt.asUintN(64, BigInt(value));
-    case "f32":
-      return Math.fround(Number(value));
-    default:
-      return Number(value);
-  }
+const castTargets: Readonly<Record<ComputeType, DType | "index">> = {
+  f32: "float32",
+  f64: "float64",
+  i32: "int32",
+  u32: "uint32",
+  i64: "int64",
+  u64: "uint64",
+  bool: "bool",
+  index: "index",
+};
+
+/** The number `value`, as a pad or a halo gives it, as a value of `type`: converted as Cast would. */
+export function typedConstant(type: ComputeType, value: number): Scalar {
+  return castFunction("f64", castTargets[type])(value);
 }
 
 /** Compiles `e`; the closure may be called at any point of the context's axes. */
