@@ -28,6 +28,9 @@ import { resizeOps } from "./resize.ts";
 import { gridOps } from "./resizeGrid.ts";
 import { textOps } from "./text.ts";
 import { spectralOps } from "./spectral.ts";
+import { lossOps } from "./loss.ts";
+import { trainingOps } from "./training.ts";
+import { windowDeformOps } from "./windowDeform.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -55,6 +58,9 @@ const families: readonly (readonly OpDefinition[])[] = [
   attentionOps,
   attentionLinearOps,
   spectralOps,
+  windowDeformOps,
+  lossOps,
+  trainingOps,
 ];
 
 function key(domain: string, op: string): string {
