@@ -68,7 +68,7 @@ export interface CastExpr extends Node {
   readonly to: DType | "index";
   readonly a: Expr;
 }
-/** The same 32 bits read as another type. */
+/** The same 32 or 64 bits read as another type. */
 export interface BitcastExpr extends Node {
   readonly kind: "bitcast";
   readonly a: Expr;
@@ -226,7 +226,10 @@ export function cast(a: Expr, to: DType | "index"): Expr {
   return intern(`k${to}:${a.id}`, { kind: "cast", type, to, a });
 }
 
-export function bitcast(a: Expr, type: "f32" | "i32" | "u32"): Expr {
+/** Types whose bits may be read as one another, where they are of the same width. */
+export type BitsType = "f32" | "i32" | "u32" | "f64" | "i64" | "u64";
+
+export function bitcast(a: Expr, type: BitsType): Expr {
   if (a.type === type) return a;
   return intern(`t${type}:${a.id}`, { kind: "bitcast", type, a });
 }
@@ -592,7 +595,7 @@ export function rewrite(e: Expr, replace: (e: Expr) => Expr | undefined, memo: M
     }
     case "bitcast": {
       const a = rewrite(e.a, replace, memo);
-      rebuilt = a === e.a ? e : bitcast(a, e.type as "f32" | "i32" | "u32");
+      rebuilt = a === e.a ? e : bitcast(a, e.type as BitsType);
       break;
     }
     default:

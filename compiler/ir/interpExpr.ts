@@ -19,7 +19,7 @@ import {
 } from "./dtype.ts";
 import { operands, visit, type BinaryOp, type Expr, type LoadExpr, type UnaryOp } from "./expr.ts";
 import { layoutOf, type Buffer } from "./kernel.ts";
-import { castFunction, floatBits, floatFromBits, loadFunction, roundHalfEven, storeFunction, type Scalar } from "./numeric.ts"; // prettier-ignore
+import { castFunction, floatBits, floatFromBits, loadFunction, readBits, roundHalfEven, storeFunction, type Scalar } from "./numeric.ts"; // prettier-ignore
 
 /** A compiled expression. */
 export type Evaluate = () => Scalar;
@@ -175,6 +175,11 @@ function compileNode(e: Expr, context: Context, compile: (e: Expr) => Evaluate):
       return () => convert(a());
     }
     case "bitcast": {
+      if (e.type === "f64" || e.type === "i64" || e.type === "u64") {
+        const a = compile(e.a);
+        const { type } = e;
+        return () => readBits(type, a());
+      }
       const a = compile(e.a) as Numeric;
       if (e.type === "f32") return () => floatFromBits(a());
       if (e.a.type === "f32") return e.type === "i32" ? () => floatBits(a()) : () => floatBits(a()) >>> 0;

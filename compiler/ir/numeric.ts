@@ -61,6 +61,15 @@ export function floatFromBits(bits: number): number {
   return singleView[0]!;
 }
 
+const bigView = new BigInt64Array(doubleView.buffer);
+
+/** The 64 bits of a value, read as `type`. */
+export function readBits(type: "f64" | "i64" | "u64", value: Scalar): Scalar {
+  if (typeof value === "number") doubleView[0] = value;
+  else bigView[0] = value;
+  return type === "f64" ? doubleView[0]! : type === "i64" ? bigView[0]! : BigInt.asUintN(64, bigView[0]!);
+}
+
 /** Exponent of the leading bit of a positive finite double; subnormal doubles count as 2^-1023. */
 function exponentOf(magnitude: number): number {
   doubleView[0] = magnitude;

@@ -88,14 +88,18 @@ function verifyNode(e: Expr, scope: Scope): void {
       expect(e.type === (e.to === "index" ? "index" : computeType(e.to)), `cast to ${e.to} gives ${e.type}`);
       return;
     case "bitcast":
-      expect(isWord(e.type) && isWord(e.a.type), `bitcast of ${e.a.type} to ${e.type}`);
+      expect(bitsOf(e.type) !== 0 && bitsOf(e.type) === bitsOf(e.a.type), `bitcast of ${e.a.type} to ${e.type}`);
       return;
     default:
       reject(scope, `unknown expression ${(e satisfies never as Expr).kind}`);
   }
 }
 
-const isWord = (type: ComputeType): boolean => type === "f32" || type === "i32" || type === "u32";
+/** Width of a type that bits may be read as; 0 for the others. */
+function bitsOf(type: ComputeType): number {
+  if (type === "f32" || type === "i32" || type === "u32") return 32;
+  return type === "f64" || type === "i64" || type === "u64" ? 64 : 0;
+}
 
 function takesUnary(op: UnaryOp, type: ComputeType): boolean {
   switch (op) {

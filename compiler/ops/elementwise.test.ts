@@ -172,6 +172,12 @@ describe("conversions", () => {
   it("BitCast keeps the bits", () => {
     expect(apply("BitCast", "float32", [1, -0], { to: "uint32" })).toEqual([0x3f800000, 0x80000000]);
     expect(apply("BitCast", "uint16", [65535], { to: "int16" })).toEqual([-1]);
+    const [long] = runOperator({
+      op: "BitCast",
+      inputs: [tensor("float64", [1], [-2])],
+      attributes: { to: "uint64" },
+    });
+    expect(Array.from(long!.data as BigUint64Array)).toEqual([0xc000000000000000n]);
     expect(() => apply("BitCast", "float32", [1], { to: "int64" })).toThrow(CompileError);
   });
 });

@@ -82,9 +82,7 @@ function reinterpret(x: Expr, from: DType, to: DType, call: OpCall): Expr {
     if (source === target || (source !== "f32" && source !== "f64" && target !== "f32" && target !== "f64")) {
       return cast(x, to);
     }
-    const words = ["f32", "i32", "u32"] as const;
-    const word = words.find((type) => type === target);
-    if (word && words.some((type) => type === source)) return bitcast(x, word);
+    if (target !== "bool" && target !== "index") return bitcast(x, target);
   }
   return call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
 }

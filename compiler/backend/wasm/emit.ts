@@ -149,7 +149,8 @@ class Emitter {
       const outer = new Map(terms);
       const stride = outer.get(innermost.variable)! * bytesPerElement(this.nest.buffers[buffer]!.dtype);
       outer.delete(innermost.variable);
-      known = { local: this.locals.take("i32"), stride, buffer, outer };
+      // The loop's earlier code is written already and will run again, so no local of its own may serve here.
+      known = { local: this.locals.fresh("i32"), stride, buffer, outer };
       innermost.pointers.set(key, known);
     }
     this.code.get(known.local);
@@ -589,7 +590,9 @@ class Emitter {
       case "bitcast":
         this.emitScalar(e.a);
         if (scalarType(e.a.type) === scalarType(e.type)) return;
-        code.op(e.type === "f32" ? "f32.reinterpret_i32" : "i32.reinterpret_f32");
+        if (e.type === "f64") code.op("f64.reinterpret_i64");
+        else if (e.a.type === "f64") code.op("i64.reinterpret_f64");
+        else code.op(e.type === "f32" ? "f32.reinterpret_i32" : "i32.reinterpret_f32");
         return;
       default:
         e satisfies never;

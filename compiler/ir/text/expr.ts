@@ -45,7 +45,7 @@ const symbols = new Map(
 );
 const TIGHT = infix.length;
 
-const bitcasts = ["f32", "i32", "u32"] as const;
+const bitcasts = ["f32", "i32", "u32", "f64", "i64", "u64"] as const;
 const computeTypes: readonly ComputeType[] = ["f32", "f64", "i32", "u32", "i64", "u64", "bool", "index"];
 
 // ---------------------------------------------------------------------------------------------------------------
