@@ -1,0 +1,103 @@
+/**
+ * The browser that measures. In: jobs. Out: what the page found, or why it did not come back. Invariant: each job has
+ * a page of its own, and one that hangs or crashes costs only its own time: the browser is then ended and the next
+ * job starts another.
+ */
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { chromeFlags, ensureChrome } from "../scripts/chrome.ts";
+import { type Job, type JobResult, type PageBench, type PageDevice, PROGRESS_PREFIX } from "./protocol.ts";
+
+declare global {
+  // Set by bench/page/main.ts; named here for the functions that run in the page.
+  var tilewrightBench: PageBench | undefined;
+}
+
+export type Measured =
+  | { readonly kind: "result"; readonly result: JobResult }
+  /** The page did not come back; `where` is the last thing that it said it would do. */
+  | { readonly kind: "lost"; readonly where: string; readonly reason: string };
+
+const READY_TIMEOUT_MS = 60_000;
+
+export class BenchBrowser {
+  readonly #url: string;
+  #browser: Browser | undefined;
+
+  /** @param url of the measuring page */
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  /** What the browser calls itself, such as `Chrome/140.0.7339.80`. */
+  async version(): Promise<string> {
+    return (await this.#started()).version();
+  }
+
+  async device(): Promise<PageDevice> {
+    const page = await this.#open();
+    const device = await page.evaluate(() => globalThis.tilewrightBench!.device());
+    await page.close();
+    return device;
+  }
+
+  async measure(job: Job, timeoutMs: number): Promise<Measured> {
+    const page = await this.#open();
+    let where = "loading";
+    page.on("console", (message) => {
+      const text = message.text();
+      if (text.startsWith(PROGRESS_PREFIX)) where = text.slice(PROGRESS_PREFIX.length);
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const lost = new Promise<never>((_, reject) => {
+      const give = (reason: string) => () => reject(new Error(reason));
+      timer = setTimeout(give(`no answer within ${(timeoutMs / 1000).toFixed(0)} s`), timeoutMs);
+      page.once("error", give("the page crashed"));
+    });
+    try {
+      const measured = page.evaluate((given) => globalThis.tilewrightBench!.measure(given), job);
+      const result = await Promise.race([measured, lost]);
+      await page.close();
+      return { kind: "result", result };
+    } catch (error) {
+      await this.close();
+      return { kind: "lost", where, reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends the browser, even one whose page is stuck. */
+  async close(): Promise<void> {
+    const browser = this.#browser;
+    this.#browser = undefined;
+    if (browser === undefined) return;
+    const killed = setTimeout(() => browser.process()?.kill("SIGKILL"), 5_000);
+    await browser.close().catch(() => {});
+    clearTimeout(killed);
+  }
+
+  async #started(): Promise<Browser> {
+    this.#browser ??= await puppeteer.launch({
+      executablePath: ensureChrome(),
+      args: chromeFlags("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
+      // Jobs have their own limit.
+      protocolTimeout: 0,
+    });
+    return this.#browser;
+  }
+
+  async #open(): Promise<Page> {
+    const page = await (await this.#started()).newPage();
+    const problems: string[] = [];
+    page.on("pageerror", (error) => problems.push(String(error)));
+    await page.goto(this.#url);
+    try {
+      await page.waitForFunction(() => globalThis.tilewrightBench !== undefined, {
+        timeout: READY_TIMEOUT_MS,
+      });
+    } catch (error) {
+      throw new Error(`the measuring page did not start: ${problems.join("; ")}`, { cause: error });
+    }
+    return page;
+  }
+}

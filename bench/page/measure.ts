@@ -1,0 +1,200 @@
+/**
+ * One job in the page: a model on several runtimes. In: the job. Out: per runtime what was measured, or where and
+ * why it failed. The order is the method: every runtime is loaded and run once, each by itself; the outputs are
+ * compared; then all of them are timed in turns. Invariant: a runtime that fails takes nobody with it, and nothing
+ * is timed whose outputs have not been compared first.
+ */
+import { elementCount, type Tensor, viewOf } from "../../runtime/dtype.ts";
+import { type Tensors, verify } from "../agreement.ts";
+import { interleave, type Clock, type Subject } from "../interleave.ts";
+import {
+  type Entry,
+  type Job,
+  type JobResult,
+  type PageResult,
+  PROGRESS_PREFIX,
+  type StoredTensor,
+  type Verification,
+} from "../protocol.ts";
+import { openPeak, type Peak } from "./peak.ts";
+import { type PageSession } from "./runtime.ts";
+import { startRuntime } from "./runtimes.ts";
+
+interface Opened {
+  readonly startMs: number;
+  readonly createMs: number;
+  readonly firstRunMs: number;
+  readonly session: PageSession;
+  readonly outputs: Tensors;
+}
+
+type Attempt =
+  { readonly entry: Entry; readonly opened: Opened } | { readonly entry: Entry; readonly failed: PageResult };
+
+const clock: Clock = {
+  now: () => performance.now(),
+  // A task of its own: microtasks alone would never let the engine's other work in.
+  pause: () =>
+    new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(null);
+    }),
+};
+
+/** Time for what a start leaves behind on other threads (compilation, mostly) before the next one starts. */
+const SETTLE_MS = 100;
+
+export async function measure(job: Job): Promise<JobResult> {
+  const { inputs, outputs: stored } = await fetchTensors(job);
+  const attempts: Attempt[] = [];
+  for (const entry of job.entries) attempts.push(await attempt(entry, inputs));
+
+  const reference = await referenceOutputs(job, attempts, inputs);
+  const judge = (entry: Entry, outputs: Tensors): Verification => {
+    // The reference is not compared with itself but with what the model's folder holds.
+    if (entry.name !== job.reference?.name && reference.outputs !== undefined) {
+      return verify(outputs, reference.outputs, job.reference!.name);
+    }
+    if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs");
+    return {
+      verified: entry.name === job.reference?.name,
+      reference: "nothing",
+      rtol: 0,
+      atol: {},
+      worstRatio: NaN,
+      worst: "there is nothing to compare with",
+    };
+  };
+  const verifications = attempts.map((attempt) =>
+    "opened" in attempt ? judge(attempt.entry, attempt.opened.outputs) : undefined,
+  );
+
+  const peak = job.peak === undefined ? undefined : await openPeak(job.peak.url, job.peak.variants);
+  const { results, peakGflops } = await time(job, attempts, verifications, peak);
+  for (const attempt of attempts) {
+    if ("opened" in attempt) await attempt.opened.session.dispose().catch(() => {});
+  }
+  return {
+    results,
+    ...(peakGflops === undefined ? {} : { peak: peakGflops }),
+    ...(reference.note === undefined ? {} : { referenceNote: reference.note }),
+  };
+}
+
+/** Times what was opened; the subjects of the peak, if any, take turns with the runtimes. */
+async function time(
+  job: Job,
+  attempts: readonly Attempt[],
+  verifications: readonly (Verification | undefined)[],
+  peak: Peak | undefined,
+): Promise<{ results: PageResult[]; peakGflops: ReturnType<Peak["read"]> | undefined }> {
+  const subjects: Subject[] = attempts.flatMap((attempt) =>
+    "opened" in attempt ? [{ name: attempt.entry.name, run: () => attempt.opened.session.run() }] : [],
+  );
+  const measured = subjects.length;
+  progress("timing");
+  const timed = await interleave([...subjects, ...(peak?.subjects ?? [])], job.timing, clock);
+  let next = 0;
+  const results = attempts.map((attempt, index): PageResult => {
+    if ("failed" in attempt) return attempt.failed;
+    const result = timed[next++]!;
+    const runtime = attempt.entry.name;
+    if ("error" in result) return failure(runtime, "timing", result.error);
+    const { startMs, createMs, firstRunMs, session } = attempt.opened;
+    return {
+      runtime,
+      status: "measured",
+      startMs,
+      createMs,
+      firstRunMs,
+      verification: verifications[index]!,
+      timing: result.timing,
+      notes: session.notes ?? {},
+    };
+  });
+  return { results, peakGflops: peak?.read(timed.slice(measured)) };
+}
+
+/** Loads a runtime, makes a session, runs it once: the three times that a user waits for. */
+async function attempt(entry: Entry, inputs: Tensors): Promise<Attempt> {
+  let stage = "start";
+  const enter = (next: string): void => {
+    stage = next;
+    progress(`${entry.name}: ${stage}`);
+  };
+  try {
+    const start = startRuntime[entry.name];
+    if (start === undefined) throw new Error(`the page knows no runtime ${entry.name}`);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    enter("start");
+    const [runtime, startMs] = await timedOnce(start);
+    enter("create");
+    const [session, createMs] = await timedOnce(() => runtime.create(entry.create));
+    enter("first run");
+    session.prepare(inputs);
+    const [result, firstRunMs] = await timedOnce(() => session.run());
+    // A copy: a runtime may give views of memory that its next run overwrites.
+    const outputs = copyOf(session.read(result));
+    return { entry, opened: { startMs, createMs, firstRunMs, session, outputs } };
+  } catch (error) {
+    return { entry, failed: failure(entry.name, stage, error) };
+  }
+}
+
+async function timedOnce<T>(action: () => Promise<T>): Promise<readonly [T, number]> {
+  const start = clock.now();
+  const result = await action();
+  return [result, clock.now() - start];
+}
+
+/** The outputs to compare with: from the runtime's own attempt, or from one for this purpose only. */
+async function referenceOutputs(
+  job: Job,
+  attempts: readonly Attempt[],
+  inputs: Tensors,
+): Promise<{ readonly outputs?: Tensors; readonly note?: string }> {
+  const { reference } = job;
+  if (reference === undefined) return {};
+  const own = attempts.find(({ entry }) => entry.name === reference.name);
+  const found = own ?? (await attempt(reference, inputs));
+  if ("opened" in found) {
+    if (own === undefined) await found.opened.session.dispose().catch(() => {});
+    return { outputs: found.opened.outputs };
+  }
+  const reason = found.failed.status === "failed" ? found.failed.reason : "";
+  return { note: `${reference.name} failed, so the stored outputs are the reference: ${reason}` };
+}
+
+async function fetchTensors({ tensors }: Job): Promise<{ inputs: Tensors; outputs: Tensors }> {
+  const response = await fetch(tensors.url);
+  if (!response.ok) throw new Error(`${tensors.url}: ${response.status}`);
+  const buffer = await response.arrayBuffer();
+  const byName = (stored: readonly StoredTensor[]): Tensors =>
+    Object.fromEntries(
+      stored.map(({ name, dtype, shape, offset, strings }): [string, Tensor] => [
+        name,
+        { dtype, shape, data: strings ?? viewOf(dtype, buffer, offset, elementCount(shape)) },
+      ]),
+    );
+  return { inputs: byName(tensors.inputs), outputs: byName(tensors.outputs) };
+}
+
+function copyOf(tensors: Tensors): Tensors {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }]),
+  );
+}
+
+function failure(runtime: string, stage: string, error: unknown): PageResult {
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { runtime, status: "failed", stage, reason };
+}
+
+/** Tells the driver where the page is; it hears of it even if the page hangs right after. */
+function progress(where: string): void {
+  console.debug(PROGRESS_PREFIX + where);
+}

@@ -1,0 +1,27 @@
+/**
+ * What a runtime looks like to the measuring page. In: options made by the runtime's half in Node. Out: sessions.
+ * Invariant: `run` does what an application would do for one inference and nothing else, given inputs and outputs
+ * in ordinary memory: conversions for the comparison happen in `prepare` and `read`, outside of what is timed.
+ */
+import { type Tensors } from "../agreement.ts";
+import { type CreateOptions } from "../protocol.ts";
+
+/** A runtime whose code has been loaded. */
+export interface PageRuntime {
+  create(options: CreateOptions): Promise<PageSession>;
+}
+
+/** A model ready to run. */
+export interface PageSession {
+  /** Takes the inputs of all runs to come. */
+  prepare(inputs: Tensors): void;
+  run(): Promise<unknown>;
+  /** What `run` gave, as tensors; 16-bit floats as their bits. */
+  read(result: unknown): Tensors;
+  dispose(): Promise<void>;
+  /** Worth knowing about the session, for the report. */
+  readonly notes?: Readonly<Record<string, string>>;
+}
+
+/** A page half: loads the runtime's code, which is timed. */
+export type StartRuntime = () => Promise<PageRuntime>;

@@ -1,0 +1,13 @@
+/**
+ * The page halves of the runtimes, by name; their halves in Node are in bench/runtimes/table.ts. Invariant: each is
+ * behind a dynamic import, so that a page loads the code of those it measures and of no other.
+ */
+import { type StartRuntime } from "./runtime.ts";
+
+const startTilewright: StartRuntime = async () => (await import("./tilewright.ts")).tilewright;
+
+export const startRuntime: Readonly<Record<string, StartRuntime>> = {
+  tilewright: startTilewright,
+  "tilewright-simd": startTilewright,
+  "ort-wasm": async () => (await import("./ortWasm.ts")).startOrt(),
+};

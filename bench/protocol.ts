@@ -1,0 +1,124 @@
+/**
+ * What passes between the benchmark's two halves: the driver in Node and the page that measures. In and out: plain
+ * JSON, so that it crosses `page.evaluate` as it is. Invariant: types only, no code; times are milliseconds as
+ * `performance.now` tells them in a cross-origin isolated page, where its resolution is 5 microseconds.
+ */
+import { type DType } from "../runtime/dtype.ts";
+
+/** A tensor in a file of tensors: numbers lie at a byte offset (a multiple of 8), strings stand here. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly strings?: readonly string[];
+}
+
+/** The inputs of one run and the outputs that the model's folder holds for them. */
+export interface StoredTensors {
+  /** Where the page finds the numbers. */
+  readonly url: string;
+  readonly inputs: readonly StoredTensor[];
+  readonly outputs: readonly StoredTensor[];
+}
+
+/** What a runtime's page half is told about one model: the URLs of its files and its options. */
+export type CreateOptions = Readonly<Record<string, unknown>>;
+
+/** One runtime in a job. */
+export interface Entry {
+  /** As in the table of runtimes; also the name of its page half. */
+  readonly name: string;
+  readonly create: CreateOptions;
+}
+
+export interface TimingOptions {
+  /** Time to measure for, per runtime; a model whose run is long takes more (see `minimumRuns`). */
+  readonly seconds: number;
+  readonly minimumRuns: number;
+}
+
+/** One model, to be measured in one page. */
+export interface Job {
+  readonly model: string;
+  readonly tensors: StoredTensors;
+  /** The runtimes that are timed, in the order of their first runs. */
+  readonly entries: readonly Entry[];
+  /** Whose outputs the others are compared with; it need not be among `entries`. */
+  readonly reference: Entry | undefined;
+  readonly timing: TimingOptions;
+  /** A WebAssembly module whose multiply-add peak is measured in turn with the runtimes (see peak.ts). */
+  readonly peak?: { readonly url: string; readonly variants: readonly PeakVariant[] } | undefined;
+}
+
+/** A function of the peak module and the operations that one call of it with `iterations` does. */
+export interface PeakVariant {
+  readonly export: string;
+  readonly flopPerIteration: number;
+}
+
+/** How a runtime's outputs agree with the reference. */
+export interface Verification {
+  readonly verified: boolean;
+  /** What they were compared with. */
+  readonly reference: string;
+  readonly rtol: number;
+  /** Absolute tolerance per output: a stated fraction of the largest finite magnitude in the reference. */
+  readonly atol: Readonly<Record<string, number>>;
+  /** Largest error of all elements, as a multiple of what is allowed; above 1 it is not verified. */
+  readonly worstRatio: number;
+  /** Largest absolute error and where it is. */
+  readonly worst: string;
+}
+
+export interface Timing {
+  readonly medianMs: number;
+  readonly minimumMs: number;
+  /** Timed samples; each is the mean of `runsPerSample` runs. */
+  readonly samples: number;
+  readonly runsPerSample: number;
+}
+
+/** What became of one runtime on one model. */
+export type PageResult =
+  | {
+      readonly runtime: string;
+      readonly status: "measured";
+      /** Loading the runtime's code: its scripts, from a local server and without a cache. */
+      readonly startMs: number;
+      /** From the model's URL to a session, with what the runtime does once per page. */
+      readonly createMs: number;
+      readonly firstRunMs: number;
+      readonly verification: Verification;
+      readonly timing: Timing;
+      /** What the runtime tells about its session, such as the code variant it chose. */
+      readonly notes: Readonly<Record<string, string>>;
+    }
+  | { readonly runtime: string; readonly status: "failed"; readonly stage: string; readonly reason: string };
+
+/** What the page knows of the device. */
+export interface PageDevice {
+  readonly userAgent: string;
+  readonly hardwareConcurrency: number;
+  readonly crossOriginIsolated: boolean;
+  readonly relaxedSimd: boolean;
+  /** Smallest step seen between two readings of the clock. */
+  readonly clockResolutionMs: number;
+}
+
+export interface JobResult {
+  readonly results: readonly PageResult[];
+  /** GFLOP/s of each peak variant. */
+  readonly peak?: Readonly<Record<string, { readonly median: number; readonly best: number }>>;
+  /** Why there is no reference to compare with, or why it was the stored outputs. */
+  readonly referenceNote?: string;
+}
+
+/** What the page's script puts on `globalThis.tilewrightBench`. */
+export interface PageBench {
+  readonly measure: (job: Job) => Promise<JobResult>;
+  readonly device: () => PageDevice;
+}
+
+/** Prefix of the page's console messages that tell the driver where it is, in case it never comes back. */
+export const PROGRESS_PREFIX = "tilewright-bench: ";

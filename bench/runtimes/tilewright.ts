@@ -1,0 +1,53 @@
+/**
+ * Tilewright, compiled ahead of time. In: a model and the shapes of its test inputs. Out: the artifact, and as
+ * downloads the runtime as an application bundles it, the artifact, and the compiler where shapes are open until the
+ * model runs. Invariant: the artifact is made by the same `compile` that the command line calls, with its defaults.
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import manifest from "../../package.json" with { type: "json" };
+import { compile } from "../../compiler/index.ts";
+import { type Feature } from "../../runtime/format.ts";
+import { measureBundle, type Size, sizeOf } from "../bundleSize.ts";
+import { type TilewrightOptions } from "../page/tilewright.ts";
+import { type BenchRuntime, type Download } from "./runtime.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const bundleSizes = new Map<string, Promise<Size>>();
+
+/** Size of the minified bundle of one entry of the library; made once. */
+function bundleSize(entry: string): Promise<Size> {
+  const known = bundleSizes.get(entry) ?? measureBundle(join(root, entry)).then((size) => size.atOnce);
+  bundleSizes.set(entry, known);
+  return known;
+}
+
+/** Our runtime; with `variant` it takes the code of that level even where the engine supports better. */
+export function tilewright(variant?: Feature): BenchRuntime {
+  return {
+    description: variant === undefined ? "Tilewright" : `Tilewright, ${variant} code`,
+    version: manifest.version,
+    files: () => new Map(),
+    async prepare(model, { serve }) {
+      const inputShapes = Object.fromEntries(model.inputs.map(({ name, tensor }) => [name, tensor.shape]));
+      const start = performance.now();
+      const { artifact, report } = compile(model.bytes, {
+        inputShapes,
+        externalData: (location) => model.external.get(location),
+      });
+      const milliseconds = performance.now() - start;
+      const downloads: Download[] = [
+        { name: "runtime", size: await bundleSize("runtime/index.ts") },
+        { name: "model.tile", size: sizeOf(artifact) },
+      ];
+      if (report.kind === "late") {
+        downloads.push({ name: "compiler", size: await bundleSize("compiler/index.ts") });
+      }
+      const create: TilewrightOptions = {
+        artifact: serve("model.tile", artifact),
+        ...(variant === undefined ? {} : { variant }),
+      };
+      return { create: { ...create }, downloads, notes: { compiledInNode: `${milliseconds.toFixed(0)} ms` } };
+    },
+  };
+}

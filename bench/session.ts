@@ -1,0 +1,181 @@
+/**
+ * Measures one model: prepares it for each runtime, has the page measure it, and joins what both say. In: a model and
+ * the runtimes. Out: one result per runtime, in their order. Invariant: whatever goes wrong with one runtime, when it
+ * is prepared or when it runs, becomes its result with the reason; the others are measured all the same, if need be
+ * in another page without it.
+ */
+import { extname } from "node:path";
+import { type BenchBrowser } from "./browser.ts";
+import { addSizes } from "./bundleSize.ts";
+import { type BenchModel, type NamedTensor } from "./models.ts";
+import { type PeakModule } from "./peak.ts";
+import {
+  type Entry,
+  type Job,
+  type JobResult,
+  type PageResult,
+  type StoredTensor,
+  type TimingOptions,
+} from "./protocol.ts";
+import { type BenchRuntime, type Download, type Prepared, type PrepareOptions } from "./runtimes/runtime.ts";
+import { type BenchServer, type Content } from "./server.ts";
+
+/** What the page measured, with what the driver knows of the runtime and the model. */
+export type RuntimeResult = PageResult & {
+  readonly downloads?: readonly Download[];
+  /** Sum of the downloads, gzipped. */
+  readonly downloadBytes?: number;
+};
+
+export interface ModelResult {
+  readonly model: string;
+  readonly modelBytes: number;
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly dtype: string;
+    readonly shape: readonly number[];
+  }[];
+  readonly results: readonly RuntimeResult[];
+  readonly referenceNote?: string;
+  readonly peak?: JobResult["peak"];
+}
+
+export interface Bench {
+  readonly server: BenchServer;
+  readonly browser: BenchBrowser;
+  /** By name, in the order in which results are wanted. */
+  readonly runtimes: ReadonlyMap<string, BenchRuntime>;
+  /** The runtime to compare with; it need not be among `runtimes`. */
+  readonly reference: { readonly name: string; readonly runtime: BenchRuntime };
+  readonly threads: number;
+  readonly timing: TimingOptions;
+}
+
+/** What a page may take besides what it is asked to: loading, first runs, models whose runs take seconds. */
+const PATIENCE_MS = 120_000;
+
+/** Measures `model`; with `peak` the machine's peak is measured in turn with the runtimes. */
+export async function measureModel(bench: Bench, model: BenchModel, peak?: PeakModule): Promise<ModelResult> {
+  const served: string[] = [];
+  const serve = (name: string, content: Content): string => {
+    // Numbered, as a model may give its files any name.
+    const path = `/models/${servedSoFar++}${extname(name)}`;
+    bench.server.put(path, content);
+    served.push(path);
+    return path;
+  };
+  try {
+    return await measureServed(bench, model, serve, peak);
+  } finally {
+    for (const path of served) bench.server.remove(path);
+  }
+}
+
+let servedSoFar = 0;
+
+async function measureServed(
+  bench: Bench,
+  model: BenchModel,
+  serve: PrepareOptions["serve"],
+  peak: PeakModule | undefined,
+): Promise<ModelResult> {
+  const prepared = new Map<string, Prepared>();
+  const results = new Map<string, PageResult>();
+  for (const [name, runtime] of bench.runtimes) {
+    try {
+      prepared.set(name, await runtime.prepare(model, { threads: bench.threads, serve }));
+    } catch (error) {
+      results.set(name, { runtime: name, status: "failed", stage: "prepare", reason: messageOf(error) });
+    }
+  }
+  const { tensors, bytes } = storeTensors(model.inputs, model.outputs);
+  const job: Omit<Job, "entries" | "reference"> = {
+    model: model.name,
+    tensors: { url: serve("tensors.bin", bytes), ...tensors },
+    timing: bench.timing,
+    ...(peak === undefined ? {} : { peak: { url: serve("peak.wasm", peak.bytes), variants: peak.variants } }),
+  };
+  let reference = await referenceEntry(bench, model, prepared, serve);
+  let answer: JobResult | undefined;
+  while (answer === undefined) {
+    const entries = [...prepared]
+      .filter(([name]) => !results.has(name))
+      .map(([name, { create }]): Entry => ({ name, create }));
+    if (entries.length === 0) break;
+    const measured = await bench.browser.measure({ ...job, entries, reference }, timeLimit(bench, entries));
+    if (measured.kind === "result") {
+      answer = measured.result;
+      break;
+    }
+    // Where the page last was names the culprit; the others get another page. Timing names nobody: all are out.
+    const culprit = [...entries, ...(reference === undefined ? [] : [reference])].find(({ name }) =>
+      measured.where.startsWith(`${name}: `),
+    );
+    if (culprit?.name === reference?.name) reference = undefined;
+    for (const { name } of entries) {
+      if (culprit !== undefined && culprit.name !== name) continue;
+      results.set(name, { runtime: name, status: "failed", stage: measured.where, reason: measured.reason });
+    }
+  }
+  for (const result of answer?.results ?? []) results.set(result.runtime, result);
+  return {
+    model: model.name,
+    modelBytes: model.bytes.byteLength,
+    inputs: model.inputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
+    results: [...bench.runtimes.keys()].map((name) => withDownloads(results.get(name)!, prepared.get(name))),
+    ...(answer?.referenceNote === undefined ? {} : { referenceNote: answer.referenceNote }),
+    ...(answer?.peak === undefined ? {} : { peak: answer.peak }),
+  };
+}
+
+/** The entry to compare with; undefined when not even its files can be prepared. */
+async function referenceEntry(
+  { reference, threads }: Bench,
+  model: BenchModel,
+  prepared: ReadonlyMap<string, Prepared>,
+  serve: PrepareOptions["serve"],
+): Promise<Entry | undefined> {
+  const { name, runtime } = reference;
+  try {
+    const { create } = prepared.get(name) ?? (await runtime.prepare(model, { threads, serve }));
+    return { name, create };
+  } catch {
+    return undefined;
+  }
+}
+
+function timeLimit({ timing }: Bench, entries: readonly Entry[]): number {
+  const perRuntime = 3 * timing.seconds * 1000;
+  return PATIENCE_MS + entries.length * perRuntime;
+}
+
+function withDownloads(result: PageResult, prepared: Prepared | undefined): RuntimeResult {
+  if (prepared === undefined) return result;
+  const { downloads, notes } = prepared;
+  const joined = { ...result, downloads, downloadBytes: addSizes(downloads.map(({ size }) => size)).gzip };
+  return joined.status === "measured" ? { ...joined, notes: { ...notes, ...joined.notes } } : joined;
+}
+
+/** Lays tensors out in one file, each at a multiple of 8 bytes, so that the page can view them where they lie. */
+function storeTensors(
+  inputs: readonly NamedTensor[],
+  outputs: readonly NamedTensor[],
+): { tensors: { inputs: StoredTensor[]; outputs: StoredTensor[] }; bytes: Uint8Array } {
+  const parts: { offset: number; bytes: Uint8Array }[] = [];
+  let length = 0;
+  const store = ({ name, tensor: { dtype, shape, data } }: NamedTensor): StoredTensor => {
+    if (!ArrayBuffer.isView(data)) return { name, dtype, shape, offset: 0, strings: data };
+    const offset = length;
+    parts.push({ offset, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
+    length = Math.ceil((offset + data.byteLength) / 8) * 8;
+    return { name, dtype, shape, offset };
+  };
+  const tensors = { inputs: inputs.map(store), outputs: outputs.map(store) };
+  const bytes = new Uint8Array(length);
+  for (const part of parts) bytes.set(part.bytes, part.offset);
+  return { tensors, bytes };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
