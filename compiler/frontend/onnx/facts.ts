@@ -6,7 +6,7 @@
  */
 import type { DType, Tensor } from "../../ir/dtype.ts";
 import type { OpNode, ValueId } from "../../ir/graph.ts";
-import { knownDtype } from "./tensor.ts";
+import { knownDtype } from "./elements.ts";
 
 /** Operators whose outputs have the first input's rank. */
 const keepsRank = new Set(

@@ -6,14 +6,16 @@
  * also a graph input, as every one had to be before IR version 4, is a constant and no input: the compiler folds
  * and packs weights, so they cannot be overridden at run time. Source: ONNX IR specification.
  */
-import { CompileError, didYouMean, fail, type Diagnostic } from "../../diagnostic.ts";
-import type { DType, Tensor } from "../../ir/dtype.ts";
+import { CompileError, fail, type Diagnostic } from "../../diagnostic.ts";
+import type { Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Dim, Graph, GraphInput, GraphOutput, OpNode, ValueId } from "../../ir/graph.ts";
 import { adapt } from "./adapt.ts";
 import { constantOf } from "./constant.ts";
 import { Facts } from "./facts.ts";
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxType } from "./model.ts";
 import { inTopologicalOrder } from "./order.ts";
+import { Names, namesRead, type Scope } from "./scope.ts";
+import { elementDType, isTensor, typeText } from "./valueType.ts";
 
 /** Newest operator set of ai.onnx whose forms were read. */
 const NEWEST_OPSET = 28;
@@ -28,8 +30,6 @@ const MAX_CALL_DEPTH = 64;
 const MAX_INLINED = 1_000_000;
 /** Names that inlining makes are cut to this length, for the same reason. */
 const MAX_PREFIX = 200;
-/** So many misspelt names get a suggestion; each one compares with all others. */
-const MAX_SUGGESTIONS = 20;
 
 export interface ImportOptions {
   /** Whether there is a definition for the newest form of an operator; everything is let through when absent. */
@@ -47,13 +47,6 @@ export interface ImportOptions {
  */
 export function importModel(model: OnnxModel, options: ImportOptions = {}): Graph {
   return new Importer(model, options).run();
-}
-
-/** Names of one graph or function body, and of what lies around it. */
-interface Scope {
-  /** "" where the name stands for an optional input that was not given. */
-  readonly ids: Map<string, ValueId>;
-  readonly outer: Scope | undefined;
 }
 
 /** Where a body stands: which versions its operators have, and what its attribute references mean. */
@@ -84,41 +77,17 @@ class Importer {
   private readonly options: ImportOptions;
   private readonly functions = new Map<string, OnnxFunction>();
   private readonly diagnostics: Diagnostic[] = [];
-  private readonly used = new Set<ValueId>();
-  /** Next suffix to try by name, so that many like names stay cheap. */
-  private readonly suffixes = new Map<string, number>();
+  private readonly names = new Names(this.diagnostics);
   private readonly facts = new Facts();
-  /** Names that anything reads, in the whole model: outputs of other names are not wanted. */
-  private readonly read = new Set<string>();
+  /** Names that anything reads, in the whole model. */
+  private readonly read: ReadonlySet<string>;
   private inlined = 0;
-  private suggestions = 0;
 
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
     this.options = options;
-    for (const fn of model.functions) {
-      this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
-      for (const output of fn.outputs) this.read.add(output);
-      this.noteReads(fn.nodes);
-      this.noteAttributeReads(fn.attributeDefaults.values());
-    }
-    this.noteGraphReads(model.graph);
-  }
-
-  private noteGraphReads(graph: OnnxGraph): void {
-    for (const output of graph.outputs) this.read.add(output.name);
-    this.noteReads(graph.nodes);
-  }
-
-  private noteReads(nodes: readonly OnnxNode[]): void {
-    for (const node of nodes) {
-      for (const input of node.inputs) this.read.add(input);
-      this.noteAttributeReads(node.attributes.values());
-    }
-  }
-
-  private noteAttributeReads(attributes: Iterable<OnnxAttribute>): void {
-    for (const attribute of attributes) if (attribute.kind === "graph") this.noteGraphReads(attribute.value);
+    this.read = namesRead(model);
+    for (const fn of model.functions) this.functions.set(functionKey(fn.domain, fn.name, fn.overload), fn);
   }
 
   run(): Graph {
@@ -177,7 +146,7 @@ class Importer {
       if (!declared.has(output.name)) declared.set(output.name, output.type);
     this.importNodes(graph.nodes, frame, scope, body, { declared });
     const outputs = graph.outputs.map(({ name }): GraphOutput => ({
-      id: this.resolve(scope, name, { node: name, op: "graph output" }),
+      id: this.names.resolve(scope, name, { node: name, op: "graph output" }),
       name,
     }));
     return { name: graph.name, inputs, outputs, nodes: body.nodes, constants: body.constants };
@@ -214,7 +183,9 @@ class Importer {
       if (frame.calls.length > 0) this.spendInlining(node);
       const name = frame.prefix + (node.name || node.outputs.find(Boolean) || node.op);
       const where = { node: name, op: node.op };
-      const inputs = node.inputs.map((input) => (input === "" ? "" : this.resolve(scope, input, where)));
+      const inputs = node.inputs.map((input) =>
+        input === "" ? "" : this.names.resolve(scope, input, where),
+      );
       while (inputs.at(-1) === "") inputs.pop();
       const outputs = node.outputs.map((output, position) => {
         // Exporters name optional outputs that nobody reads, which would cost time or even mean training.
@@ -275,7 +246,7 @@ class Importer {
     try {
       newest = adapt(imported, {
         facts: this.facts,
-        fresh: (base) => this.fresh(base),
+        fresh: (base) => this.names.fresh(base),
         addConstant: (id, tensor) => this.addConstant(body, id, tensor),
       });
     } catch (error) {
@@ -294,14 +265,10 @@ class Importer {
   private reportUnsupported(node: OpNode, unknown: OpNode): void {
     const full = (op: string, domain: string): string => `${domain === "" ? "ai.onnx" : domain}.${op}`;
     const through = unknown.op === node.op ? "" : ` (needed as ${full(unknown.op, unknown.domain)})`;
-    const worthAsking = node.op.length <= MAX_PREFIX && this.suggestions++ < MAX_SUGGESTIONS;
-    const suggestion = worthAsking
-      ? didYouMean(node.op, this.options.operatorNames?.(node.domain) ?? [])
-      : undefined;
-    const isNear = suggestion !== undefined && suggestion !== node.op;
+    const suggestion = this.names.suggestion(node.op, this.options.operatorNames?.(node.domain) ?? []);
     const foreign = node.domain !== "" && !node.domain.startsWith("ai.onnx");
     let hint: string | undefined;
-    if (isNear) hint = `did you mean ${suggestion}?`;
+    if (suggestion !== undefined) hint = `did you mean ${suggestion}?`;
     else if (foreign)
       hint = "define the operator as a model-local function, or export without custom operators";
     this.diagnostics.push({
@@ -364,7 +331,7 @@ class Importer {
     const ownFrame: Frame = {
       opsets: fn.opsetImports,
       attributes,
-      prefix: `${name}/`,
+      prefix: `${name.slice(0, MAX_PREFIX)}/`,
       calls: [...frame.calls, fn],
     };
     const inner: Scope = { ids: new Map(), outer: undefined };
@@ -386,7 +353,7 @@ class Importer {
     fn.outputs.forEach((formal, position) => {
       const wanted = outputs[position];
       if (!wanted) return;
-      const made = this.resolve(inner, formal, where);
+      const made = this.names.resolve(inner, formal, where);
       if (made === wanted) return;
       const version = frame.opsets.get("") ?? NEWEST_OPSET;
       const identity: OpNode = {
@@ -403,52 +370,14 @@ class Importer {
     });
   }
 
+  /** Makes a name of the graph at hand known; its id is that name below the calls that led here. */
+  private define(scope: Scope, name: string, frame: Frame, chosen?: ValueId): ValueId {
+    return this.names.define(scope, name, chosen ?? this.names.fresh(frame.prefix + name));
+  }
+
   private addConstant(body: Body, id: ValueId, tensor: Tensor): void {
     body.constants.set(id, tensor);
     this.facts.declareConstant(id, tensor);
-  }
-
-  /** Makes `name` known in `scope`; a second definition of it is an error. */
-  private define(scope: Scope, name: string, frame: Frame, chosen?: ValueId): ValueId {
-    if (scope.ids.has(name)) {
-      this.diagnostics.push({
-        code: "graph-invalid",
-        message: `the value "${name}" is defined twice in one graph`,
-        node: name,
-      });
-    }
-    const id = chosen ?? this.fresh(frame.prefix + name);
-    scope.ids.set(name, id);
-    return id;
-  }
-
-  private resolve(scope: Scope, name: string, where: Pick<Diagnostic, "node" | "op">): ValueId {
-    for (let at: Scope | undefined = scope; at; at = at.outer) {
-      const id = at.ids.get(name);
-      if (id !== undefined) return id;
-    }
-    const worthAsking = name.length <= MAX_PREFIX && this.suggestions++ < MAX_SUGGESTIONS;
-    const near = worthAsking ? didYouMean(name, scope.ids.keys()) : undefined;
-    this.diagnostics.push({
-      code: "graph-invalid",
-      message: `the value "${name}" is used and never defined`,
-      ...where,
-      ...(near === undefined ? {} : { hint: `did you mean "${near}"?` }),
-    });
-    // Known from here on, so that it is reported once.
-    scope.ids.set(name, name);
-    return name;
-  }
-
-  private fresh(name: string): ValueId {
-    let id = name;
-    if (this.used.has(id)) {
-      let suffix = this.suffixes.get(name) ?? 1;
-      while (this.used.has((id = `${name}_${suffix}`))) suffix++;
-      this.suffixes.set(name, suffix + 1);
-    }
-    this.used.add(id);
-    return id;
   }
 }
 
@@ -460,29 +389,4 @@ function functionKey(domain: string, name: string, overload: string): string {
 function boundTo(attribute: OnnxAttribute, frame: Frame, scope: Scope): BoundAttribute | undefined {
   if (attribute.kind !== "reference") return { attribute, frame, scope };
   return frame.attributes.get(attribute.attribute);
-}
-
-function isTensor(type: OnnxType): type is Extract<OnnxType, { kind: "tensor" | "sparseTensor" }> {
-  return type.kind === "tensor";
-}
-
-function elementDType(type: OnnxType): DType | undefined {
-  if (type.kind === "sequence" || type.kind === "optional") return elementDType(type.element);
-  return type.kind === "tensor" || type.kind === "sparseTensor" ? type.dtype : undefined;
-}
-
-/** A type as ONNX writes it in text, such as "seq(tensor(float32))". */
-function typeText(type: OnnxType): string {
-  switch (type.kind) {
-    case "tensor":
-      return `tensor(${type.dtype ?? "unknown"})`;
-    case "sparseTensor":
-      return `sparse_tensor(${type.dtype ?? "unknown"})`;
-    case "sequence":
-      return `seq(${typeText(type.element)})`;
-    case "optional":
-      return `optional(${typeText(type.element)})`;
-    default:
-      return type.kind;
-  }
 }

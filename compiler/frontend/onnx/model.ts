@@ -5,11 +5,9 @@
  * and whether its names resolve, is `import.ts`. Source: onnx.proto, ONNX IR specification.
  */
 import { fail } from "../../diagnostic.ts";
-import type { DType, Tensor } from "../../ir/dtype.ts";
-import type { Dim } from "../../ir/graph.ts";
+import type { Tensor } from "../../ir/dtype.ts";
 import { ATTRIBUTE_TYPE, FIELD } from "./fields.ts";
 import {
-  dtypeOfCode,
   readEntry,
   readSparseTensorField,
   readTensorField,
@@ -17,19 +15,10 @@ import {
   type ExternalData,
   type NamedTensor,
 } from "./tensor.ts";
+import { readType, type OnnxType } from "./valueType.ts";
 import { WireReader, type Fields } from "./wire.ts";
 
-/** The type of a value as the file declares it. */
-export type OnnxType =
-  | {
-      readonly kind: "tensor" | "sparseTensor";
-      /** `undefined`: not stated, or one that no tensor here can have (complex). */
-      readonly dtype: DType | undefined;
-      /** `undefined`: unknown rank. A dimension "" is unknown and has no name. */
-      readonly shape: readonly Dim[] | undefined;
-    }
-  | { readonly kind: "sequence" | "optional"; readonly element: OnnxType }
-  | { readonly kind: "map" | "opaque" | "unknown" };
+export type { OnnxType } from "./valueType.ts";
 
 export interface OnnxValue {
   readonly name: string;
@@ -338,62 +327,6 @@ function readValue(wire: WireReader): OnnxValue {
   };
   return wire.message(fields, { name: "", type: { kind: "unknown" } });
 }
-
-const elementFields: Fields<{ element: OnnxType }> = {
-  [FIELD.containerType.element]: (wire, type) => (type.element = readType(wire)),
-};
-
-function readType(wire: WireReader): OnnxType {
-  const read: { type: OnnxType } = { type: { kind: "unknown" } };
-  const container = (kind: "sequence" | "optional") => (inner: WireReader) => {
-    read.type = { kind, ...inner.message(elementFields, { element: { kind: "unknown" } }) };
-  };
-  const tensor = (kind: "tensor" | "sparseTensor") => (inner: WireReader) => {
-    read.type = { kind, ...inner.message(tensorTypeFields, { dtype: undefined, shape: undefined }) };
-  };
-  const opaque = (kind: "map" | "opaque") => (inner: WireReader) => {
-    inner.bytes();
-    read.type = { kind };
-  };
-  const fields: Fields<typeof read> = {
-    [FIELD.type.tensor]: tensor("tensor"),
-    [FIELD.type.sparseTensor]: tensor("sparseTensor"),
-    [FIELD.type.sequence]: container("sequence"),
-    [FIELD.type.optional]: container("optional"),
-    [FIELD.type.map]: opaque("map"),
-    [FIELD.type.opaque]: opaque("opaque"),
-  };
-  return wire.message(fields, read).type;
-}
-
-interface TensorTypeBeingRead {
-  dtype: DType | undefined;
-  shape: Dim[] | undefined;
-}
-
-const tensorTypeFields: Fields<TensorTypeBeingRead> = {
-  [FIELD.tensorType.elementType]: (wire, type) => {
-    const code = wire.int();
-    // Complex types are refused where such a value is used, not where it is only declared.
-    type.dtype = code === 0 || code === 14 || code === 15 ? undefined : dtypeOfCode(code, "a declared value");
-  },
-  [FIELD.tensorType.shape]: (wire, type) => (type.shape = wire.message(shapeFields, [])),
-};
-
-const shapeFields: Fields<Dim[]> = {
-  [FIELD.shape.dim]: (wire, shape) => {
-    shape.push(wire.message(dimFields, { dim: "" }).dim);
-  },
-};
-
-const dimFields: Fields<{ dim: Dim }> = {
-  [FIELD.dim.value]: (wire, read) => {
-    const value = wire.int();
-    // Exporters write -1 for a dimension that they do not know.
-    read.dim = value < 0 ? "" : value;
-  },
-  [FIELD.dim.param]: (wire, read) => (read.dim = wire.string()),
-};
 
 function readFunction(wire: WireReader, context: TensorContext): OnnxFunction {
   const attributeFields = attributeFieldsFor(context, () => graphFieldsFor(context));

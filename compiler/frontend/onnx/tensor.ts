@@ -6,23 +6,21 @@
  * which may be dense-ly larger than their data, draw on a fixed budget). Source: onnx.proto, ONNX IR specification.
  */
 import { CompileError, fail, type Diagnostic } from "../../diagnostic.ts";
+import { allocate, bytesPerElement, type DType, type NumericData, type Tensor } from "../../ir/dtype.ts";
 import {
-  allocate,
-  bytesPerElement,
-  viewOf,
-  type DType,
-  type NumericData,
-  type Tensor,
-} from "../../ir/dtype.ts";
+  bitsInFile,
+  checkedCount,
+  dtypeOfCode,
+  expectLength,
+  fromBytes,
+  unpack,
+  viewBytes,
+} from "./elements.ts";
 import { EXTERNAL, FIELD } from "./fields.ts";
-import { ONNX_DATA_TYPE, type OnnxDataType } from "./modelSpec.ts";
 import { WireReader, type Fields } from "./wire.ts";
 
-/** Elements of one tensor: what a 32-bit memory could hold of bytes. */
-const MAX_ELEMENTS = 2 ** 32;
-const MAX_RANK = 64;
 /** Bytes into which all sparse tensors of a file together may expand. */
-const SPARSE_BUDGET = 256 * 2 ** 20;
+const SPARSE_BUDGET = 64 * 2 ** 20;
 
 /** Gives the bytes of a file named by external data, relative to the model; undefined when there is none. */
 export type ExternalData = (location: string) => Uint8Array | undefined;
@@ -113,7 +111,7 @@ const tensorFields: Fields<TensorFields> = {
       return;
     }
     if (tensor.floatBytes !== undefined) {
-      const earlier = view("float32", tensor.floatBytes, Math.floor(tensor.floatBytes.length / 4));
+      const earlier = viewBytes("float32", tensor.floatBytes, Math.floor(tensor.floatBytes.length / 4));
       for (const value of earlier as Float32Array) tensor.floats.push(value);
       tensor.floatBytes = undefined;
     }
@@ -149,26 +147,6 @@ function emptyFields(): TensorFields {
   };
 }
 
-const nameOfCode = new Map<number, OnnxDataType>(
-  Object.entries(ONNX_DATA_TYPE).map(([name, code]) => [code, name as OnnxDataType]),
-);
-
-/** The dtype of a `TensorProto.DataType` code, if it is one that is supported. */
-export function knownDtype(code: number): DType | undefined {
-  const name = nameOfCode.get(code);
-  return name === "complex64" || name === "complex128" ? undefined : name;
-}
-
-/** The dtype of a `TensorProto.DataType` code; throws `dtype-unsupported` or `model-malformed`. */
-export function dtypeOfCode(code: number, what: string): DType {
-  const name = nameOfCode.get(code);
-  if (name === undefined) fail("model-malformed", `${what} has the unknown data type ${code}`);
-  if (name === "complex64" || name === "complex128") {
-    fail("dtype-unsupported", `${what} is of type ${name}, which is not supported`);
-  }
-  return name;
-}
-
 /** Reads the `TensorProto` field at hand. */
 export function readTensorField(wire: WireReader, context: TensorContext): NamedTensor {
   return tensorOf(wire.message(tensorFields, emptyFields()), context);
@@ -198,66 +176,6 @@ function tensorOf(fields: TensorFields, context: TensorContext): NamedTensor {
   return { name, tensor: { dtype, shape, data } };
 }
 
-/** Number of elements; refuses negative dims and products past the limit. */
-function checkedCount(dims: readonly number[], label: string): number {
-  if (dims.length > MAX_RANK) fail("model-too-large", `${label} has ${dims.length} dimensions`);
-  let count = 1;
-  for (const dim of dims) {
-    if (dim < 0) fail("model-malformed", `${label} has the negative dimension ${dim}`);
-    if (dim > MAX_ELEMENTS) fail("model-too-large", `${label} has a dimension of ${dim}`);
-    count *= dim;
-  }
-  if (count > MAX_ELEMENTS) fail("model-too-large", `${label} of shape [${dims.join(", ")}] is too large`);
-  return count;
-}
-
-function expectLength(found: number, wanted: number, unit: string, label: string): void {
-  if (found === wanted) return;
-  fail("model-malformed", `${label} needs ${wanted} ${unit} for its shape, ${found} are there`);
-}
-
-/** Width in a file; in memory these types take a byte. */
-function bitsInFile(dtype: DType): number {
-  switch (dtype) {
-    case "int4":
-    case "uint4":
-    case "float4e2m1":
-      return 4;
-    case "int2":
-    case "uint2":
-      return 2;
-    default:
-      return 8 * bytesPerElement(dtype);
-  }
-}
-
-function fromBytes(dtype: DType, count: number, bytes: Uint8Array, label: string): NumericData {
-  if (dtype === "string") return fail("model-malformed", `${label} holds strings as raw bytes`);
-  const bits = bitsInFile(dtype);
-  expectLength(bytes.length, Math.ceil((count * bits) / 8), "bytes", label);
-  return bits < 8 ? unpack(dtype, count, bits, bytes) : view(dtype, bytes, count);
-}
-
-/** A view where alignment allows it, else a view of a copy. */
-function view(dtype: DType, bytes: Uint8Array, count: number): NumericData {
-  const size = bytesPerElement(dtype);
-  if (bytes.byteOffset % size === 0) return viewOf(dtype, bytes.buffer, bytes.byteOffset, count);
-  return viewOf(dtype, bytes.slice(0, count * size).buffer, 0, count);
-}
-
-/** Sub-byte elements, the first in the low bits, to one a byte; signed types are sign-extended. */
-function unpack(dtype: DType, count: number, bits: number, bytes: ArrayLike<number>): NumericData {
-  const data = allocate(dtype, count) as Int8Array | Uint8Array;
-  const perByte = 8 / bits;
-  const up = 32 - bits;
-  const signed = dtype === "int4" || dtype === "int2";
-  for (let i = 0; i < count; i++) {
-    const shifted = (bytes[Math.floor(i / perByte)]! >>> (bits * (i % perByte))) << up;
-    data[i] = signed ? shifted >> up : shifted >>> up;
-  }
-  return data;
-}
-
 function fromTypedFields(dtype: DType, count: number, fields: TensorFields, label: string): NumericData {
   const fill = (values: readonly number[], unit: string): NumericData => {
     expectLength(values.length, count, unit, label);
@@ -273,7 +191,7 @@ function fromTypedFields(dtype: DType, count: number, fields: TensorFields, labe
     case "float32":
       if (fields.floatBytes === undefined) return fill(fields.floats, "floats");
       expectLength(fields.floatBytes.length, 4 * count, "bytes", label);
-      return view("float32", fields.floatBytes, count);
+      return viewBytes("float32", fields.floatBytes, count);
     case "float64":
       return fill(fields.doubles, "doubles");
     case "int64":
