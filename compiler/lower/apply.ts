@@ -127,7 +127,7 @@ class Arrangement {
         : statements;
     return [
       ...this.loops(tile, region, () => acrossLanes([{ kind: "init", accumulator, type, op }])),
-      ...this.loops(inner, region, (at) => [{ kind: "update", accumulator, op, body: this.bound(body, at) }]),
+      ...this.loops(inner, region, (at) => [{ kind: "update", accumulator, op, body: this.bound(body, at, true) }]),
       ...(lanes.length ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }]) : []),
       ...this.loops(tile, region, (at) => [{ ...this.store(at), accumulator }]),
     ];
@@ -145,12 +145,12 @@ class Arrangement {
   private readonly memos = new WeakMap<Region, { by: Map<string, Expr>; memo: Map<Expr, Expr> }>();
 
   /** `e` with the kernel's axes replaced by the region's loop variables. */
-  private bound(e: Expr, region: Region): Expr {
+  private bound(e: Expr, region: Region, reduced = false): Expr {
     let state = this.memos.get(region);
     if (!state) {
       const by = new Map<string, Expr>();
       for (const a of this.assign.axes) by.set(a.name, this.valueOf(a.name, region));
-      for (const a of this.assign.reduce?.axes ?? []) by.set(a.name, this.valueOf(a.name, region));
+      if (reduced) for (const a of this.assign.reduce!.axes) by.set(a.name, this.valueOf(a.name, region));
       state = { by, memo: new Map() };
       this.memos.set(region, state);
     }

@@ -8,6 +8,7 @@ import { CompileError, InternalError, type DiagnosticCode } from "../diagnostic.
 import type { DType, Tensor } from "../ir/dtype.ts";
 import { add, floordiv, floormod, int, load, mul, type Expr } from "../ir/expr.ts";
 import type { Attribute, Graph, OpNode, TensorType, ValueId } from "../ir/graph.ts";
+import type { LibraryArgument, LibraryCall } from "../ir/program.ts";
 import { coordinate, rowMajorStrides, type Assign, type Axis, type Block, type Buffer, type Kernel, type Reduction } from "../ir/kernel.ts"; // prettier-ignore
 
 /** A type whose dimension `dynamicDim` is an upper bound: the kernel tells the size when it has run. */
@@ -129,6 +130,8 @@ export class OpCall {
   }
 }
 
+export type { LibraryArgument, LibraryCall };
+
 /** What an `expand` definition writes its simpler nodes into; each node is inferred as it is added. */
 export interface Expander {
   /** Adds a node of `ai.onnx` (newest form) and returns its first output. */
@@ -152,25 +155,6 @@ export type AttributeLike =
   | { readonly float: number }
   | { readonly floats: readonly number[] }
   | Attribute;
-
-/** One argument of a library kernel: pointers are to dense row-major data. */
-export type LibraryArgument =
-  | { readonly kind: "input" | "output"; readonly position: number }
-  /** Pointer into the call's scratch, at a byte offset. */
-  | { readonly kind: "scratch"; readonly offset: number }
-  | { readonly kind: "i32"; readonly value: number }
-  | { readonly kind: "f32" | "f64"; readonly value: number }
-  /** Pointer to constant data made by the definition (shapes, tables). */
-  | { readonly kind: "data"; readonly tensor: Tensor };
-
-export interface LibraryCall {
-  /** Name in the library table (compiler/ops/library). */
-  readonly kernel: string;
-  readonly arguments: readonly LibraryArgument[];
-  readonly scratchBytes: number;
-  /** The kernel's result is the size of this output's dynamic dimension (for every output that has one). */
-  readonly resultIsSize?: boolean;
-}
 
 export type OpImplementation =
   | { readonly kind: "compute"; build(call: OpCall): Kernel }

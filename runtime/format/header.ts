@@ -213,8 +213,10 @@ function isFeature(name: string): name is Feature {
   return FEATURES.includes(name);
 }
 
-/** The function of `Math` with this name, if there is one. */
+/** The function of `Math` with this name, or `fmod`, if there is one. */
 export function mathFunction(name: string): ((...args: number[]) => number) | undefined {
+  // The remainder of JavaScript's %, which C calls fmod, is an operator and no member of Math.
+  if (name === "fmod") return (a, b) => a! % b!;
   const found: unknown = Object.getOwnPropertyDescriptor(Math, name)?.value;
   return typeof found === "function" ? (found as (...args: number[]) => number) : undefined;
 }

@@ -75,6 +75,11 @@ export class Locals {
     this.types.push(type);
     return this.types.length - 1;
   }
+  /** A local that no code written so far touches: for values that must survive earlier code of the same loop. */
+  fresh(type: ValueType): number {
+    this.types.push(type);
+    return this.types.length - 1;
+  }
   /** Gives a local back for reuse; its value is dead. */
   release(local: number): void {
     const type = this.types[local]!;

@@ -1,0 +1,164 @@
+/**
+ * A whole program as one WebAssembly module. In: scheduled calls and the address of every value. Out: module bytes
+ * with `init` (once, at load) and `run` (one inference). Invariant: equal kernels are one function, whatever values
+ * they are called on; what a call needs beyond its kernel is a list of constant addresses.
+ */
+import { InternalError } from "../../diagnostic.ts";
+import type { Tensor } from "../../ir/dtype.ts";
+import type { ValueId } from "../../ir/graph.ts";
+import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
+import type { Nest } from "../../ir/nest.ts";
+import { apply } from "../../lower/apply.ts";
+import { lowerMath } from "../../lower/math.ts";
+import type { LibraryArgument, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
+import { libraryKernels } from "../../ops/library/index.ts";
+import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
+import { emitNest } from "./emit.ts";
+import type { ValueType } from "./opcodes.ts";
+
+/** Everything that has a place in memory. */
+export interface Places {
+  address(id: ValueId): number;
+  /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
+  scratch(call: ScheduledCall, buffer: number): number;
+  /** Address of a constant that a library call brings along. */
+  data(tensor: Tensor): number;
+  /** Where the size of a dynamic output is stored; undefined when nobody asks. */
+  sizeOf(id: ValueId): number | undefined;
+}
+
+export interface EmittedModule {
+  readonly bytes: Uint8Array;
+  readonly math: readonly string[];
+  readonly libraries: readonly string[];
+  /** Bytes of code per distinct kernel, by the call that made it first. */
+  readonly functions: readonly { readonly call: ScheduledKernel; readonly bytes: number; readonly calls: number }[];
+}
+
+export function prepareNest(call: ScheduledKernel): Nest {
+  const memo = new Map();
+  const lowered: Kernel = {
+    ...call.kernel,
+    body: mapAssigns(call.kernel.body, (assign) => ({
+      ...assign,
+      value: lowerMath(assign.value, memo),
+      ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowerMath(assign.reduce.body, memo) } } : {}),
+    })),
+  };
+  return apply(lowered, call.schedule);
+}
+
+/** Identity of a kernel with its schedule, within one compilation (expressions are interned). */
+function keyOf(call: ScheduledKernel): string {
+  const { kernel } = call;
+  const block = (b: Kernel["body"][number]): unknown =>
+    b.kind === "loop"
+      ? [b.axis.name, b.axis.extent, b.carried, b.body.map(block)]
+      : [b.axes, b.out, b.index.map((e) => e.id), b.value.id, b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id]];
+  const buffers = kernel.buffers.map((b) => [b.dtype, b.shape, b.role, b.layout?.strides, b.layout?.offset]);
+  return JSON.stringify([buffers, kernel.body.map(block), call.schedule]);
+}
+
+export function emitProgram(
+  init: readonly ScheduledCall[],
+  run: readonly ScheduledCall[],
+  places: Places,
+  options: { readonly relaxed: boolean; readonly pages: number; readonly nests: Map<string, Nest> },
+): EmittedModule {
+  const all = [...init, ...run];
+  const module = new ModuleBuilder();
+  const libraries = [...new Set(all.flatMap((c) => (c.kind === "library" ? [c.library.kernel] : [])))].sort();
+  const libraryIndex = new Map<string, { index: number; type: FunctionType }>();
+  for (const name of libraries) {
+    const type: FunctionType = { takes: libraryKernels[name]!.parameters.map((p): ValueType => (p.kind === "real" ? "f64" : "i32")), gives: ["i32"] }; // prettier-ignore
+    libraryIndex.set(name, { index: module.import("lib", name, type), type });
+  }
+
+  // Imports come before functions, so the bodies are written first and their calls of Math are found on the way.
+  const mathNames: string[] = [];
+  const bodies: { key: string; call: ScheduledKernel; code: Code; calls: number }[] = [];
+  const known = new Map<string, number>();
+  const mathImport = (name: string): number => {
+    const at = mathNames.indexOf(name);
+    if (at >= 0) return libraries.length + at;
+    mathNames.push(name);
+    return libraries.length + mathNames.length - 1;
+  };
+  for (const call of all) {
+    if (call.kind !== "kernel") continue;
+    const key = keyOf(call);
+    const at = known.get(key);
+    if (at !== undefined) {
+      bodies[at]!.calls++;
+      continue;
+    }
+    let nest = options.nests.get(key);
+    if (!nest) {
+      nest = prepareNest(call);
+      options.nests.set(key, nest);
+    }
+    known.set(key, bodies.length);
+    bodies.push({ key, call, code: emitNest(nest, { relaxed: options.relaxed, mathImport }), calls: 1 });
+  }
+  for (const name of mathNames) {
+    const takes: ValueType[] = name === "pow" || name === "fmod" ? ["f64", "f64"] : ["f64"];
+    module.import("math", name, { takes, gives: ["f64"] });
+  }
+  const indices = bodies.map(({ call, code }) =>
+    module.function({ takes: call.kernel.buffers.map(() => "i32"), gives: [] }, code),
+  );
+
+  const driver = (calls: readonly ScheduledCall[], name: string): void => {
+    const code = new Code(new Locals([]));
+    for (const call of calls) {
+      if (call.kind === "kernel") {
+        const ids = [...call.inputs, ...call.outputs];
+        call.kernel.buffers.forEach((_, i) => code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i)));
+        const index = indices[known.get(keyOf(call))!]!;
+        code.call(index, { takes: call.kernel.buffers.map(() => "i32"), gives: [] });
+        continue;
+      }
+      const size = call.outputs.map((id) => (id && call.library.resultIsSize ? places.sizeOf(id) : undefined)).find((s) => s !== undefined); // prettier-ignore
+      if (size !== undefined) code.i32(size);
+      const { index, type } = libraryIndex.get(call.library.kernel)!;
+      if (call.library.arguments.length !== type.takes.length) {
+        throw new InternalError(`${call.library.kernel} takes ${type.takes.length} arguments, not ${call.library.arguments.length}`);
+      }
+      call.library.arguments.forEach((argument, i) => {
+        const value = argumentValue(argument, call, places);
+        if (type.takes[i] === "f64") code.f64(value);
+        else code.i32(value);
+      });
+      code.call(index, type);
+      if (size !== undefined) code.access("i32.store", 0);
+      else code.drop();
+    }
+    module.function({ takes: [], gives: [] }, code, name);
+  };
+  driver(init, "init");
+  driver(run, "run");
+  return {
+    bytes: module.build(options.pages),
+    math: mathNames,
+    libraries,
+    functions: bodies.map(({ call, code, calls }) => ({ call, bytes: code.out.length, calls })),
+  };
+}
+
+function argumentValue(argument: LibraryArgument, call: ScheduledCall & { kind: "library" }, places: Places): number {
+  switch (argument.kind) {
+    case "input":
+      return places.address(call.inputs[argument.position]!);
+    case "output": {
+      const id = call.outputs[argument.position];
+      if (!id) throw new InternalError(`${call.library.kernel} writes output ${argument.position}, which nobody wants`);
+      return places.address(id);
+    }
+    case "scratch":
+      return places.scratch(call, -1) + argument.offset;
+    case "data":
+      return places.data(argument.tensor);
+    default:
+      return argument.value;
+  }
+}

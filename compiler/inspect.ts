@@ -1,0 +1,43 @@
+/** The printed form of a model at any stage, for `tilewright inspect`. In: a model. Out: text. */
+import { fail } from "./diagnostic.ts";
+import { openModel, typesOfInputs } from "./index.ts";
+import type { CompileOptions } from "./options.ts";
+import { bindGraph, optimize, StageClock } from "./pipeline.ts";
+import { prepareNest } from "./backend/wasm/program.ts";
+import { scheduleProgram } from "./tune/scheduleProgram.ts";
+import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
+import { printProgram } from "./ir/text/program.ts";
+
+export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
+export type InspectStage = (typeof inspectStages)[number];
+
+/**
+ * Prints a model at a stage: `import` (the graph as imported), `graph` (bound), `fused` (calls), `kernels` (with
+ * layouts and schedules), `nest` (loops), `wat` (WebAssembly text).
+ *
+ * @param options.node only what belongs to nodes whose name contains this
+ */
+export function inspect(model: Uint8Array, stage: InspectStage, options: CompileOptions & { readonly node?: string } = {}): string {
+  const clock = new StageClock();
+  const { graph } = openModel(model, options, clock);
+  if (stage === "import") return printGraph(graph);
+  const types = typesOfInputs(graph, options);
+  if (types.open.length) {
+    fail("dimension-unbound", `dimensions are open: ${types.open.map((o) => `${o.input} (${o.dims.join(", ")})`).join("; ")}`, {
+      hint: "bind them with --dim NAME=N",
+    });
+  }
+  const bound = bindGraph(graph, types.bound, new Map(), options);
+  const wanted = (nodes: readonly string[]): boolean => !options.node || nodes.some((name) => name.includes(options.node!));
+  const program = optimize(bound, options, clock);
+  if (stage === "graph" || stage === "fused") {
+    const shown = stage === "graph" ? optimize(bound, { ...options, passes: {} }, clock) : program;
+    return printProgram({ ...shown, calls: shown.calls.filter((call) => wanted(call.nodes)) });
+  }
+  const scheduled = scheduleProgram(program);
+  const kernels = [...scheduled.init, ...scheduled.run].flatMap((c) => (c.kind === "kernel" && wanted(c.nodes) ? [c] : []));
+  if (stage === "kernels") {
+    return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printKernel(c.kernel)}\n${printSchedule(c.schedule)}`).join("\n\n");
+  }
+  return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printNest(prepareNest(c))}`).join("\n\n");
+}

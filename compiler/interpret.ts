@@ -1,0 +1,69 @@
+/**
+ * Device "interp": runs a model by evaluating each node with the kernel interpreter. In: a model and inputs. Out:
+ * outputs. It is slow and is the definition: no pass but binding takes part, so a wrong pass shows as a difference.
+ */
+import { fail, InternalError } from "./diagnostic.ts";
+import type { Tensor } from "./ir/dtype.ts";
+import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
+import { openModel } from "./index.ts";
+import type { CompileOptions } from "./options.ts";
+import { bindGraph, StageClock } from "./pipeline.ts";
+import { evaluateKernel, evaluateLibrary } from "./passes/evaluate.ts";
+
+/**
+ * Computes a model's outputs from its inputs by name.
+ *
+ * @throws CompileError when the model cannot be bound to these inputs
+ */
+export function interpret(
+  model: Uint8Array,
+  inputs: Readonly<Record<string, Tensor>>,
+  options: CompileOptions = {},
+): Record<string, Tensor> {
+  const { graph } = openModel(model, options, new StageClock());
+  const values = new Map<ValueId, Tensor>();
+  for (const { id } of graph.inputs) {
+    const tensor = inputs[id];
+    if (!tensor) fail("option-invalid", `input ${id} is missing`);
+    values.set(id, tensor);
+  }
+  const results: Record<string, Tensor> = {};
+  interpretGraph(graph, values, new Map(), options, results);
+  return Object.fromEntries(graph.outputs.map(({ name }) => [name, results[name]!]));
+}
+
+function interpretGraph(
+  graph: Graph,
+  values: ReadonlyMap<ValueId, Tensor>,
+  known: ReadonlyMap<ValueId, Tensor>,
+  options: CompileOptions,
+  results: Record<string, Tensor>,
+): void {
+  const types = new Map<ValueId, TensorType>();
+  for (const { id } of graph.inputs) {
+    const tensor = values.get(id);
+    if (tensor) types.set(id, { dtype: tensor.dtype, shape: tensor.shape });
+  }
+  const bound = bindGraph(graph, types, known, options);
+  const at = new Map<ValueId, Tensor>([...values, ...bound.constants]);
+  for (const node of bound.nodes) {
+    const given = node.inputs.map((id) => (id === "" ? undefined : at.get(id)));
+    const outputTypes = node.outputs.map((id) => (id === "" ? { dtype: "bool" as const, shape: [0] } : bound.types.get(id)!));
+    const made =
+      node.computation.kind === "kernel"
+        ? evaluateKernel(node.computation.kernel, given, outputTypes)
+        : evaluateLibrary(node.computation.library, given, outputTypes);
+    node.outputs.forEach((id, i) => {
+      if (id) at.set(id, made[i]!);
+    });
+  }
+  for (const { id, name } of bound.outputs) {
+    const tensor = at.get(id);
+    if (!tensor) throw new InternalError(`output ${name} was not computed`);
+    results[name] = tensor;
+  }
+  if (!bound.rest) return;
+  const { graph: rest, demands, carried } = bound.rest;
+  const taken = (ids: readonly ValueId[]): Map<ValueId, Tensor> => new Map(ids.map((id) => [id, at.get(id)!]));
+  interpretGraph(rest, taken(carried), taken(demands), options, results);
+}

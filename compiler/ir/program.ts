@@ -1,0 +1,108 @@
+/**
+ * The Program IR: a model as a list of kernel and library calls over named values. In: a BoundGraph. Out, after
+ * fusion, layout and memory planning: everything an emitter needs. Invariant: calls stand in order; a value has one
+ * producer; `outputs` of a call are in the order of its kernel's output buffers.
+ */
+import { elementCount, type DType, type Tensor } from "./dtype.ts";
+import type { ValueId } from "./graph.ts";
+import type { Kernel, Layout } from "./kernel.ts";
+import type { Schedule } from "./schedule.ts";
+
+export interface ProgramValue {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Where elements lie in the value's storage; row-major where absent. */
+  readonly layout?: Layout;
+  /** The value whose memory this one is a part of; its own where absent. */
+  readonly storage?: ValueId;
+  /** Elements of the storage, where it is larger than the shape (a halo). */
+  readonly elements?: number;
+  readonly dynamicDim?: number;
+}
+
+/** One argument of a library kernel: pointers are to dense row-major data. */
+export type LibraryArgument =
+  | { readonly kind: "input" | "output"; readonly position: number }
+  /** Pointer into the call's scratch, at a byte offset. */
+  | { readonly kind: "scratch"; readonly offset: number }
+  | { readonly kind: "i32"; readonly value: number }
+  | { readonly kind: "f32" | "f64"; readonly value: number }
+  /** Pointer to constant data made by the definition (shapes, tables). */
+  | { readonly kind: "data"; readonly tensor: Tensor };
+
+export interface LibraryCall {
+  /** Name in the library table (compiler/ops/library). */
+  readonly kernel: string;
+  readonly arguments: readonly LibraryArgument[];
+  readonly scratchBytes: number;
+  /** The kernel's result is the size of this output's dynamic dimension (for every output that has one). */
+  readonly resultIsSize?: boolean;
+}
+
+export interface KernelCall {
+  readonly kind: "kernel";
+  /** Names of the graph's nodes that this call computes. */
+  readonly nodes: readonly string[];
+  readonly kernel: Kernel;
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+}
+
+export interface LibraryCallSite {
+  readonly kind: "library";
+  readonly nodes: readonly string[];
+  readonly library: LibraryCall;
+  /** By the operator's positions; "" where not given. */
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+}
+
+export type Call = KernelCall | LibraryCallSite;
+
+export interface Program {
+  readonly name: string;
+  readonly values: ReadonlyMap<ValueId, ProgramValue>;
+  readonly constants: ReadonlyMap<ValueId, Tensor>;
+  readonly calls: readonly Call[];
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly { readonly id: ValueId; readonly name: string }[];
+}
+
+/** Calls that read each value. */
+export function consumersOf(calls: readonly Call[]): Map<ValueId, Call[]> {
+  const consumers = new Map<ValueId, Call[]>();
+  for (const call of calls) {
+    for (const id of new Set(call.inputs)) {
+      if (id === "") continue;
+      const list = consumers.get(id);
+      if (list) list.push(call);
+      else consumers.set(id, [call]);
+    }
+  }
+  return consumers;
+}
+
+export interface ScheduledKernel {
+  readonly kind: "kernel";
+  readonly nodes: readonly string[];
+  readonly kernel: Kernel;
+  readonly schedule: Schedule;
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+}
+
+export type ScheduledCall = ScheduledKernel | LibraryCallSite;
+
+export interface ScheduledProgram {
+  readonly program: Program;
+  /** The program's values and the packed operands. */
+  readonly values: ReadonlyMap<ValueId, ProgramValue>;
+  readonly init: readonly ScheduledCall[];
+  readonly run: readonly ScheduledCall[];
+}
+
+/** Elements that a value's storage takes. */
+export function storageElements(value: ProgramValue): number {
+  return value.elements ?? elementCount(value.shape);
+}
+

@@ -1,0 +1,73 @@
+/**
+ * Operands in panels. In: a kernel and one of its input buffers. Out: the kernel reading a packed copy instead, and
+ * the kernel that makes the copy. Invariant: for every point the same element is read; in the packed buffer, the
+ * panel of the vector axis is innermost and the reduced axes follow in loop order, so that the inner loop reads it
+ * from end to end. The copy is an ordinary kernel: at load time for weights, before the call for activations.
+ */
+import { InternalError } from "../diagnostic.ts";
+import { add, axesOf, floordiv, floormod, int, loadTyped, mul, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
+import { coordinate, mapAssigns, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
+
+export interface Packed {
+  readonly kernel: Kernel;
+  /** Reads buffer 0 (the original), writes buffer 1 (the panels). */
+  readonly packer: Kernel;
+}
+
+/** The only load of `buffer` in an assignment, when there is exactly one and it has no guard of its own. */
+export function soleLoad(assign: Assign, buffer: number): LoadExpr | undefined {
+  const found = new Set<LoadExpr>();
+  for (const e of [assign.value, ...(assign.reduce ? [assign.reduce.body] : [])]) {
+    visit(e, (x) => {
+      if (x.kind === "load" && x.buffer === buffer) found.add(x);
+    });
+  }
+  const [only] = found;
+  return found.size === 1 ? only : undefined;
+}
+
+export function packOperand(kernel: Kernel, assign: Assign, buffer: number, axis: string, by: number): Packed {
+  const load = soleLoad(assign, buffer);
+  if (!load) throw new InternalError(`buffer ${buffer} is not read by exactly one load`);
+  const used = axesOf(load);
+  const spatial = assign.axes.filter((a) => used.has(a.name) && a.name !== axis);
+  const reduced = (assign.reduce?.axes ?? []).filter((a) => used.has(a.name));
+  const vector = [...assign.axes, ...(assign.reduce?.axes ?? [])].find((a) => a.name === axis);
+  if (!vector) throw new InternalError(`no axis ${axis} to pack by`);
+  const panel: Axis = { name: `${axis}.panel`, extent: Math.ceil(vector.extent / by) };
+  const lane: Axis = { name: `${axis}.lane`, extent: by };
+  const axes = [...spatial, panel, ...reduced, lane];
+  const original = kernel.buffers[buffer]!;
+  const packedBuffer: Buffer = { name: original.name, dtype: original.dtype, shape: axes.map((a) => a.extent), role: "in" };
+
+  const position = add(mul(coordinate(panel), int(by)), coordinate(lane));
+  const index = load.index.map((e) => substituteAxes(e, new Map([[axis, position]])));
+  const whole = vector.extent % by === 0;
+  const source = loadTyped(0, load.type, index, whole ? load.pad : (load.pad ?? 0));
+  const packer: Kernel = {
+    name: `pack ${original.name}`,
+    buffers: [
+      { ...original, name: "in0", role: "in" },
+      { ...packedBuffer, name: "out0", role: "out" },
+    ],
+    body: [{ kind: "assign", axes, out: 1, index: axes.map(coordinate), value: source }],
+  };
+
+  const at = coordinate(vector);
+  const packedIndex = [
+    ...spatial.map(coordinate),
+    floordiv(at, by),
+    ...reduced.map(coordinate),
+    floormod(at, by),
+  ];
+  const replacement = loadTyped(buffer, load.type, packedIndex);
+  const memo = new Map<Expr, Expr>();
+  const replaced = (e: Expr): Expr => rewrite(e, (x) => (x === load ? replacement : undefined), memo);
+  const body = mapAssigns(kernel.body, (a) =>
+    a === assign
+      ? { ...a, value: replaced(a.value), ...(a.reduce ? { reduce: { ...a.reduce, body: replaced(a.reduce.body) } } : {}) }
+      : a,
+  );
+  const buffers = kernel.buffers.map((b, i) => (i === buffer ? packedBuffer : b));
+  return { kernel: { ...kernel, buffers, body }, packer };
+}

@@ -1,0 +1,132 @@
+/**
+ * `tilewright compile`: a model to an artifact. In: an ONNX file. Out: a `.tile` file, and a table of what was made.
+ * Invariant: the file is written whole or not at all.
+ */
+import { renameSync, writeFileSync } from "node:fs";
+import { compile, openDimensions } from "../index.ts";
+import type { CompileReport } from "../options.ts";
+import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
+import type { Terminal } from "./terminal.ts";
+import { variants } from "./device.ts";
+import { readModelFile } from "./modelFile.ts";
+import {
+  compileOptions,
+  dimOption,
+  jsonOption,
+  passOptions,
+  shapeOption,
+  traceOption,
+  traceTo,
+} from "./modelOptions.ts";
+import { bytesText, grouped, millisecondsText, table } from "./table.ts";
+
+export const compileSpec: CommandSpec = {
+  name: "compile",
+  summary: "compile an ONNX model to one artifact file",
+  usage: "MODEL.onnx -o OUT.tile [options]",
+  arity: { least: 1, most: 1 },
+  options: [
+    { name: "output", short: "o", value: "OUT.tile", description: "where to write the artifact; default: MODEL.tile in this folder" }, // prettier-ignore
+    dimOption,
+    shapeOption,
+    { name: "target", value: "wasm", description: "what to compile for; WebAssembly is the only target" },
+    { name: "variant", value: "relaxed-simd|simd", multiple: true, description: "code to put in; default: both, and the runtime takes what the engine has" }, // prettier-ignore
+    {
+      name: "kernels",
+      description:
+        "list the kernels with calls, work, bytes of code and nodes (with --json also the schedules)",
+    },
+    ...passOptions,
+    traceOption,
+    jsonOption,
+  ],
+  notes: [
+    "Dimensions that stay open are bound when the model runs, by the compiler in the page: the artifact is then late, and its loader needs the option `compiler`.",
+  ],
+  examples: [
+    "tilewright compile model.onnx -o model.tile",
+    "tilewright compile model.onnx -o model.tile --dim batch=1 --dim height=224 --dim width=224",
+    "tilewright compile model.onnx --kernels --no-fuse --trace=fuse",
+  ],
+};
+
+export async function compileCommand(args: Arguments, terminal: Terminal): Promise<number> {
+  const file = readModelFile(args.positionals[0]!);
+  if (file.kind === "tile") usage(`${file.path} is an artifact already`);
+  args.choice("target", ["wasm"]);
+  const chosen = args.texts("variant").map((text) => oneOf("--variant", text, variants));
+  const output = args.text("output") ?? `${file.name}.tile`;
+  const trace = traceTo(terminal.error, args);
+  const options = {
+    ...compileOptions(args, file, terminal.watch(trace.sink)),
+    ...(chosen.length > 0 ? { variants: chosen } : {}),
+  };
+  const start = performance.now();
+  const { artifact, report } = compile(file.bytes, options);
+  const milliseconds = performance.now() - start;
+  terminal.progress(undefined);
+  trace.finish();
+  // Written aside and renamed, so that a page never loads half a file.
+  writeFileSync(`${output}.part`, artifact);
+  renameSync(`${output}.part`, output);
+  if (args.has("json")) {
+    terminal.out(`${JSON.stringify({ ...report, model: file.path, artifact: output, artifactBytes: artifact.length, compileMilliseconds: milliseconds }, null, 2)}\n`); // prettier-ignore
+    return 0;
+  }
+  const open = report.kind === "late" ? openDimensions(file.bytes, options) : [];
+  terminal.out(`${file.path} -> ${output}\n\n${reportTable(report, artifact.length, milliseconds)}\n`);
+  if (open.length > 0) terminal.out(`\n${openText(open)}\n`);
+  if (args.has("kernels")) terminal.out(`\n${kernelTable(report)}\n`);
+  return 0;
+}
+
+/** Why the artifact is late, and what would bind it now. */
+function openText(open: ReturnType<typeof openDimensions>): string {
+  const where = open.map(({ input, dims }) => `${input} (${dims.join(", ")})`).join("; ");
+  const named = open
+    .flatMap(({ dims }) => dims)
+    .filter((dim) => /^[A-Za-z_]\w*$/.test(dim) && dim !== "shape");
+  const options = [...new Set(named)].map((dim) => `--dim ${dim}=N`).join(" ") || "--shape INPUT=SHAPE";
+  return `Dimensions are open: ${where}.\nThey are bound when it runs; to bind them now, give ${options}.`;
+}
+
+/** The figures of a compilation. */
+function reportTable(report: CompileReport, artifactBytes: number, milliseconds: number): string {
+  const stages = Object.entries(report.milliseconds)
+    .sort(([, a], [, b]) => b - a)
+    .filter(([, time]) => time >= 0.5)
+    .slice(0, 6)
+    .map(([stage, time]) => `${stage} ${Math.round(time)}`)
+    .join(", ");
+  const code = Object.entries(report.codeBytes).map(([variant, bytes]) => `${bytesText(bytes)} ${variant}`);
+  const late = report.kind === "late";
+  return table(
+    [
+      ["ops in", grouped(report.opsIn)],
+      ["kernels out", late ? "made when the shapes are known" : grouped(report.kernelsOut)],
+      ...(late ? [] : [["fused", grouped(report.fused)]]),
+      ...(late ? [] : [["code", code.join(", ")]]),
+      ["weights", bytesText(report.weightBytes)],
+      ...(late
+        ? []
+        : [
+            ["arena", bytesText(report.arenaBytes)],
+            ["memory", bytesText(report.memoryBytes)],
+          ]),
+      ["artifact", bytesText(artifactBytes)],
+      ["compile time", `${millisecondsText(milliseconds)}${stages === "" ? "" : ` (${stages})`}`],
+    ],
+    { indent: 2 },
+  );
+}
+
+function kernelTable({ kernels }: CompileReport): string {
+  const rows = kernels.map(({ name, nodes, work, bytes, calls }) => [
+    name,
+    grouped(calls),
+    grouped(work),
+    grouped(bytes),
+    nodes.length > 3 ? `${nodes.slice(0, 3).join(" ")} +${nodes.length - 3}` : nodes.join(" "),
+  ]);
+  return table([["kernel", "calls", "work", "bytes", "nodes"], ...rows], { heading: true });
+}

@@ -1,0 +1,46 @@
+/**
+ * Model files on disk. In: a path that the user typed. Out: bytes, what kind of file they are, and a reader for
+ * weights that lie beside the model. Invariant: external data is only ever read from the model's own folder.
+ */
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, extname, join, resolve, sep } from "node:path";
+import { isArtifact } from "../../runtime/format.ts";
+import { usage } from "./commandLine.ts";
+
+export interface ModelFile {
+  readonly path: string;
+  /** The file's name without folder and extension. */
+  readonly name: string;
+  readonly kind: "onnx" | "tile";
+  readonly bytes: Uint8Array;
+  readonly externalData: (location: string) => Uint8Array | undefined;
+}
+
+/** Reads files of a folder by relative path; undefined for what is not there or leads out of it. */
+export function externalDataIn(folder: string): (location: string) => Uint8Array | undefined {
+  return (location) => {
+    const path = resolve(folder, location);
+    if (!existsSync(path) || !statSync(path).isFile()) return undefined;
+    return realpathSync(path).startsWith(realpathSync(folder) + sep) ? readFileSync(path) : undefined;
+  };
+}
+
+/**
+ * Reads a model; a folder stands for the `model.onnx` in it.
+ *
+ * @throws UsageError when there is no such file
+ */
+export function readModelFile(given: string): ModelFile {
+  if (!existsSync(given)) usage(`there is no file ${given}`);
+  const path = statSync(given).isDirectory() ? join(given, "model.onnx") : given;
+  if (!existsSync(path)) usage(`there is no model.onnx in the folder ${given}`);
+  const bytes = readFileSync(path);
+  const name = path === given ? basename(path, extname(path)) : basename(resolve(given));
+  return {
+    path,
+    name,
+    kind: isArtifact(bytes) ? "tile" : "onnx",
+    bytes,
+    externalData: externalDataIn(dirname(path)),
+  };
+}

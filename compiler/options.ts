@@ -1,0 +1,65 @@
+/** The options of a compilation and what it reports; plain data, shared by all stages. */
+import type { DType } from "./ir/dtype.ts";
+import type { TraceSink } from "./trace.ts";
+
+/** The optional passes, in the order in which they run. */
+export const passNames = ["fold", "simplify", "fuse", "rows", "layout", "views", "reuse"] as const;
+export type PassName = (typeof passNames)[number];
+
+export type VariantName = "relaxed-simd" | "simd";
+
+export interface CompileOptions {
+  /** Values of symbolic dimensions by name, e.g. `{ batch: 1 }`. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Whole shapes by input name; these win over `dims`. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** Gives the bytes of a weights file beside the model. */
+  readonly externalData?: (location: string) => Uint8Array | undefined;
+  /** Switches passes off (or on, which is the default). */
+  readonly passes?: Readonly<Partial<Record<PassName, boolean>>>;
+  /** Code variants to emit; default: both. */
+  readonly variants?: readonly VariantName[];
+  readonly trace?: TraceSink;
+  /** Most bytes of memory that the program may need; default 4 GiB less a page. */
+  readonly memoryLimit?: number;
+  /** Leaves out the hashes: for a program that the same page runs at once. */
+  readonly unsealed?: boolean;
+}
+
+export interface KernelReport {
+  readonly name: string;
+  readonly nodes: readonly string[];
+  /** Multiply-adds (or element operations where there is no reduction) of one call. */
+  readonly work: number;
+  /** Bytes of code, of the first variant. */
+  readonly bytes: number;
+  /** Calls that share this code. */
+  readonly calls: number;
+  /** The schedule as JSON. */
+  readonly schedule: string;
+}
+
+export interface CompileReport {
+  readonly name: string;
+  readonly kind: "bound" | "late";
+  /** Nodes of the model, subgraphs not counted. */
+  readonly opsIn: number;
+  /** Kernel and library calls of one run. */
+  readonly kernelsOut: number;
+  /** Nodes that became part of another node's kernel. */
+  readonly fused: number;
+  readonly codeBytes: Readonly<Partial<Record<VariantName, number>>>;
+  readonly weightBytes: number;
+  /** Memory of one run's intermediate values: what the plan takes. */
+  readonly arenaBytes: number;
+  readonly memoryBytes: number;
+  readonly milliseconds: Readonly<Record<string, number>>;
+  readonly kernels: readonly KernelReport[];
+}
+
+/** An input or output as users see it. */
+export interface PortDescription {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly (number | string)[];
+}

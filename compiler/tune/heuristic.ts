@@ -1,0 +1,388 @@
+/**
+ * A good schedule without measuring. In: a kernel with layouts and the numbers of its constant buffers. Out: steps
+ * per assignment. Invariant: any choice is legal; only speed depends on it. The model behind the choices is a core
+ * that starts two multiply-adds and two loads a cycle with a latency of four, and 15 vector registers (what V8
+ * leaves on x64): measured peak on such cores needs eight or more independent accumulators.
+ */
+import { axesOf, visit, type Expr } from "../ir/expr.ts";
+import { elementCount } from "../ir/dtype.ts";
+import { assignments, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
+import type { Schedule, Step } from "../ir/schedule.ts";
+import { accessesOf, byStride, type Access, type AssignAccesses } from "../lower/access.ts";
+import { LANES } from "../lower/apply.ts";
+import { soleLoad } from "../lower/pack.ts";
+
+export interface SchedulingContext {
+  /** Input buffers that hold constants: packing them costs nothing per run. */
+  readonly constants: ReadonlySet<number>;
+}
+
+/** Vector registers that the tile may use. */
+const REGISTERS = 15;
+/** Straight copies of a loop body that are worth their code. */
+const MAX_UNROLL = 16;
+
+/** Orders the axes of every assignment by how they walk through memory: the form in which schedules are chosen. */
+export function orderAxes(kernel: Kernel): Kernel {
+  const change = (assign: Assign): Assign => {
+    const accesses = accessesOf(kernel, assign);
+    const axes = byStride(assign.axes, accesses.store);
+    if (!assign.reduce) return { ...assign, axes };
+    // The operand that is read most often from memory leads the order of the reduction.
+    const lead = leadingLoad(accesses);
+    return { ...assign, axes, reduce: { ...assign.reduce, axes: lead ? byStride(assign.reduce.axes, lead) : assign.reduce.axes } };
+  };
+  const walk = (blocks: Kernel["body"]): Kernel["body"] =>
+    blocks.map((b) => (b.kind === "assign" ? change(b) : { ...b, body: walk(b.body) }));
+  return { ...kernel, body: walk(kernel.body) };
+}
+
+function leadingLoad(accesses: AssignAccesses): Access | undefined {
+  const inside = accesses.loads.filter((a) => a.inReduction);
+  return inside.find((a) => a.opaque.size === 0) ?? inside[0];
+}
+
+export function chooseSchedule(kernel: Kernel, context: SchedulingContext): Schedule {
+  return assignments(kernel).flatMap(({ assign }) => scheduleAssign(kernel, assign, context));
+}
+
+function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingContext): Step[] {
+  const accesses = accessesOf(kernel, assign);
+  if (!assign.reduce) return scheduleMap(kernel, assign, accesses);
+  if (!vectorTypes(assign)) return [];
+  const plan = planReduction(kernel, assign, accesses, context);
+  return plan ?? rowReduction(assign, accesses) ?? [];
+}
+
+/** Whether all values of an assignment fit 32-bit lanes. */
+function vectorTypes(assign: Assign): boolean {
+  let ok = true;
+  const check = (e: Expr): void =>
+    visit(e, (x) => {
+      if (x.type === "i64" || x.type === "u64" || x.type === "f64") ok = false;
+    });
+  check(assign.value);
+  if (assign.reduce) check(assign.reduce.body);
+  return ok;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Merging
+
+interface Merged {
+  readonly name: string;
+  readonly extent: number;
+  /** The innermost of the merged axes, whose stride is the merged one's. */
+  readonly inner: string;
+}
+
+/** Merges neighbouring axes that every access walks as one; returns the steps and the resulting axes. */
+function mergeAxes(axes: readonly Axis[], accesses: AssignAccesses, keep: ReadonlySet<string>, ignore: ReadonlySet<number>): { steps: Step[]; axes: Merged[] } {
+  const steps: Step[] = [];
+  const all = [...accesses.loads.filter((a) => !ignore.has(a.buffer)), accesses.store];
+  const out: Merged[] = [];
+  for (const axis of axes) {
+    if (axis.extent === 1) {
+      // Of no consequence for any address; stays where it is.
+      out.push({ name: axis.name, extent: 1, inner: axis.name });
+      continue;
+    }
+    const last = out.at(-1);
+    const mergeable =
+      last !== undefined &&
+      last.extent > 1 &&
+      !keep.has(last.inner) &&
+      !keep.has(axis.name) &&
+      !accesses.opaque.has(last.inner) &&
+      !accesses.opaque.has(axis.name) &&
+      all.every((a) => (a.strides.get(last.inner) ?? 0) === (a.strides.get(axis.name) ?? 0) * axis.extent);
+    if (mergeable) {
+      steps.push({ kind: "merge", outer: last.name, inner: axis.name });
+      out[out.length - 1] = { name: `${last.name}*${axis.name}`, extent: last.extent * axis.extent, inner: axis.name };
+    } else out.push({ name: axis.name, extent: axis.extent, inner: axis.name });
+  }
+  return { steps, axes: out };
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Maps: one store per point, no reduction
+
+function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): Step[] {
+  const { steps, axes } = mergeAxes(assign.axes, accesses, new Set(), new Set());
+  const vectorAxis = axes.findLast((a) => a.extent > 1 && Math.abs(accesses.store.strides.get(a.inner) ?? 0) === 1 && (accesses.store.strides.get(a.inner) ?? 0) === 1); // prettier-ignore
+  const bytes = kernel.buffers[assign.out]!.dtype;
+  const wide = bytes === "int64" || bytes === "uint64" || bytes === "float64";
+  if (!vectorAxis || vectorAxis.extent < LANES || wide || !vectorTypes(assign) || callsHost(assign.value)) return steps;
+  const gathers = accesses.loads.filter((a) => a.opaque.has(vectorAxis.inner)).length;
+  if (gathers > 1) return steps;
+  const others = axes.filter((a) => a !== vectorAxis).map((a) => a.name);
+  const vectors = Math.floor(vectorAxis.extent / LANES);
+  const unroll = sizeOf(assign.value) <= 40 ? [4, 2].find((u) => vectors >= u * 4) : undefined;
+  const name = vectorAxis.name;
+  if (unroll) {
+    return [
+      ...steps,
+      { kind: "split", axis: name, by: unroll * LANES, tail: "peel" },
+      { kind: "split", axis: `${name}.i`, by: LANES, tail: "pad" },
+      { kind: "order", axes: [...others, `${name}.o`, `${name}.i.o`, `${name}.i.i`] },
+      { kind: "bind", axis: `${name}.i.o`, to: "unroll" },
+      { kind: "bind", axis: `${name}.i.i`, to: "vector" },
+    ];
+  }
+  return [
+    ...steps,
+    { kind: "split", axis: name, by: LANES, tail: "pad" },
+    { kind: "order", axes: [...others, `${name}.o`, `${name}.i`] },
+    { kind: "bind", axis: `${name}.i`, to: "vector" },
+  ];
+}
+
+function callsHost(e: Expr): boolean {
+  let found = false;
+  visit(e, (x) => {
+    if (x.kind === "binary" && x.op === "pow" && x.b.kind !== "const") found = true;
+  });
+  return found;
+}
+
+function sizeOf(e: Expr): number {
+  let count = 0;
+  visit(e, () => count++);
+  return count;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Reductions with a vector over a result axis: contractions, convolutions, pools
+
+function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses, context: SchedulingContext): Step[] | undefined {
+  const reduce = assign.reduce!;
+  const inside = accesses.loads.filter((a) => a.inReduction);
+  const depth = elementCount(reduce.axes.map((a) => a.extent));
+  const vector = chooseVector(assign, accesses, inside, depth, context);
+  if (!vector) return undefined;
+  const v = vector.axis.name;
+
+  // Which operands are read in panels of the vector axis.
+  const depends = (a: Access): boolean => (a.strides.get(v) ?? 0) !== 0;
+  const packed = new Set<number>();
+  const packable = inside.filter((a) => depends(a) && a.opaque.size === 0 && soleLoad(assign, a.buffer));
+  const independent = assign.axes.filter((a) => a.name !== v);
+  for (const a of packable) {
+    const reuse = elementCount(independent.filter((x) => !a.strides.get(x.name)).map((x) => x.extent));
+    const stride = a.strides.get(v) ?? 0;
+    const constant = context.constants.has(a.buffer);
+    const rowStride = Math.max(...reduce.axes.map((x) => Math.abs(a.strides.get(x.name) ?? 0)));
+    if (constant ? stride !== 1 || (depth > 1 && rowStride > 64) : stride !== 1 && reuse >= 8 && depth >= 8) packed.add(a.buffer);
+  }
+
+  const reducedMerge = mergeAxes(reduce.axes, accesses, new Set(), packed);
+  const spatial = assign.axes.filter((a) => a.name !== v);
+  const spatialMerge = mergeAxes(spatial, accesses, new Set([v]), new Set());
+  const steps: Step[] = [...spatialMerge.steps, ...reducedMerge.steps];
+
+  // The tile: `m` points of a second axis times `n` vectors.
+  const stepsOf = (merged: Merged, a: Access): number => Math.abs(a.strides.get(merged.inner) ?? 0);
+  const candidates = spatialMerge.axes.filter((x) => x.extent > 1 && !accesses.opaque.has(x.inner));
+  const dependent = inside.filter(depends);
+  const tileAxis = candidates.toSorted((x, y) => reuseScore(y) - reuseScore(x) || y.extent - x.extent)[0];
+  function reuseScore(x: Merged): number {
+    // Best is an axis along which some vector operand stays the same.
+    return dependent.some((a) => stepsOf(x, a) === 0) ? 1 : 0;
+  }
+  const shared = tileAxis !== undefined && dependent.some((a) => stepsOf(tileAxis, a) === 0);
+  const streams = tileAxis === undefined ? 0 : inside.filter((a) => depends(a) && stepsOf(tileAxis, a) !== 0).length;
+  const vectors = Math.ceil(vector.axis.extent / LANES);
+  const tile = chooseTile(tileAxis && (shared || depth > 1) ? tileAxis.extent : 1, vectors, streams > 0);
+
+  for (const buffer of packed) {
+    const by = Math.min(tile.n * LANES, vectors * LANES);
+    steps.unshift({ kind: "pack", buffer, panels: [[v, by]] });
+  }
+
+  // Vector axis: v.o outside, then n vectors of 4 lanes.
+  steps.push({ kind: "split", axis: v, by: tile.n * LANES, tail: "peel" });
+  steps.push({ kind: "split", axis: `${v}.i`, by: LANES, tail: "pad" });
+  steps.push({ kind: "bind", axis: `${v}.i.o`, to: "unroll" }, { kind: "bind", axis: `${v}.i.i`, to: "vector" });
+  const tileLoops: string[] = [];
+  let outer = spatialMerge.axes.map((a) => a.name);
+  if (tileAxis && tile.m > 1) {
+    const t = tileAxis.name;
+    steps.push({ kind: "split", axis: t, by: tile.m, tail: "peel" }, { kind: "bind", axis: `${t}.i`, to: "unroll" });
+    outer = outer.map((name) => (name === t ? `${t}.o` : name));
+    tileLoops.push(`${t}.i`);
+  }
+  tileLoops.push(`${v}.i.o`, `${v}.i.i`);
+
+  // Reduction: short loops are written out, long ones by four.
+  const reducedOrder: string[] = [];
+  let copies = 1;
+  for (const axis of reducedMerge.axes.toReversed()) {
+    const budget = Math.floor(MAX_UNROLL / copies);
+    if (axis.extent <= budget && (axis === reducedMerge.axes.at(-1) || copies > 1 || axis.extent <= 4)) {
+      steps.push({ kind: "bind", axis: axis.name, to: "unroll" });
+      reducedOrder.unshift(axis.name);
+      copies *= axis.extent;
+    } else if (copies === 1 && axis.extent >= 8 && axis === reducedMerge.axes.at(-1)) {
+      const by = tile.m * tile.n <= 4 ? 8 : 4;
+      steps.push({ kind: "split", axis: axis.name, by, tail: "peel" }, { kind: "bind", axis: `${axis.name}.i`, to: "unroll" });
+      reducedOrder.unshift(`${axis.name}.o`, `${axis.name}.i`);
+      copies = MAX_UNROLL;
+    } else {
+      reducedOrder.unshift(axis.name);
+      copies = MAX_UNROLL;
+    }
+  }
+
+  const place = panelPlace(outer, tileAxis && tile.m > 1 ? `${tileAxis.name}.o` : undefined, kernel, assign, inside, depends, tile.n);
+  const order = [...outer.slice(0, place), `${v}.o`, ...outer.slice(place), ...reducedOrder, ...tileLoops];
+  steps.push({ kind: "order", axes: order });
+  return steps;
+}
+
+/**
+ * Where the loop over panels goes among the outer loops: outermost, so that one panel stays in cache while the
+ * other operand streams by, unless reading that operand once per panel costs more than reading all panels once
+ * per row of it.
+ */
+function panelPlace(
+  outer: readonly string[],
+  tileLoop: string | undefined,
+  kernel: Kernel,
+  assign: Assign,
+  inside: readonly Access[],
+  depends: (a: Access) => boolean,
+  n: number,
+): number {
+  const streamed = inside.filter((a) => !depends(a));
+  const panels = inside.filter(depends);
+  const bytes = (list: readonly Access[]): number =>
+    4 * list.reduce((sum, a) => sum + elementCount(kernel.buffers[a.buffer]!.shape), 0);
+  const last = tileLoop === undefined ? outer.length : outer.indexOf(tileLoop);
+  if (!streamed.length) return last < 0 ? 0 : last;
+  const v = assign.axes.find((a) => panels.some((p) => p.strides.get(a.name)) && !streamed.some((s) => s.strides.get(a.name)));
+  const panelCount = v ? Math.ceil(v.extent / (n * LANES)) : 1;
+  const cache = 512 * 1024;
+  // Everything that is streamed fits the second-level cache: keep the panel still.
+  if (bytes(streamed) <= cache || panelCount === 1) return 0;
+  return bytes(panels) <= cache && last > 0 ? last : 0;
+}
+
+function chooseVector(
+  assign: Assign,
+  accesses: AssignAccesses,
+  inside: readonly Access[],
+  depth: number,
+  context: SchedulingContext,
+): { axis: Axis; cost: number } | undefined {
+  let best: { axis: Axis; cost: number } | undefined;
+  for (const axis of assign.axes) {
+    if (axis.extent < 2) continue;
+    if (inside.some((a) => a.opaque.has(axis.name))) continue;
+    let perStep = 0;
+    for (const a of inside) {
+      const stride = a.strides.get(axis.name) ?? 0;
+      if (stride === 0) perStep += 0.25;
+      else if (stride === 1) perStep += 1;
+      else if (context.constants.has(a.buffer) && soleLoad(assign, a.buffer)) perStep += 1;
+      else {
+        const reuse = elementCount(assign.axes.filter((x) => x.name !== axis.name && !a.strides.get(x.name)).map((x) => x.extent));
+        perStep += soleLoad(assign, a.buffer) && a.opaque.size === 0 && reuse >= 8 && depth >= 8 ? 1 + 8 / reuse : 6;
+      }
+    }
+    perStep += 1;
+    const storeStride = accesses.store.strides.get(axis.name) ?? 0;
+    const store = storeStride === 1 && !accesses.store.opaque.has(axis.name) ? 1 : 5;
+    const waste = (Math.ceil(axis.extent / LANES) * LANES) / axis.extent;
+    const cost = (perStep * depth + store) * waste;
+    if (!best || cost < best.cost) best = { axis, cost };
+  }
+  if (!best) return undefined;
+  // A vector along the reduction may do better: one load per operand, lanes combined at the end.
+  const row = rowCost(assign, inside, depth);
+  return row !== undefined && row < best.cost ? undefined : best;
+}
+
+/** Cost per four points of a reduction that is itself the vector. */
+function rowCost(assign: Assign, inside: readonly Access[], depth: number): number | undefined {
+  const axis = vectorisableReduction(assign, inside);
+  if (!axis || axis.extent < LANES) return undefined;
+  let perStep = 1;
+  for (const a of inside) {
+    const stride = a.strides.get(axis.name) ?? 0;
+    perStep += stride === 0 ? 0.5 : stride === 1 ? 1 : 6;
+  }
+  // Four results need four times the steps, of a quarter of the depth each; combining costs about eight more each.
+  return perStep * depth + 4 * 12;
+}
+
+function vectorisableReduction(assign: Assign, inside: readonly Access[]): Axis | undefined {
+  return assign.reduce!.axes.findLast((axis) => axis.extent > 1 && inside.every((a) => !a.opaque.has(axis.name)) && inside.some((a) => a.strides.get(axis.name) === 1)); // prettier-ignore
+}
+
+interface Tile {
+  readonly m: number;
+  readonly n: number;
+}
+
+/** Cycles per step of the reduction for a tile of m points by n vectors. */
+function tileCycles(m: number, n: number, vectorStreams: boolean): number {
+  const loads = vectorStreams ? m * n + n : m + n;
+  return Math.max((m * n) / 2, loads / 2, 4);
+}
+
+/** The tile with the least estimated time over the whole M by N, remainders included. */
+function chooseTile(points: number, vectors: number, vectorStreams: boolean): Tile {
+  let best: Tile = { m: 1, n: 1 };
+  let bestCost = Infinity;
+  for (let n = 1; n <= Math.min(vectors, 12); n++) {
+    for (let m = 1; m <= Math.min(points, 12); m++) {
+      const registers = m * n + (m > 1 ? n : 1) + 1;
+      if (registers > REGISTERS) break;
+      const fullM = Math.floor(points / m);
+      const restM = points % m;
+      const fullN = Math.floor(vectors / n);
+      const restN = vectors % n;
+      const column = (width: number): number =>
+        width === 0 ? 0 : fullM * tileCycles(m, width, vectorStreams) + (restM ? tileCycles(restM, width, vectorStreams) : 0);
+      // A remainder is more code, which costs a little even when it is fast.
+      const cost = (fullN * column(n) + column(restN)) * (1 + (restM ? 0.02 : 0) + (restN ? 0.02 : 0));
+      if (cost < bestCost * 0.999) {
+        bestCost = cost;
+        best = { m, n };
+      }
+    }
+  }
+  return best;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Reductions with a vector along the reduced axis: rows of a softmax, a norm, a dot product
+
+function rowReduction(assign: Assign, accesses: AssignAccesses): Step[] | undefined {
+  const reduce = assign.reduce!;
+  const inside = accesses.loads.filter((a) => a.inReduction);
+  const merged = mergeAxes(reduce.axes, accesses, new Set(), new Set());
+  const vectorAxis = merged.axes.findLast((a) => a.extent >= LANES && inside.every((x) => !x.opaque.has(a.inner)) && inside.some((x) => x.strides.get(a.inner) === 1)); // prettier-ignore
+  if (!vectorAxis || inside.some((a) => ![0, 1].includes(a.strides.get(vectorAxis.inner) ?? 0))) return undefined;
+  if (reduce.body.type === "bool" || reduce.body.type === "index") return undefined;
+  if (usesAxisValue(reduce.body, vectorAxis.inner) && merged.steps.length) return undefined;
+  const spatialMerge = mergeAxes(assign.axes, accesses, new Set(), new Set());
+  const name = vectorAxis.name;
+  const others = merged.axes.filter((a) => a !== vectorAxis).map((a) => a.name);
+  const steps: Step[] = [...spatialMerge.steps, ...merged.steps];
+  steps.push({ kind: "split", axis: name, by: LANES, tail: "pad" }, { kind: "bind", axis: `${name}.i`, to: "vector" });
+  // Several rows at once hide the latency of one accumulator.
+  const rows = spatialMerge.axes.findLast((a) => a.extent >= 2 && !accesses.opaque.has(a.inner));
+  const outer = spatialMerge.axes.map((a) => a.name);
+  if (rows && sizeOf(reduce.body) <= 24) {
+    const by = Math.min(4, rows.extent);
+    steps.push({ kind: "split", axis: rows.name, by, tail: "peel" }, { kind: "bind", axis: `${rows.name}.i`, to: "unroll" });
+    const order = outer.map((a) => (a === rows.name ? `${a}.o` : a));
+    steps.push({ kind: "order", axes: [...order, ...others, `${name}.o`, `${rows.name}.i`, `${name}.i`] });
+  } else steps.push({ kind: "order", axes: [...outer, ...others, `${name}.o`, `${name}.i`] });
+  return steps;
+}
+
+function usesAxisValue(e: Expr, axis: string): boolean {
+  return axesOf(e).has(axis) && e.kind !== "load";
+}

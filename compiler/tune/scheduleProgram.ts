@@ -1,0 +1,117 @@
+/**
+ * From a program to scheduled kernels. In: a Program whose values have their layouts. Out: two lists of calls (once
+ * at load, and per run) whose kernels have buffers with layouts, no padded or exotic loads, and a schedule each.
+ * Invariant: what depends on constants only is computed at load; panels of weights are made there too.
+ */
+import { axis, substituteAxes, type Expr } from "../ir/expr.ts";
+import { assignments, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
+import type { ValueId } from "../ir/graph.ts";
+import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "../ir/program.ts";
+import { chooseSchedule, orderAxes } from "./heuristic.ts";
+import { packOperand } from "../lower/pack.ts";
+import { lowerPads } from "../lower/pad.ts";
+import { lowerStorage } from "../lower/storage.ts";
+
+/** Chooses how each kernel of a program runs. */
+export function scheduleProgram(program: Program): ScheduledProgram {
+  const values = new Map(program.values);
+  const init: ScheduledCall[] = [];
+  const run: ScheduledCall[] = [];
+  const fixed = new Set<ValueId>(program.constants.keys());
+  const isOutput = new Set(program.outputs.map((o) => o.id));
+  const packs = new Map<string, ValueId>();
+
+  for (const call of program.calls) {
+    // Outputs are written on every run: a caller may have been given their memory.
+    const early = call.inputs.every((id) => id === "" || fixed.has(id)) && !call.outputs.some((id) => isOutput.has(id));
+    if (early) for (const id of call.outputs) fixed.add(id);
+    const list = early ? init : run;
+    if (call.kind === "library") {
+      list.push(call);
+      continue;
+    }
+    const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
+    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads(bound))));
+    const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
+    const chosen = chooseSchedule(kernel, { constants });
+    const inputs = [...call.inputs];
+    for (const step of chosen) {
+      if (step.kind !== "pack") continue;
+      const [[axis, by]] = step.panels as [readonly [string, number]];
+      const assign = assignments(kernel).find(({ assign: a }) => a.axes.some((x) => x.name === axis))!.assign;
+      const packed = packOperand(kernel, assign, step.buffer, axis, by);
+      kernel = packed.kernel;
+      const source = inputs[step.buffer]!;
+      const target = packed.packer.buffers[1]!;
+      const packer = orderAxes(lowerPads(packed.packer));
+      const key = JSON.stringify([source, target.shape, packer.body.map((b) => (b.kind === "assign" ? [b.value.id, b.axes] : 0))]);
+      let id = packs.get(key);
+      if (id === undefined) {
+        id = `${source}/panels${packs.size}`;
+        packs.set(key, id);
+        values.set(id, { dtype: target.dtype, shape: target.shape });
+        const atLoad = fixed.has(source);
+        if (atLoad) fixed.add(id);
+        (atLoad ? init : run).push({
+          kind: "kernel",
+          nodes: [`pack for ${call.nodes[0] ?? ""}`],
+          kernel: packer,
+          schedule: chooseSchedule(packer, { constants: new Set() }),
+          inputs: [source],
+          outputs: [id],
+        });
+      }
+      inputs[step.buffer] = id;
+    }
+    list.push({
+      kind: "kernel",
+      nodes: call.nodes,
+      kernel,
+      schedule: chosen.filter((s) => s.kind !== "pack"),
+      inputs,
+      outputs: call.outputs,
+    });
+  }
+  return { program, values, init, run };
+}
+
+/** Steps name axes over the whole kernel, so assignments that use the same names get their own. */
+function uniqueAxes(kernel: Kernel): Kernel {
+  const taken = new Set<string>();
+  const walk = (blocks: readonly Block[]): Block[] =>
+    blocks.map((block) => {
+      if (block.kind === "loop") {
+        taken.add(block.axis.name);
+        return { ...block, body: walk(block.body) };
+      }
+      const by = new Map<string, Expr>();
+      const renamed = (a: Axis): Axis => {
+        let name = a.name;
+        for (let k = 1; taken.has(name); k++) name = `${a.name}_${k}`;
+        taken.add(name);
+        by.set(a.name, axis(name, a.extent));
+        return { name, extent: a.extent };
+      };
+      const axes = block.axes.map(renamed);
+      const reduced = block.reduce?.axes.map(renamed);
+      const memo = new Map<Expr, Expr>();
+      const replaced = (e: Expr): Expr => substituteAxes(e, by, memo);
+      return {
+        ...block,
+        axes,
+        index: block.index.map(replaced),
+        value: replaced(block.value),
+        ...(block.reduce ? { reduce: { ...block.reduce, axes: reduced!, body: replaced(block.reduce.body) } } : {}),
+      };
+    });
+  return { ...kernel, body: walk(kernel.body) };
+}
+
+/** The kernel with the layouts of the values that it is called on, and buffers named by position. */
+function boundKernel(kernel: Kernel, ids: readonly ValueId[], values: ReadonlyMap<ValueId, ProgramValue>): Kernel {
+  const buffers = kernel.buffers.map((buffer, i) => {
+    const layout = i < ids.length ? values.get(ids[i]!)?.layout : undefined;
+    return { ...buffer, name: `b${i}`, ...(layout ? { layout } : {}) };
+  });
+  return { ...kernel, buffers };
+}
