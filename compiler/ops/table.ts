@@ -31,6 +31,9 @@ import { spectralOps } from "./spectral.ts";
 import { lossOps } from "./loss.ts";
 import { trainingOps } from "./training.ts";
 import { windowDeformOps } from "./windowDeform.ts";
+import { mlOps } from "./ml.ts";
+import { mlTransformOps } from "./mlTransform.ts";
+import { mlTreeOps } from "./mlTree.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -61,6 +64,9 @@ const families: readonly (readonly OpDefinition[])[] = [
   windowDeformOps,
   lossOps,
   trainingOps,
+  mlOps,
+  mlTransformOps,
+  mlTreeOps,
 ];
 
 function key(domain: string, op: string): string {
