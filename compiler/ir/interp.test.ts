@@ -3,7 +3,7 @@ import { InternalError } from "../diagnostic.ts";
 import type { DType, NumericData } from "./dtype.ts";
 import * as x from "./expr.ts";
 import { runKernel } from "./interp.ts";
-import { erf } from "./interpExpr.ts";
+import { erf } from "./interpOperator.ts";
 import { coordinate, type Assign, type Axis, type Buffer, type Kernel } from "./kernel.ts";
 
 const buffer = (name: string, role: Buffer["role"], shape: readonly number[], dtype: DType = "float32"): Buffer => ({ name, role, shape, dtype }); // prettier-ignore

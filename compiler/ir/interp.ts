@@ -5,7 +5,8 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { computeType, type NumericData } from "./dtype.ts";
-import { compileAddress, compileExpr, Context, outOfBounds, reducer, type Evaluate } from "./interpExpr.ts";
+import { compileAddress, compileExpr, Context, outOfBounds } from "./interpExpr.ts";
+import { reducer, type Evaluate } from "./interpOperator.ts";
 import type { Expr } from "./expr.ts";
 import type { Assign, Axis, Block, Kernel } from "./kernel.ts";
 import { storeFunction } from "./numeric.ts";

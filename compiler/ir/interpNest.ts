@@ -7,7 +7,8 @@
 import { InternalError } from "../diagnostic.ts";
 import type { NumericData } from "./dtype.ts";
 import { compileStore } from "./interp.ts";
-import { compileExpr, Context, reducer, type ReduceOp, type Reducer } from "./interpExpr.ts";
+import { compileExpr, Context } from "./interpExpr.ts";
+import { reducer, type ReduceOp, type Reducer } from "./interpOperator.ts";
 import type { ForStatement, Nest, Statement } from "./nest.ts";
 import type { Scalar } from "./numeric.ts";
 

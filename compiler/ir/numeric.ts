@@ -309,3 +309,19 @@ export function storeFunction(dtype: DType): (value: Scalar) => Scalar {
   if (type === "i32" && dtype !== "int32") return (value) => wrapInteger(dtype, value as number);
   return (value) => value;
 }
+
+const castTargets: Readonly<Record<ComputeType, DType | "index">> = {
+  f32: "float32",
+  f64: "float64",
+  i32: "int32",
+  u32: "uint32",
+  i64: "int64",
+  u64: "uint64",
+  bool: "bool",
+  index: "index",
+};
+
+/** The number `value`, as a pad or a halo gives it, as a value of `type`: converted as Cast would. */
+export function typedConstant(type: ComputeType, value: number): Scalar {
+  return castFunction("f64", castTargets[type])(value);
+}
