@@ -1,0 +1,115 @@
+/**
+ * One conformance case. In: a folder in the form of the ONNX backend tests, and a device. Out: passed, or failed with
+ * the first line of what went wrong, or skipped where there is nothing to compare with. Invariant: never throws, and
+ * a case passes only if every stored output was compared.
+ */
+import { CompileError, formatDiagnostic } from "../../compiler/diagnostic.ts";
+import { readModel } from "../../compiler/frontend/onnx/model.ts";
+import type { ProtoValue } from "../../compiler/frontend/onnx/tensor.ts";
+import { compareValues } from "../../compiler/node/compare.ts";
+import { openModel, type DeviceName, type Tensors } from "../../compiler/node/device.ts";
+import { externalDataIn } from "../../compiler/node/modelFile.ts";
+import { readTestFolder, type DataSet, type TestFolder } from "../../compiler/node/testFolder.ts";
+import { TilewrightError, type Feature, type Tensor } from "../../runtime/index.ts";
+import type { Case } from "./cases.ts";
+import { toleranceFor } from "./tolerances.ts";
+
+export interface CaseOptions {
+  readonly device: DeviceName;
+  readonly variant?: Feature;
+}
+
+export interface Outcome {
+  readonly name: string;
+  readonly status: "passed" | "failed" | "skipped";
+  /** One line; why it did not pass. */
+  readonly reason?: string;
+  /** The operators that the case is about, for the summary. */
+  readonly ops: string;
+  readonly milliseconds: number;
+}
+
+/** Runs a case to its end. */
+export async function runCase({ name, path }: Case, options: CaseOptions): Promise<Outcome> {
+  const start = performance.now();
+  let ops = "?";
+  const outcome = (status: Outcome["status"], reason?: string): Outcome => ({
+    name,
+    status,
+    ...(reason === undefined ? {} : { reason }),
+    ops,
+    milliseconds: performance.now() - start,
+  });
+  try {
+    const folder = readTestFolder(path);
+    ops = operatorsOf(folder.model);
+    if (folder.sets.every(({ outputs }) => outputs.length === 0))
+      return outcome("skipped", "no stored outputs");
+    const reason = await firstDifference(name, folder, options);
+    return reason === undefined ? outcome("passed") : outcome("failed", reason);
+  } catch (error) {
+    return outcome("failed", reasonOf(error));
+  }
+}
+
+async function firstDifference(
+  name: string,
+  folder: TestFolder,
+  { device, variant }: CaseOptions,
+): Promise<string | undefined> {
+  // prettier-ignore
+  const file = { path: folder.path, kind: "onnx", bytes: folder.model } as const;
+  const model = await openModel(file, device, { externalData: externalDataIn(folder.path) }, variant);
+  try {
+    for (const set of folder.sets) {
+      const inputs = tensorsOf(set);
+      if (typeof inputs === "string") return inputs;
+      const outputs = await model.run(inputs);
+      for (const { name: output, value } of set.outputs) {
+        const { passed, reason } = compareValues(outputs[output], value, toleranceFor(name));
+        if (!passed) return `wrong: ${output}: ${reason}`;
+      }
+    }
+    return undefined;
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The inputs as a program takes them, or why it cannot take them. */
+function tensorsOf(set: DataSet): Tensors | string {
+  const tensors: [string, Tensor][] = [];
+  for (const { name, value } of set.inputs) {
+    if (value === undefined) return `unsupported: the input ${name} is an empty optional`;
+    if (!isTensor(value)) return `unsupported: the input ${name} is a sequence`;
+    tensors.push([name, value]);
+  }
+  return Object.fromEntries(tensors);
+}
+
+function isTensor(value: ProtoValue): value is Tensor {
+  return value !== undefined && !Array.isArray(value);
+}
+
+/** The operators of a model's graph, each once. */
+function operatorsOf(model: Uint8Array): string {
+  try {
+    const names = new Set(
+      readModel(model).graph.nodes.map(({ op, domain }) => (domain === "" ? op : `${domain}.${op}`)),
+    );
+    return names.size <= 3
+      ? [...names].join("+")
+      : `${[...names].slice(0, 2).join("+")}+${names.size - 2} more`;
+  } catch {
+    return "?";
+  }
+}
+
+/** What went wrong, in one line that starts with its code. */
+function reasonOf(error: unknown): string {
+  if (error instanceof CompileError) return formatDiagnostic(error.diagnostics[0]!).split("\n")[0]!;
+  if (error instanceof TilewrightError) return `[${error.code}] ${error.message.split("\n")[0]}`;
+  if (!(error instanceof Error)) return String(error).split("\n")[0]!;
+  const place = /\(?(?:file:\/\/)?[^\s(]*?((?:compiler|runtime|test)\/[^\s)]+:\d+):\d+\)?/.exec(error.stack?.split("\n").slice(1).join("\n") ?? ""); // prettier-ignore
+  return `${error.name}: ${error.message.split("\n")[0]}${place === null ? "" : ` at ${place[1]}`}`;
+}

@@ -1,0 +1,23 @@
+/**
+ * How exact an answer must be. Nothing comes in but a case's name; its tolerance goes out. Invariant: every case has
+ * rtol 1e-3 and atol 1e-5 and exact integers unless it is named here, with the reason why another answer is as
+ * right as the stored one.
+ */
+import type { Tolerance } from "../../compiler/node/compare.ts";
+
+export const defaultTolerance: Tolerance = { relative: 1e-3, absolute: 1e-5, integer: 0 };
+
+interface Exception {
+  readonly cases: RegExp;
+  readonly tolerance: Partial<Tolerance>;
+  readonly reason: string;
+}
+
+/** The first entry that matches a case's name counts. */
+export const exceptions: readonly Exception[] = [];
+
+/** The tolerance of a case. */
+export function toleranceFor(name: string): Tolerance {
+  const exception = exceptions.find(({ cases }) => cases.test(name));
+  return { ...defaultTolerance, ...exception?.tolerance };
+}
