@@ -23,6 +23,9 @@ import { axisTable, resizeMode, type AxisTable, type ResizeAxis } from "./resize
 /** Above this many taps the sum is a reduction loop; up to it the taps are written out, so that they fuse. */
 const WRITTEN_TAPS = 4;
 
+/** Longest axis that a table is made for. */
+const MAX_LENGTH = 2 ** 20;
+
 function floats(call: OpCall, position: number): number[] {
   const tensor = call.value(position);
   return Array.from({ length: elementCount(tensor.shape) }, (_, i) => Number(knownNumber(tensor, i)));
@@ -69,7 +72,13 @@ function resize(call: OpCall, to: Expander): string[] {
   const [x] = call.node.inputs as [string];
   const mode = resizeMode(call);
   const dtype = requireNumeric(call, 0);
-  const tables = resizedAxes(call)
+  const axes = resizedAxes(call);
+  for (const { to: length, from, axis } of axes) {
+    if (!(length >= 0 && length <= MAX_LENGTH) || (from === 0 && length > 0)) {
+      call.fail("limit-exceeded", `axis ${axis} of ${from} resized to ${length}`);
+    }
+  }
+  const tables = axes
     .filter((axis) => !isIdentity(axis))
     // Axes that shrink most go first: the later ones then have less to do.
     .sort((a, b) => a.to / a.from - b.to / b.from)

@@ -56,6 +56,9 @@ export interface BindOptions {
 
 const FOLD_LIMIT = 16384;
 
+/** Offsets are 32-bit: no tensor has more elements than this. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
+
 export function bind(
   graph: Graph,
   inputTypes: ReadonlyMap<ValueId, TensorType>,
@@ -225,6 +228,7 @@ class Binding {
     }
     const bare = this.callOf(node);
     const outputs = definition.infer?.(bare) ?? [];
+    for (const { shape } of outputs) checkShape(node, shape);
     const call = outputs.length ? this.callOf(node, outputs) : bare;
     const implementation =
       typeof definition.implementation === "function" ? definition.implementation(call) : definition.implementation;
@@ -383,6 +387,13 @@ function capturesOf(node: OpNode): Set<ValueId> {
     for (const output of attribute.value.outputs) ids.add(output.id);
   }
   return ids;
+}
+
+/** Refuses sizes that no memory holds, before anything is allocated for them. */
+function checkShape(node: OpNode, shape: readonly number[]): void {
+  const where = { node: node.name, op: node.op };
+  if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) fail("shape-mismatch", `the result has the shape [${shape}]`, where); // prettier-ignore
+  if (elementCount(shape) > MAX_ELEMENTS) fail("limit-exceeded", `the result has the shape [${shape}]`, where);
 }
 
 /** Numbers of the input buffers that a kernel loads from. */
