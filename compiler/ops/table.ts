@@ -31,6 +31,7 @@ import { spectralOps } from "./spectral.ts";
 import { lossOps } from "./loss.ts";
 import { trainingOps } from "./training.ts";
 import { windowDeformOps } from "./windowDeform.ts";
+import { microsoftOps } from "./microsoft.ts";
 import { mlOps } from "./ml.ts";
 import { mlTransformOps } from "./mlTransform.ts";
 import { mlTreeOps } from "./mlTree.ts";
@@ -64,6 +65,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   windowDeformOps,
   lossOps,
   trainingOps,
+  microsoftOps,
   mlOps,
   mlTransformOps,
   mlTreeOps,
