@@ -150,7 +150,7 @@ export function axisTable(axis: ResizeAxis, mode: ResizeMode): AxisTable {
     });
   });
   // A tap that weighs nothing anywhere (whole-number positions) is not read.
-  const used = weights.map((row) => row.some((weight) => weight !== 0));
+  const used = weights.map((row) => row.length === 0 || row.some((weight) => weight !== 0));
   return {
     positions: positions.filter((_, k) => used[k]),
     weights: weights.filter((_, k) => used[k]),
