@@ -16,6 +16,7 @@ import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { libraryModuleBytes, libraryKernels } from "./ops/library/index.ts";
 import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName } from "./options.ts";
+import { fuse } from "./passes/fuse.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
 import { planMemory, type MemoryBlock } from "./passes/memory.ts";
 
@@ -52,7 +53,15 @@ export function bindGraph(
 
 /** Stages 4 to 6: what runs, as kernels with layouts. */
 export function optimize(bound: BoundGraph, options: CompileOptions, clock: StageClock): Program {
-  return clock.time("lower", () => lowerGraph(bound));
+  let program = clock.time("lower", () => lowerGraph(bound));
+  const { trace } = options;
+  if (enabled(options, "fuse")) {
+    program = clock.time("fuse", () =>
+      fuse(program, (rule, from, into) => trace?.("fuse", () => `${rule}: ${from} into ${into}`, from)),
+    );
+    trace?.("fuse", () => `${bound.nodes.length} nodes, ${program.calls.length} calls`);
+  }
+  return program;
 }
 
 export interface Compiled {
