@@ -14,12 +14,24 @@ export const RTOL = 1e-3;
  * `atol` is this part of the largest finite magnitude in the reference output. Outputs near zero are differences of
  * large terms, so what their error can be measured by is the range of the output and not their own size.
  */
-export const ATOL_OF_RANGE = 1e-3;
+export const ATOL_OF_RANGE = 1e-4;
+/**
+ * The same for a model that rounds to 8 bits on its way: where a sum lies between two steps, the last bit of a float
+ * decides which one it becomes, and the outputs differ by a few steps of the 1/255 of the range that 8 bits tell.
+ */
+export const ATOL_OF_RANGE_QUANTIZED = 2e-2;
+/** Not less than this: the absolute error of a float32 sigmoid or softmax, whatever the size of its results. */
+export const LEAST_ATOL = 1e-6;
 
 const FLOATS: readonly DType[] = ["float32", "float64", "float16", "bfloat16"];
 
 /** Compares outputs; `reference` names where `expected` comes from. Never throws. */
-export function verify(actual: Tensors, expected: Tensors, reference: string): Verification {
+export function verify(
+  actual: Tensors,
+  expected: Tensors,
+  reference: string,
+  atolOfRange: number = ATOL_OF_RANGE,
+): Verification {
   const atol: Record<string, number> = {};
   let worst = { ratio: 0, text: "equal" };
   const note = (ratio: number, text: string): void => {
@@ -32,7 +44,7 @@ export function verify(actual: Tensors, expected: Tensors, reference: string): V
     else if (given.shape.join() !== wanted.shape.join()) {
       note(Infinity, `${name}: shape [${given.shape.join()}], not [${wanted.shape.join()}]`);
     } else if (FLOATS.includes(wanted.dtype)) {
-      atol[name] = ATOL_OF_RANGE * largestMagnitude(wanted);
+      atol[name] = Math.max(LEAST_ATOL, atolOfRange * largestMagnitude(wanted));
       compareFloats(name, given, wanted, atol[name], note);
     } else {
       compareExactly(name, given, wanted, note);
@@ -59,7 +71,6 @@ function compareFloats(name: string, given: Tensor, wanted: Tensor, atol: number
     if (Object.is(a, b) || a === b) continue;
     const error = Math.abs(a - b);
     const ratio = Number.isFinite(a) && Number.isFinite(b) ? error / (atol + RTOL * Math.abs(b)) : Infinity;
-    // An error within an output of zeros has no tolerance at all: 0/0 cannot be, as a and b differ.
     note(ratio, `${name}[${i}]: ${a} for ${b}, off by ${error.toExponential(2)}`);
   }
 }

@@ -30,7 +30,7 @@ export function matmulModels(): readonly BenchModel[] {
     builder.output(builder.node("MatMul", [left, right], {}, { output: "C" }), "float32", [M, N]);
     const inputs = [{ name: "A", tensor: { dtype: "float32" as const, shape: [M, K], data: a } }];
     if (!constant) inputs.push({ name: "B", tensor: { dtype: "float32", shape: [K, N], data: b } });
-    return { name, bytes: builder.toBytes(), external: new Map(), inputs, outputs: [] };
+    return { name, bytes: builder.toBytes(), external: new Map(), quantized: false, inputs, outputs: [] };
   });
 }
 

@@ -11,6 +11,8 @@ import { readNamedTensor } from "../compiler/frontend/onnx/tensor.ts";
 import { type Tensor } from "../runtime/dtype.ts";
 
 const MODEL_FILE = "model.onnx";
+/** Operators whose results are rounded to 8 bits or fewer. */
+const QUANTIZING = /^(Dynamic)?QuantizeLinear$|^QLinear|Integer$/;
 const DATA_SET = "test_data_set_0";
 
 /** A model with what it takes and what it should give. */
@@ -19,6 +21,8 @@ export interface BenchModel {
   readonly bytes: Uint8Array;
   /** Files of external data by their location, as the model names it. */
   readonly external: ReadonlyMap<string, Uint8Array>;
+  /** Whether it rounds to 8 bits or fewer on its way, which makes its results coarser than those of floats. */
+  readonly quantized: boolean;
   readonly inputs: readonly NamedTensor[];
   /** Stored outputs; empty where the folder has none. */
   readonly outputs: readonly NamedTensor[];
@@ -72,7 +76,8 @@ export function readModelFolder(folder: string): BenchModel {
     throw new Error(`${join(folder, DATA_SET)} has ${inputs.length} inputs, the model ${inputNames.length}`);
   }
   const outputs = readTensors(join(folder, DATA_SET), "output", outputNames);
-  return { name: basename(folder), bytes, external, inputs, outputs };
+  const quantized = model.graph.nodes.some(({ op }) => QUANTIZING.test(op));
+  return { name: basename(folder), bytes, external, quantized, inputs, outputs };
 }
 
 /** The tensors `KIND_0.pb`, `KIND_1.pb`, ...: each belongs to the name it carries, or else to its position. */

@@ -42,6 +42,8 @@ export interface TimingOptions {
 export interface Job {
   readonly model: string;
   readonly tensors: StoredTensors;
+  /** Absolute tolerance of float outputs, as a part of the range of each. */
+  readonly atolOfRange: number;
   /** The runtimes that are timed, in the order of their first runs. */
   readonly entries: readonly Entry[];
   /** Whose outputs the others are compared with; it need not be among `entries`. */
@@ -63,7 +65,7 @@ export interface Verification {
   /** What they were compared with. */
   readonly reference: string;
   readonly rtol: number;
-  /** Absolute tolerance per output: a stated fraction of the largest finite magnitude in the reference. */
+  /** Absolute tolerance per output: `atolOfRange` of the largest finite magnitude in the reference. */
   readonly atol: Readonly<Record<string, number>>;
   /** Largest error of all elements, as a multiple of what is allowed; above 1 it is not verified. */
   readonly worstRatio: number;

@@ -5,6 +5,7 @@
  * in another page without it.
  */
 import { extname } from "node:path";
+import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED } from "./agreement.ts";
 import { type BenchBrowser } from "./browser.ts";
 import { addSizes } from "./bundleSize.ts";
 import { type BenchModel, type NamedTensor } from "./models.ts";
@@ -30,6 +31,8 @@ export type RuntimeResult = PageResult & {
 export interface ModelResult {
   readonly model: string;
   readonly modelBytes: number;
+  /** Absolute tolerance of the comparison, as a part of the range of each output. */
+  readonly atolOfRange: number;
   readonly inputs: readonly {
     readonly name: string;
     readonly dtype: string;
@@ -42,7 +45,7 @@ export interface ModelResult {
 
 export interface Bench {
   readonly server: BenchServer;
-  readonly browser: BenchBrowser;
+  readonly browser: Pick<BenchBrowser, "measure">;
   /** By name, in the order in which results are wanted. */
   readonly runtimes: ReadonlyMap<string, BenchRuntime>;
   /** The runtime to compare with; it need not be among `runtimes`. */
@@ -91,6 +94,7 @@ async function measureServed(
   const { tensors, bytes } = storeTensors(model.inputs, model.outputs);
   const job: Omit<Job, "entries" | "reference"> = {
     model: model.name,
+    atolOfRange: model.quantized ? ATOL_OF_RANGE_QUANTIZED : ATOL_OF_RANGE,
     tensors: { url: serve("tensors.bin", bytes), ...tensors },
     timing: bench.timing,
     ...(peak === undefined ? {} : { peak: { url: serve("peak.wasm", peak.bytes), variants: peak.variants } }),
@@ -121,6 +125,7 @@ async function measureServed(
   return {
     model: model.name,
     modelBytes: model.bytes.byteLength,
+    atolOfRange: job.atolOfRange,
     inputs: model.inputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
     results: [...bench.runtimes.keys()].map((name) => withDownloads(results.get(name)!, prepared.get(name))),
     ...(answer?.referenceNote === undefined ? {} : { referenceNote: answer.referenceNote }),

@@ -57,9 +57,9 @@ export async function measure(job: Job): Promise<JobResult> {
   const judge = (entry: Entry, outputs: Tensors): Verification => {
     // The reference is not compared with itself but with what the model's folder holds.
     if (entry.name !== job.reference?.name && reference.outputs !== undefined) {
-      return verify(outputs, reference.outputs, job.reference!.name);
+      return verify(outputs, reference.outputs, job.reference!.name, job.atolOfRange);
     }
-    if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs");
+    if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs", job.atolOfRange);
     return {
       verified: entry.name === job.reference?.name,
       reference: "nothing",
