@@ -17,6 +17,7 @@ import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { libraryModuleBytes, libraryKernels } from "./ops/library/index.ts";
 import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName } from "./options.ts";
 import { fuse } from "./passes/fuse.ts";
+import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
 import { planMemory, type MemoryBlock } from "./passes/memory.ts";
 
@@ -61,7 +62,8 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
     );
     trace?.("fuse", () => `${bound.nodes.length} nodes, ${program.calls.length} calls`);
   }
-  return program;
+  const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
+  return clock.time("layout", () => chooseLayouts(program, layout, (line) => trace?.("layout", () => line)));
 }
 
 export interface Compiled {

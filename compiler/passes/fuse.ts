@@ -9,6 +9,7 @@ import { constant, loadTyped, range, rewrite, substituteAxes, visit, axesOf, lin
 import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Loop } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
+import { splitDividedAxes } from "./splitAxes.ts";
 import { asStored, closeCall, inputsOf, mapAssign, mapAssignment, mapBody, openCall, ValueNumbers, type OpenCall, type OpenKernel } from "./open.ts"; // prettier-ignore
 
 /** Kernels with more inputs than this are not made larger: each costs pointers. */
@@ -212,12 +213,13 @@ class Fusion {
       return mapAssign(assign, (e) => rewrite(e, (x) => (x.kind === "load" ? place(x) : undefined)));
     });
     if (refused) return undefined;
-    const result: OpenKernel = { ...consumer, body };
+    const linearised = splitDividedAxes(body, "reduced");
+    const result: OpenKernel = { ...consumer, body: linearised };
     if (weight > 0 && evaluations > size * (weight <= 2 ? 3 : 1)) return undefined;
     if (inputsOf(result, this.numbers).length > MAX_INPUTS) return undefined;
     if (sizeOf(body) > MAX_SIZE) return undefined;
     // A contraction needs straight strides more than it needs one kernel less.
-    if (contractionOpaque(body) > before) return undefined;
+    if (contractionOpaque(linearised) > before) return undefined;
     return result;
   }
 

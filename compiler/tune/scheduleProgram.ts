@@ -7,6 +7,7 @@ import { axis, substituteAxes, type Expr } from "../ir/expr.ts";
 import { assignments, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "../ir/program.ts";
+import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
 import { packOperand } from "../lower/pack.ts";
 import { lowerPads } from "../lower/pad.ts";
@@ -31,7 +32,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       continue;
     }
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
-    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads(bound))));
+    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(bound.body, "all") }))));
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
     const chosen = chooseSchedule(kernel, { constants });
     const inputs = [...call.inputs];

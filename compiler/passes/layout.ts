@@ -1,0 +1,549 @@
+/**
+ * Where elements lie. In: a fused Program, all values row-major. Out: values with strides, borders (halos) and
+ * places inside other values; copies where a caller's layout does not suit. Invariant: kernels are written over
+ * coordinates, so a layout never changes what is computed; inputs and outputs of the program stay row-major.
+ *
+ * Three decisions: which dimension lies innermost (by the votes of the contractions that touch a value, weighted by
+ * their work: convolutions vote for channels), which values get a border that holds the padding (so that padded
+ * reads need no test), and which values live inside another one (the parts of a concatenation, views).
+ */
+import { bytesPerElement, computeType, elementCount, type DType } from "../ir/dtype.ts";
+import { add, axesOf, constant, int, linear, loadTyped, mul, range, visit, type Expr, type LoadExpr } from "../ir/expr.ts";
+import type { ValueId } from "../ir/graph.ts";
+import { assignments, coordinate, rowMajorStrides, singleAssign, type Assign, type Axis, type Block, type Halo, type Kernel, type Layout } from "../ir/kernel.ts"; // prettier-ignore
+import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
+import { copyKernel } from "../lower/copy.ts";
+
+export interface LayoutOptions {
+  /** Strides and halos. */
+  readonly layout: boolean;
+  /** Concatenation in place, slices and transposes without copies. */
+  readonly views: boolean;
+}
+
+export function chooseLayouts(program: Program, options: LayoutOptions, trace: (line: string) => void = () => undefined): Program {
+  return new LayoutChoice(program, options, trace).run();
+}
+
+/** A halo that a reader wants. */
+interface Wish {
+  readonly before: number[];
+  readonly after: number[];
+  readonly value: number;
+  work: number;
+}
+
+class LayoutChoice {
+  private readonly options: LayoutOptions;
+  private readonly trace: (line: string) => void;
+  private readonly values: Map<ValueId, ProgramValue>;
+  private readonly program: Program;
+  private calls: Call[];
+  /** Values whose layout is the caller's or the library's. */
+  private readonly pinned = new Set<ValueId>();
+  private readonly parents = new Map<ValueId, ValueId>();
+
+  constructor(program: Program, options: LayoutOptions, trace: (line: string) => void) {
+    this.options = options;
+    this.trace = trace;
+    this.values = new Map(program.values);
+    this.program = program;
+    this.calls = [...program.calls];
+    for (const id of program.inputs) this.pinned.add(id);
+    for (const id of program.constants.keys()) this.pinned.add(id);
+    for (const { id } of program.outputs) this.pinned.add(id);
+    for (const call of program.calls) {
+      if (call.kind !== "library") continue;
+      for (const id of [...call.inputs, ...call.outputs]) if (id) this.pinned.add(id);
+    }
+    for (const [id, value] of this.values) if (value.dynamicDim !== undefined) this.pinned.add(id);
+  }
+
+  run(): Program {
+    const inner = this.options.layout ? this.vote() : new Map<ValueId, number>();
+    if (this.options.layout) this.copyPinned(inner);
+    const wishes = this.options.layout ? this.halos() : new Map<ValueId, Wish>();
+    const places = this.options.views ? this.concatenations(inner, wishes) : new Map<ValueId, never>();
+    this.assign(inner, wishes, places);
+    if (this.options.views) this.dropCopies();
+    this.fillHalos();
+    return { ...this.program, values: this.values, calls: this.calls };
+  }
+
+  private value(id: ValueId): ProgramValue {
+    return this.values.get(id)!;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Innermost dimensions
+
+  private find(id: ValueId): ValueId {
+    let at = id;
+    for (let next = this.parents.get(at); next !== undefined; next = this.parents.get(at)) at = next;
+    return at;
+  }
+
+  private join(a: ValueId, b: ValueId): void {
+    const x = this.find(a);
+    const y = this.find(b);
+    if (x !== y) this.parents.set(x, y);
+  }
+
+  /** The innermost dimension of every value that has a preference. */
+  private vote(): Map<ValueId, number> {
+    const votes: { id: ValueId; dim: number; work: number }[] = [];
+    for (const call of this.calls) {
+      if (call.kind !== "kernel") continue;
+      this.unite(call);
+      for (const vote of votesOf(call, this.program.constants)) votes.push(vote);
+    }
+    const tallies = new Map<ValueId, Map<number, number>>();
+    for (const { id, dim, work } of votes) {
+      const root = this.find(id);
+      let tally = tallies.get(root);
+      if (!tally) tallies.set(root, (tally = new Map()));
+      tally.set(dim, (tally.get(dim) ?? 0) + work);
+    }
+    const chosen = new Map<ValueId, number>();
+    for (const [id, { shape }] of this.values) {
+      const tally = tallies.get(this.find(id));
+      if (!tally || shape.length < 2) continue;
+      const [best] = [...tally].sort((a, b) => b[1] - a[1])[0]!;
+      if (best < shape.length) chosen.set(id, best);
+    }
+    return chosen;
+  }
+
+  /** Values that one map reads and writes at the same point should lie alike. */
+  private unite(call: KernelCall): void {
+    for (const { assign } of assignments(call.kernel)) {
+      const out = idOf(call, assign.out);
+      if (out === undefined) continue;
+      const see = (e: Expr): void =>
+        visit(e, (x) => {
+          if (x.kind !== "load") return;
+          const from = idOf(call, x.buffer);
+          if (from === undefined || from === out || this.program.constants.has(from)) return;
+          const a = this.value(from).shape;
+          const b = this.value(out).shape;
+          if (a.length !== b.length || a.length < 3) return;
+          // Point for point, or shifted along some dimensions (concatenation, slices, pads, windows).
+          const along = x.index.every((e2, d) => sameAxis(e2, assign.index[d]!) || (e2.kind === "const" && a[d] === 1));
+          if (along) this.join(from, out);
+        });
+      see(assign.value);
+      if (assign.reduce) see(assign.reduce.body);
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Copies of what the caller lays out, where a contraction wants it otherwise
+
+  private copyPinned(inner: Map<ValueId, number>): void {
+    const copies = new Map<ValueId, ValueId>();
+    const rebuilt: Call[] = [];
+    for (const call of this.calls) {
+      if (call.kind !== "kernel") {
+        rebuilt.push(call);
+        continue;
+      }
+      const wanted = new Set<ValueId>();
+      for (const { assign } of assignments(call.kernel)) {
+        if (!assign.reduce || elementCount(assign.reduce.axes.map((a) => a.extent)) < 4) continue;
+        visit(assign.reduce.body, (x) => {
+          if (x.kind !== "load") return;
+          const id = idOf(call, x.buffer);
+          if (id === undefined || !this.pinned.has(id) || this.program.constants.has(id)) return;
+          if (elementCount(this.value(id).shape) === 0) return;
+          const overhang = x.pad !== undefined && leavesShape(x, this.value(id).shape);
+          if (overhang) wanted.add(id);
+        });
+      }
+      if (!wanted.size) {
+        rebuilt.push(call);
+        continue;
+      }
+      const inputs = call.inputs.map((id) => {
+        if (!wanted.has(id)) return id;
+        let copy = copies.get(id);
+        if (copy === undefined) {
+          copy = `${id}:laid`;
+          copies.set(id, copy);
+          const { dtype, shape } = this.value(id);
+          this.values.set(copy, { dtype, shape });
+          const dim = inner.get(id);
+          if (dim !== undefined) inner.set(copy, dim);
+          rebuilt.push({ kind: "kernel", nodes: [`layout of ${id}`], kernel: copyKernel(dtype, shape), inputs: [id], outputs: [copy] });
+        }
+        return copy;
+      });
+      rebuilt.push({ ...call, inputs });
+    }
+    this.calls = rebuilt;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Halos
+
+  private halos(): Map<ValueId, Wish> {
+    const wishes = new Map<ValueId, Wish[]>();
+    for (const call of this.calls) {
+      if (call.kind !== "kernel") continue;
+      for (const { assign } of assignments(call.kernel)) {
+        if (!assign.reduce) continue;
+        const work = elementCount([...assign.axes, ...assign.reduce.axes].map((a) => a.extent));
+        visit(assign.reduce.body, (x) => {
+          if (x.kind !== "load" || x.pad === undefined) return;
+          const id = idOf(call, x.buffer);
+          if (id === undefined || this.pinned.has(id)) return;
+          const { shape, dtype } = this.value(id);
+          if (bytesPerElement(dtype) === 0 || elementCount(shape) === 0 || !leavesShape(x, shape)) return;
+          const wish: Wish = { before: [], after: [], value: x.pad, work };
+          x.index.forEach((e, d) => {
+            const [low, high] = range(e);
+            wish.before.push(Math.max(0, -low));
+            wish.after.push(Math.max(0, high - (shape[d]! - 1)));
+          });
+          // A border much larger than the content is a guard's job.
+          const bordered = elementCount(shape.map((dim, d) => dim + wish.before[d]! + wish.after[d]!));
+          if (bordered > 4 * elementCount(shape) + 4096) return;
+          const list = wishes.get(id) ?? [];
+          wishes.set(id, list);
+          const same = list.find((w) => Object.is(w.value, wish.value));
+          if (!same) list.push(wish);
+          else {
+            same.work += work;
+            widen(same, wish);
+          }
+        });
+      }
+    }
+    const chosen = new Map<ValueId, Wish>();
+    for (const [id, list] of wishes) chosen.set(id, list.sort((a, b) => b.work - a.work)[0]!);
+    return chosen;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Concatenation in place
+
+  /** Which values are parts of which others, and from where in each dimension. */
+  private concatenations(inner: Map<ValueId, number>, wishes: Map<ValueId, Wish>): Map<ValueId, { of: ValueId; start: number[] }> {
+    const places = new Map<ValueId, { of: ValueId; start: number[] }>();
+    for (let at = this.calls.length - 1; at >= 0; at--) {
+      const call = this.calls[at]!;
+      if (call.kind !== "kernel" || call.outputs.length !== 1) continue;
+      const parts = concatenationOf(call.kernel);
+      if (!parts) continue;
+      const target = call.outputs[0]!;
+      const { dtype } = this.value(target);
+      const remaining: Block[] = [];
+      let moved = 0;
+      for (const part of parts) {
+        const id = call.inputs[part.buffer]!;
+        const value = this.value(id);
+        const uses = parts.filter((p) => p.buffer === part.buffer).length;
+        const haloFits = this.uniteHalos(id, target, part.dim, wishes, false);
+        if (this.pinned.has(id) || places.has(id) || uses !== 1 || value.dtype !== dtype || !haloFits || elementCount(value.shape) === 0) {
+          remaining.push(part.assign);
+          continue;
+        }
+        this.uniteHalos(id, target, part.dim, wishes, true);
+        places.set(id, { of: target, start: part.start });
+        const dim = inner.get(target);
+        if (dim === undefined) inner.delete(id);
+        else inner.set(id, dim);
+        moved++;
+      }
+      if (!moved) continue;
+      this.trace(`${call.nodes.join("+")}: ${moved} of ${parts.length} parts written in place`);
+      // What could not move is still copied; the call disappears when nothing is left.
+      this.calls[at] = remainder(call, remaining);
+    }
+    this.calls = this.calls.filter((call) => call.kind === "library" || call.kernel.body.length > 0);
+    return places;
+  }
+
+  /** Makes the halos of a part and its whole one, if that is possible. */
+  private uniteHalos(part: ValueId, whole: ValueId, dim: number, wishes: Map<ValueId, Wish>, commit: boolean): boolean {
+    const a = wishes.get(part);
+    const b = wishes.get(whole);
+    if (!a && !b) return true;
+    if (this.pinned.has(whole) && a) return false;
+    if (a && b && !Object.is(a.value, b.value)) return false;
+    for (const w of [a, b]) if (w && (w.before[dim] || w.after[dim])) return false;
+    if (!commit) return true;
+    const wish = b ?? { before: a!.before.map(() => 0), after: a!.after.map(() => 0), value: a!.value, work: 0 };
+    if (a) widen(wish, a);
+    wishes.set(whole, wish);
+    wishes.delete(part);
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Strides
+
+  private assign(
+    inner: ReadonlyMap<ValueId, number>,
+    wishes: ReadonlyMap<ValueId, Wish>,
+    places: ReadonlyMap<ValueId, { of: ValueId; start: number[] }>,
+  ): void {
+    const done = new Set<ValueId>();
+    const lay = (id: ValueId): ProgramValue => {
+      const value = this.value(id);
+      if (done.has(id)) return value;
+      done.add(id);
+      const place = places.get(id);
+      if (place) {
+        const whole = lay(place.of);
+        const layout = whole.layout ?? { strides: rowMajorStrides(whole.shape), offset: 0 };
+        const offset = layout.offset + place.start.reduce((sum, s, d) => sum + s * layout.strides[d]!, 0);
+        const part: ProgramValue = {
+          ...value,
+          storage: whole.storage ?? place.of,
+          layout: { strides: layout.strides, offset, ...(layout.halo ? { halo: layout.halo } : {}) },
+        };
+        this.values.set(id, part);
+        return part;
+      }
+      if (this.pinned.has(id)) return value;
+      const laid = laidOut(value, inner.get(id), wishes.get(id));
+      this.values.set(id, laid);
+      return laid;
+    };
+    for (const id of [...this.values.keys()]) lay(id);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Views
+
+  /** A call that only moves, and whose result is a strided view of its source, is no call at all. */
+  private dropCopies(): void {
+    const kept: Call[] = [];
+    const storageOf = (id: ValueId): ValueId => this.value(id).storage ?? id;
+    // A value that other calls write into must not be aliased under another name before it is complete.
+    for (const call of this.calls) {
+      const view = call.kind === "kernel" ? this.viewOf(call) : undefined;
+      if (!view || call.kind !== "kernel") {
+        kept.push(call);
+        continue;
+      }
+      const target = call.outputs[0]!;
+      this.values.set(target, { ...this.value(target), storage: storageOf(call.inputs[0]!), layout: view });
+      this.trace(`${call.nodes.join("+")}: a view`);
+    }
+    this.calls = kept;
+  }
+
+  private viewOf(call: KernelCall): Layout | undefined {
+    const assign = singleAssign(call.kernel);
+    if (!assign || assign.reduce || call.inputs.length !== 1 || call.outputs.length !== 1) return undefined;
+    const [source] = call.inputs as [ValueId];
+    const [target] = call.outputs as [ValueId];
+    const from = this.value(source);
+    const to = this.value(target);
+    if (this.pinned.has(target) || to.storage !== undefined || to.layout?.halo || this.program.constants.has(source)) return undefined;
+    if (from.dtype !== to.dtype || elementCount(to.shape) === 0) return undefined;
+    const load = assign.value;
+    if (load.kind !== "load" || load.pad !== undefined) return undefined;
+    const layout = from.layout ?? { strides: rowMajorStrides(from.shape), offset: 0 };
+    const flat = linear(load.index.reduce<Expr>((sum, e, d) => add(sum, mul(e, int(layout.strides[d]!))), int(layout.offset)));
+    const strides = new Array<number>(to.shape.length).fill(0);
+    const dims = new Map<string, number>();
+    assign.index.forEach((e, d) => {
+      if (e.kind === "axis") dims.set(e.name, d);
+    });
+    for (const [term, c] of flat.terms) {
+      if (term.kind !== "axis") return undefined;
+      const d = dims.get(term.name);
+      if (d === undefined) return undefined;
+      strides[d] = c;
+    }
+    // Broadcast views would be written to by nobody, but a stride of 0 or below is no place for vector loads.
+    if (strides.some((s, d) => s <= 0 && to.shape[d]! > 1)) return undefined;
+    return { strides, offset: flat.constant };
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Filling borders
+
+  private fillHalos(): void {
+    this.calls = this.calls.map((call) => {
+      if (call.kind !== "kernel") return call;
+      const fills = call.outputs.flatMap((id, k) => {
+        const halo = this.value(id).layout?.halo;
+        if (!halo) return [];
+        const { shape, dtype } = this.value(id);
+        return haloAssigns(call.inputs.length + k, dtype, shape, halo, k);
+      });
+      if (!fills.length) return call;
+      return { ...call, kernel: { ...call.kernel, body: [...call.kernel.body, ...fills] } };
+    });
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+
+function idOf(call: KernelCall, buffer: number): ValueId | undefined {
+  return buffer < call.inputs.length ? call.inputs[buffer] : call.outputs[buffer - call.inputs.length];
+}
+
+function widen(target: Wish, by: Wish): void {
+  by.before.forEach((n, d) => (target.before[d] = Math.max(target.before[d]!, n)));
+  by.after.forEach((n, d) => (target.after[d] = Math.max(target.after[d]!, n)));
+}
+
+/** Whether two positions move along the same single axis, perhaps shifted or with a stride. */
+function sameAxis(a: Expr, b: Expr): boolean {
+  if (a === b) return true;
+  const x = [...axesOf(a)];
+  const y = [...axesOf(b)];
+  return y.length === 1 && x.includes(y[0]!);
+}
+
+function leavesShape(load: LoadExpr, shape: readonly number[]): boolean {
+  return load.index.some((e, d) => {
+    const [low, high] = range(e);
+    return low < 0 || high >= shape[d]!;
+  });
+}
+
+/** Which dimension each operand of a contraction or pool wants innermost. */
+function votesOf(call: KernelCall, constants: ReadonlyMap<ValueId, unknown>): { id: ValueId; dim: number; work: number }[] {
+  const votes: { id: ValueId; dim: number; work: number }[] = [];
+  for (const { assign, loops } of assignments(call.kernel)) {
+    const { reduce } = assign;
+    if (!reduce) continue;
+    const depth = elementCount(reduce.axes.map((a) => a.extent));
+    const work = depth * elementCount([...assign.axes, ...loops.map((l) => l.axis)].map((a) => a.extent));
+    const loads: LoadExpr[] = [];
+    visit(reduce.body, (x) => {
+      if (x.kind === "load") loads.push(x);
+    });
+    const reduced = new Set(reduce.axes.map((a) => a.name));
+    const out = idOf(call, assign.out);
+    const product = reduce.op === "sum" && reduce.body.kind === "binary" && reduce.body.op === "mul" && loads.length === 2;
+    const vote = (id: ValueId | undefined, dim: number, weight: number): void => {
+      if (id !== undefined && dim >= 0) votes.push({ id, dim, work: weight });
+    };
+    const plainDim = (index: readonly Expr[], name: string): number => index.findIndex((e) => e.kind === "axis" && e.name === name);
+    if (product && depth >= 2) {
+      const isConstant = (l: LoadExpr): boolean => constants.has(idOf(call, l.buffer) ?? "");
+      const innermost = assign.index.findLast((e) => e.kind === "axis") as (Expr & { kind: "axis" }) | undefined;
+      const [x, y] = loads as [LoadExpr, LoadExpr];
+      // b carries the vector axis: the weights, or else the operand that the innermost result axis runs over.
+      const b = isConstant(x) !== isConstant(y) ? (isConstant(x) ? x : y) : innermost && axesOf(x).has(innermost.name) ? x : y;
+      const a = b === x ? y : x;
+      const result = assign.axes.filter((axis) => plainDim(assign.index, axis.name) >= 0);
+      const own = result.filter((axis) => axesOf(b).has(axis.name) && !axesOf(a).has(axis.name)).sort((p, q) => q.extent - p.extent)[0];
+      const shared = result.filter((axis) => plainDim(a.index, axis.name) >= 0 && axesOf(b).has(axis.name)).sort((p, q) => q.extent - p.extent)[0];
+      const deep = reduce.axes.filter((axis) => plainDim(a.index, axis.name) >= 0).sort((p, q) => q.extent - p.extent)[0];
+      const vector = own ?? shared;
+      if (vector) {
+        vote(out, plainDim(assign.index, vector.name), work);
+        vote(idOf(call, b.buffer), plainDim(b.index, vector.name), work);
+      }
+      if (own && deep) vote(idOf(call, a.buffer), plainDim(a.index, deep.name), work);
+      else if (!own && shared) vote(idOf(call, a.buffer), plainDim(a.index, shared.name), work);
+    } else if (loads.length >= 1) {
+      // Windows: a dimension that only the result moves along is the one to vectorise.
+      for (const l of loads) {
+        const windowed = l.index.some((e) => e.kind !== "axis" && [...axesOf(e)].some((n) => reduced.has(n)) && [...axesOf(e)].some((n) => !reduced.has(n))); // prettier-ignore
+        if (!windowed) continue;
+        const along = assign.axes.filter((axis) => plainDim(l.index, axis.name) >= 0 && plainDim(assign.index, axis.name) >= 0).sort((p, q) => q.extent - p.extent)[0]; // prettier-ignore
+        if (!along) continue;
+        vote(idOf(call, l.buffer), plainDim(l.index, along.name), work / 4);
+        vote(out, plainDim(assign.index, along.name), work / 4);
+      }
+    }
+  }
+  return votes;
+}
+
+/** Strides with dimension `inner` innermost and a border around. */
+function laidOut(value: ProgramValue, inner: number | undefined, wish: Wish | undefined): ProgramValue {
+  const { shape } = value;
+  if (elementCount(shape) === 0) return value;
+  const last = shape.length - 1;
+  if ((inner === undefined || inner === last) && !wish) return value;
+  const order = shape.map((_, d) => d).filter((d) => d !== (inner ?? last));
+  order.push(inner ?? last);
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  let offset = 0;
+  for (const d of order.toReversed()) {
+    strides[d] = stride;
+    offset += (wish?.before[d] ?? 0) * stride;
+    stride *= shape[d]! + (wish?.before[d] ?? 0) + (wish?.after[d] ?? 0);
+  }
+  const halo: Halo | undefined = wish && { before: wish.before, after: wish.after, value: wish.value };
+  return { ...value, layout: { strides, offset, ...(halo ? { halo } : {}) }, elements: stride };
+}
+
+interface Part {
+  readonly assign: Assign;
+  readonly buffer: number;
+  readonly dim: number;
+  readonly start: number[];
+}
+
+/** A kernel that does nothing but copy whole inputs next to each other. */
+function concatenationOf(kernel: Kernel): Part[] | undefined {
+  const parts: Part[] = [];
+  for (const block of kernel.body) {
+    if (block.kind !== "assign" || block.reduce) return undefined;
+    const { value } = block;
+    if (value.kind !== "load" || value.pad !== undefined) return undefined;
+    const { shape } = kernel.buffers[value.buffer]!;
+    const start: number[] = [];
+    let dim = -1;
+    for (let d = 0; d < shape.length; d++) {
+      const form = linear(block.index[d] ?? int(0));
+      const from = value.index[d]!;
+      const plain = from.kind === "axis" ? form.terms.size === 1 && form.terms.get(from) === 1 : form.terms.size === 0 && shape[d] === 1;
+      if (!plain || (from.kind === "axis" && from.extent !== shape[d])) return undefined;
+      start.push(form.constant);
+      if (form.constant !== 0 || shape[d] !== kernel.buffers[block.out]!.shape[d]) dim = d;
+    }
+    if (block.index.length !== shape.length) return undefined;
+    parts.push({ assign: block, buffer: value.buffer, dim: Math.max(dim, 0), start });
+  }
+  return parts.length >= 2 ? parts : undefined;
+}
+
+/** The call with only these blocks, and only the inputs that they read. */
+function remainder(call: KernelCall, body: readonly Block[]): KernelCall {
+  const used = new Set<number>();
+  for (const block of body) if (block.kind === "assign" && block.value.kind === "load") used.add(block.value.buffer);
+  const kept = call.inputs.flatMap((_, i) => (used.has(i) ? [i] : []));
+  const to = new Map([...kept, call.inputs.length].map((old, i) => [old, i]));
+  const blocks = body.map((block): Block => {
+    if (block.kind !== "assign" || block.value.kind !== "load") return block;
+    const { value } = block;
+    return { ...block, out: to.get(block.out)!, value: loadTyped(to.get(value.buffer)!, value.type, value.index) };
+  });
+  const buffers = [...kept, call.inputs.length].map((old) => call.kernel.buffers[old]!);
+  return { ...call, inputs: kept.map((i) => call.inputs[i]!), kernel: { ...call.kernel, buffers, body: blocks } };
+}
+
+/** Assignments that write the border of a buffer: per dimension, its two sides over the full width of later ones. */
+function haloAssigns(buffer: number, dtype: DType, shape: readonly number[], halo: Halo, tag: number): Assign[] {
+  const fills: Assign[] = [];
+  for (let d = 0; d < shape.length; d++) {
+    for (const side of ["before", "after"] as const) {
+      const width = halo[side][d]!;
+      if (!width) continue;
+      const axes: Axis[] = [];
+      const index = shape.map((dim, k): Expr => {
+        const [start, extent] =
+          k === d
+            ? side === "before" ? [-width, width] : [dim, width]
+            : k < d ? [0, dim] : [-halo.before[k]!, dim + halo.before[k]! + halo.after[k]!]; // prettier-ignore
+        const axis: Axis = { name: `border${tag}.${d}${side}.${k}`, extent: extent! };
+        axes.push(axis);
+        return add(coordinate(axis), int(start!));
+      });
+      fills.push({ kind: "assign", axes, out: buffer, index, value: constant(computeType(dtype), halo.value) });
+    }
+  }
+  return fills;
+}
