@@ -1,0 +1,122 @@
+/**
+ * One model, from bytes to a verdict. In: a model, inputs, expected outputs, tolerances, code variants. Out: for each
+ * variant the worst error of each output and the time it took. Invariant: runs unchanged in Node and in a page; the
+ * model is compiled once, to an artifact, and every variant is loaded from that artifact by the runtime.
+ */
+import { compareTensors, networkTolerance, type Comparison } from "../../compiler/node/compare.ts";
+import { compile, openSource } from "../../compiler/index.ts";
+import { load, type Feature, type Tensor } from "../../runtime/index.ts";
+import type { Accuracy } from "./catalog.ts";
+import type { ModelData } from "./modelData.ts";
+
+export interface OutputVerdict extends Comparison {
+  readonly name: string;
+  /** The absolute tolerance that the output's range gave. */
+  readonly absolute: number;
+}
+
+export interface VariantVerdict {
+  readonly variant: Feature;
+  readonly passed: boolean;
+  readonly outputs: readonly OutputVerdict[];
+  readonly loadMilliseconds: number;
+  readonly runMilliseconds: number;
+  /** What was thrown, if anything. */
+  readonly error?: string;
+}
+
+export interface ModelVerdict {
+  readonly kind: "bound" | "late" | "none";
+  readonly compileMilliseconds: number;
+  readonly artifactBytes: number;
+  readonly variants: readonly VariantVerdict[];
+}
+
+/** Compiles a model for the shapes of its inputs, runs each variant and compares. */
+export async function checkModel(
+  data: ModelData,
+  accuracy: Accuracy,
+  variants: readonly Feature[],
+): Promise<ModelVerdict> {
+  // prettier-ignore
+  const start = performance.now();
+  const failedAll = (error: unknown): ModelVerdict => ({
+    kind: "none",
+    compileMilliseconds: performance.now() - start,
+    artifactBytes: 0,
+    variants: variants.map((variant) => failed(variant, error)),
+  });
+  let compiled: ReturnType<typeof compile>;
+  try {
+    const inputShapes = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor.shape]));
+    compiled = compile(data.model, { inputShapes });
+  } catch (error) {
+    return failedAll(error);
+  }
+  const { artifact, report } = compiled;
+  const compileMilliseconds = performance.now() - start;
+  const verdicts: VariantVerdict[] = [];
+  for (const variant of variants) verdicts.push(await checkVariant(artifact, data, accuracy, variant));
+  return { kind: report.kind, compileMilliseconds, artifactBytes: artifact.length, variants: verdicts };
+}
+
+function failed(variant: Feature, error: unknown): VariantVerdict {
+  const text = error instanceof Error ? `${error.name}: ${error.message.split("\n")[0]}` : String(error);
+  return { variant, passed: false, outputs: [], loadMilliseconds: 0, runMilliseconds: 0, error: text };
+}
+
+async function checkVariant(
+  artifact: Uint8Array,
+  data: ModelData,
+  accuracy: Accuracy,
+  variant: Feature,
+): Promise<VariantVerdict> {
+  try {
+    const start = performance.now();
+    const session = await load(artifact, {
+      variant,
+      compiler: () => ({ openSource: (bytes) => openSource(bytes) }),
+    });
+    const loaded = performance.now();
+    try {
+      const inputs = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor]));
+      const outputs = await session.run(inputs);
+      const runMilliseconds = performance.now() - loaded;
+      if (session.variant !== variant)
+        throw new Error(`ran the variant ${session.variant} instead of ${variant}`);
+      const verdicts = data.outputs.map(({ name, tensor }) =>
+        verdictOn(name, outputs[name], tensor, accuracy),
+      );
+      const passed = verdicts.length > 0 && verdicts.every((verdict) => verdict.passed);
+      return { variant, passed, outputs: verdicts, loadMilliseconds: loaded - start, runMilliseconds };
+    } finally {
+      session.dispose();
+    }
+  } catch (error) {
+    return failed(variant, error);
+  }
+}
+
+function verdictOn(
+  name: string,
+  actual: Tensor | undefined,
+  expected: Tensor,
+  { share, relative }: Accuracy,
+): OutputVerdict {
+  // prettier-ignore
+  const tolerance = networkTolerance(expected, share, relative);
+  const { absolute } = tolerance;
+  if (actual !== undefined) return { name, absolute, ...compareTensors(actual, expected, tolerance) };
+  const elements = expected.data.length;
+  const reason = "the output is missing";
+  return {
+    name,
+    absolute,
+    passed: false,
+    worstAbsolute: NaN,
+    worstRelative: NaN,
+    wrong: elements,
+    elements,
+    reason,
+  };
+}

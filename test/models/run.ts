@@ -1,0 +1,203 @@
+/**
+ * `npm run models`: real networks against their stored outputs. In: the folder of models with their data, the light
+ * models of the ONNX repository. Out: a table of worst errors per model, host and variant, and the closing line
+ * `N passed, N failed`. Invariant: one count per model, host and variant; exit status 1 when one fails.
+ */
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec } from "../../compiler/node/commandLine.ts"; // prettier-ignore
+import { bytesText, millisecondsText, numberText, table } from "../../compiler/node/table.ts";
+import { supports, type Feature } from "../../runtime/index.ts";
+import { findModels, type ModelEntry } from "./catalog.ts";
+import { checkModel, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
+import { ChromiumHost } from "./chromiumHost.ts";
+import { readModelData } from "./modelData.ts";
+
+type HostName = "node" | "chromium";
+
+const spec: CommandSpec = {
+  name: "models",
+  summary: "compile real networks, run them and compare with their stored outputs",
+  usage: "-- --data DIR [options]",
+  arity: { least: 0, most: 0 },
+  options: [
+    { name: "data", value: "DIR", description: "folder of folders with model.onnx and test_data_set_0; default: models in TILEWRIGHT_DATA" }, // prettier-ignore
+    { name: "light", value: "DIR", description: "folder of the light models; default: ../onnx-conformance/light beside the data" }, // prettier-ignore
+    { name: "host", value: "node|chromium|both", description: "where to run; default both" },
+    { name: "variant", value: "relaxed-simd|simd|both", description: "code to run; default both" },
+    { name: "filter", value: "REGEX", description: "only models whose name matches" },
+    { name: "seconds", value: "N", description: "time limit of one model in Chromium; default 300" },
+    { name: "json", value: "OUT.json", description: "write all figures there" },
+  ],
+  examples: [
+    "npm run models -- --data ../shared/models",
+    "npm run models -- --data ../shared/models --host node --filter mobilenet",
+  ],
+};
+
+interface Result {
+  readonly model: string;
+  readonly host: HostName;
+  readonly verdict: ModelVerdict;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const args = parseCommand(spec, words);
+  if (args.has("help")) {
+    console.log(commandHelp("npm run", spec));
+    return 0;
+  }
+  const shared = process.env["TILEWRIGHT_DATA"];
+  const data = args.text("data") ?? (shared === undefined ? undefined : join(shared, "models"));
+  if (data === undefined) {
+    console.log("Skipped: no models; give --data DIR or set TILEWRIGHT_DATA.");
+    console.log("0 passed, 0 failed");
+    return 0;
+  }
+  if (!existsSync(data)) usage(`there is no folder ${data}`);
+  const light = args.text("light") ?? lightBeside(data);
+  if (light === undefined) console.log("The light models are not there and are left out; give --light DIR.");
+  else if (!existsSync(light)) usage(`there is no folder ${light}`);
+  const filter = new RegExp(args.text("filter") ?? "");
+  const entries = findModels(data, light).filter(({ name }) => filter.test(name));
+  if (entries.length === 0) usage(`no model in ${data} matches`);
+  const host = oneOf("--host", args.text("host") ?? "both", ["node", "chromium", "both"] as const);
+  const variant = oneOf("--variant", args.text("variant") ?? "both", [
+    "relaxed-simd",
+    "simd",
+    "both",
+  ] as const);
+  const variants: readonly Feature[] = variant === "both" ? ["relaxed-simd", "simd"] : [variant];
+
+  const results: Result[] = [];
+  if (host !== "chromium") results.push(...(await inNode(entries, variants)));
+  if (host !== "node")
+    results.push(...(await inChromium(entries, variants, args.integer("seconds", 1) ?? 300)));
+
+  const json = args.text("json");
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
+  return report(results, entries);
+}
+
+function lightBeside(data: string): string | undefined {
+  const light = join(data, "..", "onnx-conformance", "light");
+  return existsSync(light) ? light : undefined;
+}
+
+async function inNode(entries: readonly ModelEntry[], variants: readonly Feature[]): Promise<Result[]> {
+  // Before anything is probed or compiled: the engine keeps the answer.
+  if (variants.includes("relaxed-simd")) setFlagsFromString("--experimental-wasm-relaxed-simd");
+  console.log(`Node ${process.versions.node}${supports("relaxed-simd") ? "" : " without relaxed SIMD"}`);
+  const results: Result[] = [];
+  for (const entry of entries) {
+    results.push(
+      await one(entry, "node", variants, async () => checkModel(readModelData(entry), entry.accuracy, variants)),
+    );
+  }
+  return results;
+}
+
+async function inChromium(
+  entries: readonly ModelEntry[],
+  variants: readonly Feature[],
+  seconds: number,
+): Promise<Result[]> {
+  // prettier-ignore
+  let host = await ChromiumHost.start(seconds);
+  console.log(await host.version());
+  const results: Result[] = [];
+  for (const entry of entries) {
+    const result = await one(entry, "chromium", async () =>
+      host.check(readModelData(entry), entry.accuracy, variants),
+    );
+    results.push(result);
+    // A model that took its page down may have taken the browser along.
+    if (result.verdict.kind === "none") {
+      await host.stop().catch(() => {});
+      host = await ChromiumHost.start(seconds);
+    }
+  }
+  await host.stop();
+  return results;
+}
+
+/** One model on one host; whatever is thrown is the failure of all its variants. */
+async function one(entry: ModelEntry, host: HostName, check: () => Promise<ModelVerdict>): Promise<Result> {
+  const start = performance.now();
+  let verdict: ModelVerdict;
+  try {
+    verdict = await check();
+  } catch (error) {
+    const text = error instanceof Error ? error.message.split("\n")[0]! : String(error);
+    const failure = { passed: false, outputs: [], loadMilliseconds: 0, runMilliseconds: 0, error: text };
+    verdict = {
+      kind: "none",
+      compileMilliseconds: performance.now() - start,
+      artifactBytes: 0,
+      variants: [
+        { variant: "relaxed-simd", ...failure },
+        { variant: "simd", ...failure },
+      ],
+    };
+  }
+  const words = verdict.variants.map(({ variant, passed }) => `${variant} ${passed ? "ok" : "FAILED"}`);
+  console.log(`  ${entry.name}: ${words.join(", ")} (${millisecondsText(performance.now() - start)})`);
+  return { model: entry.name, host, verdict };
+}
+
+/** The output that is nearest to its limit, or beyond it. */
+function worstOutput({ outputs }: VariantVerdict): VariantVerdict["outputs"][number] | undefined {
+  const badness = ({ passed, worstAbsolute, absolute }: VariantVerdict["outputs"][number]): number =>
+    (passed ? 0 : 1e9) + (Number.isNaN(worstAbsolute) ? 1e9 : worstAbsolute / absolute);
+  return [...outputs].sort((a, b) => badness(b) - badness(a))[0];
+}
+
+function report(results: readonly Result[], entries: readonly ModelEntry[]): number {
+  const accuracies = new Map(entries.map(({ name, accuracy }) => [name, accuracy]));
+  const rows = results.flatMap(({ model, host, verdict }) =>
+    verdict.variants.map((variant) => {
+      const worst = worstOutput(variant);
+      const { relative } = accuracies.get(model)!;
+      return [
+        model,
+        host,
+        variant.variant,
+        numberText(worst?.worstAbsolute ?? NaN, 3),
+        `${numberText(worst?.absolute ?? NaN, 3)} + ${relative} |y|`,
+        millisecondsText(verdict.compileMilliseconds),
+        bytesText(verdict.artifactBytes),
+        millisecondsText(variant.runMilliseconds),
+        variant.passed ? "ok" : (variant.error ?? worst?.reason ?? "wrong"),
+      ];
+    }),
+  );
+  const heading = [
+    "model",
+    "host",
+    "variant",
+    "worst error",
+    "allowed",
+    "compile",
+    "artifact",
+    "first run",
+    "",
+  ];
+  console.log(`\n${table([heading, ...rows], { heading: true })}\n`);
+  for (const { name, accuracy } of entries) {
+    if (accuracy.reason !== undefined)
+      console.log(`${name}: ${accuracy.share} of the range: ${accuracy.reason}`);
+  }
+  const all = results.flatMap(({ verdict }) => verdict.variants);
+  const passed = all.filter((variant) => variant.passed).length;
+  console.log(`${passed} passed, ${all.length - passed} failed`);
+  return passed === all.length ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`models: ${error.message}\nTry \`npm run models -- --help\`.`);
+  process.exitCode = 2;
+}
