@@ -27,7 +27,7 @@ const formats: Partial<Record<DType, Format>> = {
   bfloat16: { exponentBits: 8, mantissaBits: 7, bias: 127, infinities: true, nan: 0x7fc0, largest: 0x7f7f, unsignedZero: false },
   float8e4m3fn: { exponentBits: 4, mantissaBits: 3, bias: 7, infinities: false, nan: 0x7f, largest: 0x7e, unsignedZero: false },
   float8e4m3fnuz: { exponentBits: 4, mantissaBits: 3, bias: 8, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
-  float8e5m2: { exponentBits: 5, mantissaBits: 2, bias: 15, infinities: true, nan: 0x7e, largest: 0x7b, unsignedZero: false },
+  float8e5m2: { exponentBits: 5, mantissaBits: 2, bias: 15, infinities: true, nan: 0x7f, largest: 0x7b, unsignedZero: false },
   float8e5m2fnuz: { exponentBits: 5, mantissaBits: 2, bias: 16, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
   float4e2m1: { exponentBits: 2, mantissaBits: 1, bias: 1, infinities: false, nan: undefined, largest: 0x7, unsignedZero: false },
 };
@@ -60,9 +60,12 @@ function decode(bits: Expr, format: Format): Expr {
   return bitcast(select(isNan, i32(0x7fc00000), signed), "f32");
 }
 
-/** f32 to bits (i32), to nearest even; beyond the largest: infinity where there is one, else the largest (saturating). */
-function encode(x: Expr, format: Format): Expr {
-  const { mantissaBits, bias, infinities, nan, largest } = format;
+/**
+ * f32 to bits (i32), to nearest even. What is too large, infinity included, becomes the largest finite value when
+ * `saturate`, else infinity, or NaN where there is none; float4 has neither and always saturates.
+ */
+function encode(x: Expr, format: Format, saturate: boolean): Expr {
+  const { mantissaBits, bias, infinities, nan, largest, unsignedZero } = format;
   const bits = bitcast(x, "i32");
   const magnitude = bitAnd(bits, 0x7fffffff);
   const dropped = 23 - mantissaBits;
@@ -77,16 +80,29 @@ function encode(x: Expr, format: Format): Expr {
     const subnormal = sub(sum, bitcast(f32(magic), "i32"));
     code = select(lt(bitcast(magnitude, "f32"), f32(2 ** (1 - bias))), subnormal, normal);
   }
-  const over = infinities ? largest + 1 : largest;
+  const past = infinities ? largest + 1 : nan;
+  const over = saturate || past === undefined ? largest : past;
   code = select(binary("gt", code, i32(largest)), i32(over), code);
   // Very large magnitudes must not wrap around in the comparison above.
   code = select(binary("ge", magnitude, i32(0x7f800000)), i32(over), code);
   const sign = bitAnd(binary("shr", bits, i32(31 - signBit(format))), 1 << signBit(format));
   let signed = bitOr(code, sign);
-  if (format.unsignedZero) signed = select(binary("eq", code, i32(0)), i32(0), signed);
-  if (nan === undefined) return signed;
+  if (unsignedZero) signed = select(binary("eq", code, i32(0)), i32(0), signed);
+  // float4e2m1 has no NaN: a zero with the sign bit is what the reference conversion leaves.
   const isNan = binary("gt", magnitude, i32(0x7f800000));
-  return select(isNan, format.unsignedZero ? i32(nan) : bitOr(i32(nan), sign), signed);
+  return select(isNan, i32(nan ?? 1 << signBit(format)), signed);
+}
+
+/** f32 to the exponent of the next power of two above, as bits (i32) of float8e8m0; the sign is dropped. */
+function encodeScale(x: Expr, saturate: boolean): Expr {
+  const magnitude = bitAnd(bitcast(x, "i32"), 0x7fffffff);
+  const fraction = bitAnd(magnitude, 0x007fffff);
+  const raise = select(binary("gt", fraction, i32(0)), i32(1), i32(0));
+  const exponent = add(binary("shr", magnitude, i32(23)), raise);
+  const code = select(binary("gt", exponent, i32(254)), i32(saturate ? 254 : 255), exponent);
+  // 2^-127, the least of the type, is a subnormal f32.
+  const positive = select(binary("le", magnitude, i32(0x00400000)), i32(0), code);
+  return select(binary("ge", magnitude, i32(0x7f800000)), i32(255), positive);
 }
 
 /** 2^(bits - 127), NaN for 255. */
@@ -117,9 +133,11 @@ export function lowerStorage(kernel: Kernel): Kernel {
           return format ? decode(bits, format) : decodeScale(bits);
         }
         if (x.kind === "cast" && x.to !== "index") {
+          if (x.to === "float8e8m0") return decodeScale(encodeScale(toF32(x.a), true));
           const format = formats[x.to];
           if (!format) return undefined;
-          return decode(encode(toF32(x.a), format), format);
+          // Cast saturates the 8-bit types; storing does not.
+          return decode(encode(toF32(x.a), format, x.to.startsWith("float8")), format);
         }
         return undefined;
       },
@@ -128,8 +146,11 @@ export function lowerStorage(kernel: Kernel): Kernel {
   const body = mapAssigns(kernel.body, (assign) => {
     const { dtype } = kernel.buffers[assign.out]!;
     const format = formats[dtype];
-    let value = lowered(assign.value);
-    if (format) value = encode(toF32(value), format);
+    // A cast to the stored type at the root is the store's own conversion, with the cast's saturation.
+    const casts = needs(dtype) && assign.value.kind === "cast" && assign.value.to === dtype;
+    let value = lowered(casts && assign.value.kind === "cast" ? assign.value.a : assign.value);
+    if (format) value = encode(toF32(value), format, casts && dtype.startsWith("float8"));
+    else if (needs(dtype)) value = encodeScale(toF32(value), casts);
     return {
       ...assign,
       value,
