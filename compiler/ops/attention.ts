@@ -11,6 +11,7 @@ import type { Attribute, Graph, ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
 import { KernelWriter, type AttributeLike, type Expander, type OpCall, type OpDefinition } from "./define.ts";
+import { expectBroadcast, expectRank, expectShape } from "./operandShape.ts";
 import { workingType } from "./normalise.ts";
 
 /** Sizes of an operand with `heads` heads, in either form. */
@@ -60,7 +61,15 @@ const scores: OpDefinition = {
     const [queryHeads, keyHeads] = [call.int("q_heads", 1), call.int("kv_heads", 1)];
     const q = headShape(call.input(0).shape, queryHeads);
     const k = headShape(call.input(1).shape, keyHeads);
-    return [{ dtype: workingType(call.input(0).dtype), shape: [q.batch, queryHeads, q.length, k.length] }];
+    const shape = [q.batch, queryHeads, q.length, k.length];
+    const mask = call.inputs[2]?.shape;
+    // A mask may cover fewer keys than there are.
+    if (mask)
+      expectBroadcast(call, 2, "the mask", [
+        ...shape.slice(0, 3),
+        Math.min(k.length, mask[mask.length - 1] ?? 1),
+      ]);
+    return [{ dtype: workingType(call.input(0).dtype), shape }];
   },
   implementation: {
     kind: "compute",
@@ -165,7 +174,9 @@ function inDtype(to: Expander, id: ValueId, dtype: DType): ValueId {
     : to.node("Identity", [to.node("CastLike", [id, to.scalar(dtype, 0)])]);
 }
 
+/** Counts of heads, once the operands are known to fit each other. */
 function headCounts(call: OpCall): { readonly queryHeads: number; readonly keyHeads: number } {
+  for (const position of [0, 1, 2]) expectRank(call, position, "Q, K or V", 3, 4);
   const [q, k] = [call.input(0).shape, call.input(1).shape];
   const queryHeads = q.length === 4 ? q[1]! : call.int("q_num_heads", 0);
   const keyHeads = k.length === 4 ? k[1]! : call.int("kv_num_heads", 0);
@@ -175,6 +186,18 @@ function headCounts(call: OpCall): { readonly queryHeads: number; readonly keyHe
       `${queryHeads} query heads on ${keyHeads} key heads for Q [${q}] and K [${k}]`,
     );
   }
+  const v = call.input(2).shape;
+  const [query, key, value] = [headShape(q, queryHeads), headShape(k, keyHeads), headShape(v, keyHeads)];
+  const fits =
+    query.batch === key.batch &&
+    key.batch === value.batch &&
+    query.size === key.size &&
+    key.length === value.length &&
+    Number.isInteger(key.size) &&
+    Number.isInteger(value.size) &&
+    (v.length === 3 || v[1] === keyHeads);
+  if (!fits)
+    call.fail("shape-mismatch", `Q [${q}], K [${k}], V [${v}] of ${queryHeads} and ${keyHeads} heads`);
   return { queryHeads, keyHeads };
 }
 
@@ -184,6 +207,7 @@ function expandAttention(call: OpCall, to: Expander): (ValueId | undefined)[] {
   const { dtype, shape } = call.input(0);
   const { size } = headShape(shape, queryHeads);
   const past = call.has(4) ? call.input(4).shape[2]! : 0;
+  expectShape(call, 6, "nonpad_kv_seqlen", [call.input(0).shape[0]!]);
   // Keys and values of earlier steps come first. Without them, and if nobody asks, they stay in their own form.
   const whole = (now: number, before: number, wanted: boolean): ValueId => {
     if (!call.has(before)) return wanted ? withHeads(to, input(now), keyHeads) : input(now);

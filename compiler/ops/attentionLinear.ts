@@ -9,6 +9,7 @@ import { allocate, computeType, elementCount } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import { KernelWriter, type Expander, type OpCall, type OpDefinition } from "./define.ts";
+import { expectRank, expectShape } from "./operandShape.ts";
 import { loopOver, workingType } from "./normalise.ts";
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -22,6 +23,13 @@ function buildRotary(call: OpCall): Kernel {
   const rotated = call.int("rotary_embedding_dim", 0) || size;
   const half = rotated / 2;
   const interleaved = call.int("interleaved", 0) !== 0;
+  const table = call.has(3) ? [call.input(1).shape[0]!, half] : [shape[0]!, length, half];
+  if (!Number.isInteger(half) || rotated > size || !Number.isInteger(size)) {
+    call.fail("attribute-invalid", `${rotated} of ${size} elements rotated`);
+  }
+  expectShape(call, 1, "the cosines", table);
+  expectShape(call, 2, "the sines", table);
+  expectShape(call, 3, "position_ids", [shape[0]!, length]);
   const b: Axis = { name: "b", extent: shape[0]! };
   const h: Axis = { name: "h", extent: heads };
   const s: Axis = { name: "s", extent: length };
@@ -60,7 +68,10 @@ function buildRotary(call: OpCall): Kernel {
 
 const rotaryEmbedding: OpDefinition = {
   op: "RotaryEmbedding",
-  infer: (call) => [call.input(0)],
+  infer(call) {
+    expectRank(call, 0, "the input", 3, 4);
+    return [call.input(0)];
+  },
   implementation: { kind: "compute", build: buildRotary },
 };
 
@@ -84,7 +95,19 @@ function linearSizes(call: OpCall): LinearSizes {
     call.fail("attribute-invalid", `${queryHeads} query heads on ${heads} key heads`);
   }
   const [batch, steps] = q as [number, number, number];
-  return { batch, steps, queryHeads, heads, keySize: q[2]! / queryHeads, valueSize: v[2]! / heads };
+  for (const position of [0, 1, 2]) expectRank(call, position, "query, key or value", 3);
+  const sizes = { batch, steps, queryHeads, heads, keySize: q[2]! / queryHeads, valueSize: v[2]! / heads };
+  const { keySize, valueSize } = sizes;
+  if (!Number.isInteger(keySize) || !Number.isInteger(valueSize)) {
+    call.fail("shape-mismatch", `query [${q}] and value [${v}] in ${queryHeads} and ${heads} heads`);
+  }
+  expectShape(call, 1, "the key", [batch, steps, heads * keySize]);
+  expectShape(call, 2, "the value", [batch, steps, heads * valueSize]);
+  expectShape(call, 3, "past_state", [batch, heads, keySize, valueSize]);
+  const perHead = call.inputs[4]?.shape[2] === heads;
+  expectShape(call, 4, "the decay", [batch, steps, perHead ? heads : heads * keySize]);
+  expectShape(call, 5, "beta", [batch, steps, call.inputs[5]?.shape[2] === 1 ? 1 : heads]);
+  return sizes;
 }
 
 /**
@@ -167,6 +190,8 @@ function expandCausalConv(call: OpCall, to: Expander): (ValueId | undefined)[] {
   const bias = call.node.inputs[2] ?? "";
   const past = call.node.inputs[3] ?? "";
   const { dtype, shape } = call.input(0);
+  expectRank(call, 0, "the input", 3);
+  expectRank(call, 1, "the weights", 3);
   const [batch, channels, length] = shape as [number, number, number];
   const before = call.input(1).shape[2]! - 1;
   const zeros = (): ValueId => {

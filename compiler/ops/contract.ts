@@ -14,6 +14,7 @@ import {
   type OpCall,
   type OpDefinition,
 } from "./define.ts";
+import { expectBroadcast } from "./operandShape.ts";
 
 /**
  * Appends `out[position][index] = finish(sum over reduced of body)`. Reduced axes of one iteration are left out,
@@ -104,6 +105,7 @@ const gemm: OpDefinition = {
   op: "Gemm",
   infer(call) {
     const [rows, columns] = gemmSizes(call);
+    expectBroadcast(call, 2, "C", [rows, columns]);
     return [{ dtype: call.input(0).dtype, shape: [rows, columns] }];
   },
   implementation: { kind: "compute", build: buildGemm },

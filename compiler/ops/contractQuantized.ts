@@ -9,6 +9,7 @@ import { integerRange, type DType } from "../ir/dtype.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import { contraction, matrixProduct, type MatrixProduct } from "./contract.ts";
 import { KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { expectBroadcast, expectOneOr } from "./operandShape.ts";
 import { convolution } from "./window.ts";
 import { inBounds, mayLeave } from "./windowGeometry.ts";
 
@@ -42,6 +43,24 @@ function columnParameter(product: MatrixProduct, rank: number): Expr[] {
   return rank > 1 ? [...product.right.slice(0, -2), int(0), ...column] : column;
 }
 
+/** Scales and zero points of the left operand and of the result go by rows, those of the right by columns. */
+function checkParameters(
+  call: OpCall,
+  product: MatrixProduct,
+  rows: readonly number[],
+  columns: readonly number[],
+): void {
+  const extent = (name: string): number => product.axes.find((axis) => axis.name === name)?.extent ?? 1;
+  const batches = product.axes.filter((axis) => axis.name.startsWith("b")).map((axis) => axis.extent);
+  const check = (position: number, tail: readonly number[]): void => {
+    if ((call.inputs[position]?.shape.length ?? 0) > 1)
+      expectBroadcast(call, position, "scale or zero point", [...batches, ...tail]);
+    else expectOneOr(call, position, "scale or zero point", tail.find((dim) => dim !== 1) ?? 1);
+  };
+  for (const position of rows) check(position, [extent("m"), 1]);
+  for (const position of columns) check(position, [1, extent("n")]);
+}
+
 function differences(
   writer: KernelWriter,
   product: MatrixProduct,
@@ -72,6 +91,7 @@ const matMulInteger: OpDefinition = {
     build(call) {
       const product = matrixProduct(call, call.input(0).shape, call.input(1).shape);
       const writer = new KernelWriter(call);
+      checkParameters(call, product, [2], [3]);
       const body = differences(writer, product, 1, 2, 3);
       return contraction(writer, 0, product.axes, product.index, [product.reduced], body).done();
     },
@@ -94,6 +114,7 @@ const qLinearMatMul: OpDefinition = {
       const product = matrixProduct(call, call.input(0).shape, call.input(3).shape);
       const writer = new KernelWriter(call);
       const rank = (position: number): number => call.input(position).shape.length;
+      checkParameters(call, product, [1, 2, 6, 7], [4, 5]);
       const body = differences(writer, product, 3, 2, 5);
       const scaleA = perTensorOr(writer, 1, rowParameter(product, rank(1)));
       const scaleB = perTensorOr(writer, 4, columnParameter(product, rank(4)));
@@ -114,6 +135,9 @@ interface ConvOperands {
   readonly w: number;
   readonly zeroX: number;
   readonly zeroW: number;
+  /** Further parameters: of the tensor, and of a channel of the output. */
+  readonly single: readonly number[];
+  readonly perChannel: readonly number[];
 }
 
 function quantizedConvolution(
@@ -124,6 +148,9 @@ function quantizedConvolution(
   const { axes, index, reduced, source, weight, channel } = convolution(call, at.x, at.w);
   const writer = new KernelWriter(call);
   const { shape } = call.input(at.x);
+  const channels = call.outputs[0]!.shape[1]!;
+  for (const position of at.single) expectOneOr(call, position, "scale or zero point", 1);
+  for (const position of at.perChannel) expectOneOr(call, position, "scale or zero point", channels);
   const zero = perTensorOr(writer, at.zeroX, []);
   let left: Expr;
   if (!mayLeave(source, shape)) left = sub(writer.load(at.x, source), zero);
@@ -147,7 +174,12 @@ const convInteger: OpDefinition = {
   infer: (call) => [{ dtype: "int32", shape: convolution(call).shape }],
   implementation: {
     kind: "compute",
-    build: (call) => quantizedConvolution(call, { x: 0, w: 1, zeroX: 2, zeroW: 3 }, (sum) => sum),
+    build: (call) =>
+      quantizedConvolution(
+        call,
+        { x: 0, w: 1, zeroX: 2, zeroW: 3, single: [2], perChannel: [3] },
+        (sum) => sum,
+      ),
   },
 };
 
@@ -157,14 +189,22 @@ const qLinearConv: OpDefinition = {
   implementation: {
     kind: "compute",
     build: (call) =>
-      quantizedConvolution(call, { x: 0, w: 3, zeroX: 2, zeroW: 5 }, (sum, channel, writer) => {
-        const total = call.has(8) ? add(sum, writer.load(8, [channel])) : sum;
-        const scale = div(
-          mul(perTensorOr(writer, 1, []), perTensorOr(writer, 4, [channel])),
-          perTensorOr(writer, 6, []),
-        );
-        return saturate(mul(cast(total, "float32"), scale), perTensorOr(writer, 7, []), call.input(7).dtype);
-      }),
+      quantizedConvolution(
+        call,
+        { x: 0, w: 3, zeroX: 2, zeroW: 5, single: [1, 2, 6, 7], perChannel: [4, 5, 8] },
+        (sum, channel, writer) => {
+          const total = call.has(8) ? add(sum, perTensorOr(writer, 8, [channel])) : sum;
+          const scale = div(
+            mul(perTensorOr(writer, 1, []), perTensorOr(writer, 4, [channel])),
+            perTensorOr(writer, 6, []),
+          );
+          return saturate(
+            mul(cast(total, "float32"), scale),
+            perTensorOr(writer, 7, []),
+            call.input(7).dtype,
+          );
+        },
+      ),
   },
 };
 

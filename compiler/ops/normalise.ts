@@ -8,6 +8,7 @@ import { acc, add, cast, constant, div, eq, int, mul, select, sub, unary, type E
 import { computeType, elementCount, type DType } from "../ir/dtype.ts";
 import { coordinate, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, normaliseAxis, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
+import { expectBroadcast, expectShape } from "./operandShape.ts";
 import { isExtreme } from "./reduce.ts";
 
 /** The dtype of statistics over elements of `dtype`. */
@@ -319,22 +320,38 @@ function layerTypes(call: OpCall, statistics: number): { dtype: DType; shape: re
 
 const layerNorm: OpDefinition = {
   op: "LayerNormalization",
-  infer: (call) => layerTypes(call, 2),
+  infer(call) {
+    expectBroadcast(call, 1, "the scale", call.input(0).shape);
+    expectBroadcast(call, 2, "the bias", call.input(0).shape);
+    return layerTypes(call, 2);
+  },
   implementation: { kind: "compute", build: (call) => layerNormalization(call, false) },
 };
 
 const rmsNorm: OpDefinition = {
   op: "RMSNormalization",
-  infer: (call) => layerTypes(call, 1),
+  infer(call) {
+    expectBroadcast(call, 1, "the scale", call.input(0).shape);
+    return layerTypes(call, 1);
+  },
   implementation: { kind: "compute", build: (call) => layerNormalization(call, true) },
 };
 
 /** The form that onnxruntime's exporters write; it lives in ai.onnx by accident of history. */
 const simplifiedLayerNorm: OpDefinition = { ...rmsNorm, op: "SimplifiedLayerNormalization" };
 
+/** The input's type; with one scale and bias for each channel. */
+function channelType(call: OpCall): { dtype: DType; shape: readonly number[] }[] {
+  const { shape } = call.input(0);
+  if (shape.length < 2) call.fail("shape-mismatch", `[${shape}] has no channels`);
+  expectShape(call, 1, "the scale", [shape[1]!]);
+  expectShape(call, 2, "the bias", [shape[1]!]);
+  return sameType(call);
+}
+
 const instanceNorm: OpDefinition = {
   op: "InstanceNormalization",
-  infer: sameType,
+  infer: channelType,
   implementation: {
     kind: "compute",
     build(call) {
@@ -355,7 +372,7 @@ const instanceNorm: OpDefinition = {
 
 const groupNorm: OpDefinition = {
   op: "GroupNormalization",
-  infer: sameType,
+  infer: channelType,
   implementation: {
     kind: "compute",
     build(call: OpCall) {
@@ -467,6 +484,11 @@ function batchNormTraining(call: OpCall): Kernel {
 const batchNorm: OpDefinition = {
   op: "BatchNormalization",
   infer(call) {
+    const { shape } = call.input(0);
+    const channels = shape.length > 1 ? shape[1]! : 1;
+    for (const [i, what] of ["scale", "bias", "mean", "variance"].entries()) {
+      expectShape(call, i + 1, `the ${what}`, [channels]);
+    }
     const types: { dtype: DType; shape: readonly number[] }[] = [call.input(0)];
     if (call.int("training_mode", 0)) types.push(call.input(3), call.input(4));
     return types;

@@ -10,6 +10,7 @@ import { coordinate, type Axis } from "../ir/kernel.ts";
 import type { Attribute } from "../ir/graph.ts";
 import { contraction } from "./contract.ts";
 import { KernelWriter, type AttributeLike, type Expander, type InferredType, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
+import { expectShape } from "./operandShape.ts";
 import { recurrentCellOps } from "./recurrentCell.ts";
 
 /** X * W[direction]' + bias for every step: [steps, batch, gates * hidden]. Inputs: X, W, B. */
@@ -81,11 +82,19 @@ function check(call: OpCall, gates: number, directions: number): void {
     r[1] === gates * hidden &&
     w[2] === x[2] &&
     (!call.has(3) || call.input(3).shape.join() === `${directions},${2 * gates * hidden}`);
-  if (!fits)
+  if (!fits) {
     call.fail(
       "shape-mismatch",
       `X [${x}], W [${w}], R [${r}] for ${directions} directions of ${gates} gates`,
     );
+  }
+  const [, batch] = stepsAndBatch(call);
+  const state = call.int("layout", 0) ? [batch, directions, hidden] : [directions, batch, hidden];
+  expectShape(call, 4, "sequence_lens", [batch]);
+  expectShape(call, 5, "initial_h", state);
+  if (gates !== 4) return;
+  expectShape(call, 6, "initial_c", state);
+  expectShape(call, 7, "P", [directions, 3 * hidden]);
 }
 
 /** @param states how many outputs follow Y: the last hidden state, and for LSTM the last cell state */

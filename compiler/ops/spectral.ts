@@ -24,6 +24,7 @@ import type { ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis, type Kernel } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
 import { axesOver, coordinates, KernelWriter, normaliseAxis, type Expander, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
+import { expectRank } from "./operandShape.ts";
 import { knownNumber } from "./elementwise.ts";
 import { typeAttribute } from "./elementwiseCast.ts";
 
@@ -204,6 +205,7 @@ const framedProduct: OpDefinition = {
 function expandStft(call: OpCall, to: Expander): readonly ValueId[] {
   const { dtype, shape } = call.input(0);
   const [signal, , window] = call.node.inputs as [ValueId, ValueId, ValueId | undefined];
+  expectRank(call, 0, "the signal", 2, 3);
   const step = call.integers(1)[0]!;
   const length = call.has(2) ? call.input(2).shape[0]! : call.has(3) ? call.integers(3)[0]! : shape[1]!;
   if (call.has(3) && call.integers(3)[0] !== length) {

@@ -8,6 +8,7 @@ import { add, binary, cast, constant, div, int, lt, mul, select, sub, unary, typ
 import { computeType, type DType } from "../ir/dtype.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { expectOneOr, expectShape } from "./operandShape.ts";
 
 const DOMAIN = "ai.onnx.preview.training";
 
@@ -38,6 +39,10 @@ function optimizer(
     domain: DOMAIN,
     infer(call) {
       const count = tensors(call);
+      call.inputs.forEach((_, i) => {
+        if (i >= 2) expectShape(call, i, "gradient or state", call.input(2 + ((i - 2) % count)).shape);
+        else expectOneOr(call, i, i === 0 ? "R" : "T", 1);
+      });
       // New X first, then the states, in the groups of the inputs without the gradients.
       const groups = [0, ...Array.from({ length: states }, (_, s) => 2 + s)];
       return groups.flatMap((group) =>

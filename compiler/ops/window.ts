@@ -7,6 +7,7 @@ import { add, mul, type Expr } from "../ir/expr.ts";
 import { coordinate, type Axis } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
 import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { expectShape } from "./operandShape.ts";
 import {
   channelsByGroup,
   mayLeave,
@@ -82,7 +83,8 @@ const conv: OpDefinition = {
   implementation: {
     kind: "compute",
     build(call) {
-      const { axes, index, reduced, source, weight, channel } = convolution(call);
+      const { shape, axes, index, reduced, source, weight, channel } = convolution(call);
+      expectShape(call, 2, "the bias", [shape[1]!]);
       const writer = new KernelWriter(call);
       const pad = mayLeave(source, call.input(0).shape) ? 0 : undefined;
       const body = mul(writer.load(0, source, pad), writer.load(1, weight));

@@ -9,6 +9,7 @@ import { computeType, type DType } from "../ir/dtype.ts";
 import { coordinate, type Axis, type Kernel } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
 import { flatten, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { expectShape } from "./operandShape.ts";
 import { convolution } from "./window.ts";
 import { windowCoordinate } from "./windowGeometry.ts";
 
@@ -69,6 +70,8 @@ const deformConv: OpDefinition = {
     ) {
       call.fail("shape-mismatch", `offsets [${call.input(2).shape}] where [${expected}] is needed`);
     }
+    expectShape(call, 3, "the bias", [shape[1]!]);
+    expectShape(call, 4, "the mask", [shape[0]!, groups * taps, ...shape.slice(2)]);
     return [{ dtype: call.input(0).dtype, shape }];
   },
   implementation: { kind: "compute", build },

@@ -209,6 +209,7 @@ const lrn: OpDefinition = {
     kind: "compute",
     build(call: OpCall) {
       const { shape } = call.input(0);
+      if (shape.length < 2) call.fail("shape-mismatch", `LRN over [${shape}]: no channels`);
       const size = call.int("size");
       if (size === undefined || size < 1) call.fail("attribute-invalid", "size must be at least 1");
       const writer = new KernelWriter(call);

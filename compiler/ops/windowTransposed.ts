@@ -10,6 +10,7 @@ import { computeType } from "../ir/dtype.ts";
 import { coordinate, type Axis, type Kernel } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
 import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { expectShape } from "./operandShape.ts";
 import { channelsByGroup, mayLeave, perDimension, type GroupedChannels } from "./windowGeometry.ts";
 
 interface TransposedDim {
@@ -27,18 +28,26 @@ function transposedGeometry(call: OpCall): TransposedDim[] {
   const group = call.int("group", 1);
   if (
     input.length < 3 ||
+    group < 1 ||
     weights.length !== input.length ||
     input[1] !== weights[0] ||
     input[1]! % group !== 0
   ) {
     call.fail("shape-mismatch", `transposed convolution of [${input}] by [${weights}] in ${group} groups`);
   }
+  expectShape(call, 2, "the bias", [weights[1]! * group]);
   const rank = input.length - 2;
   const strides = perDimension(call, "strides", rank, 1, 1);
   const dilations = perDimension(call, "dilations", rank, 1, 1);
   const extra = perDimension(call, "output_padding", rank, 0, 0);
   const pads = call.ints("pads") ?? new Array<number>(2 * rank).fill(0);
   const wanted = call.ints("output_shape");
+  if (pads.length !== 2 * rank || (wanted && wanted.length < rank)) {
+    call.fail(
+      "attribute-invalid",
+      `pads [${pads}] or output_shape [${wanted ?? []}] for ${rank} spatial dimensions`,
+    );
+  }
   const autoPad = call.string("auto_pad", "NOTSET");
   return Array.from({ length: rank }, (_, d) => {
     const size = input[d + 2]!;
@@ -84,7 +93,10 @@ function phasesOf(dim: TransposedDim): Phase[] {
   for (let offset = 0; offset < Math.min(stride, output); offset++) {
     const kernelStep = stride / common;
     let kernelFirst = 0;
-    while (kernelFirst < kernelStep && (offset + padBefore - dilation * kernelFirst) % stride !== 0)
+    while (
+      kernelFirst < Math.min(kernelStep, kernel) &&
+      (offset + padBefore - dilation * kernelFirst) % stride !== 0
+    )
       kernelFirst++;
     const met = kernelFirst < kernelStep && kernelFirst < kernel;
     phases.push({
