@@ -10,6 +10,7 @@ import { contractOps } from "./contract.ts";
 import { contractQuantizedOps } from "./contractQuantized.ts";
 import type { OpDefinition } from "./define.ts";
 import { normaliseOps } from "./normalise.ts";
+import { normaliseRowOps } from "./normaliseRow.ts";
 import { recurrentOps } from "./recurrent.ts";
 import { reduceOps } from "./reduce.ts";
 import { activationOps } from "./elementwiseActivation.ts";
@@ -58,6 +59,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   windowOps,
   reduceOps,
   normaliseOps,
+  normaliseRowOps,
   recurrentOps,
   attentionOps,
   attentionLinearOps,
