@@ -1,0 +1,196 @@
+/**
+ * Compiles one model and runs it, beside the page. In: the requests of `protocol.ts`. Out: its replies, in order,
+ * the last of each request `done`. Invariant: whatever is thrown becomes a `failed` reply, and the compiler is
+ * loaded only for what needs one.
+ */
+import type * as Compiler from "../compiler/index.ts";
+import { seededTensor } from "../compiler/node/seededTensors.ts";
+import { summarise } from "../compiler/node/tensorSummary.ts";
+import { type Tensor } from "../runtime/dtype.ts";
+import { isArtifact, readArtifact } from "../runtime/format.ts";
+import { load, type Session } from "../runtime/index.ts";
+import { problemOf } from "./problem.ts";
+import type { GivenFile, ModelRun, Reply, Request, Shapes } from "./protocol.ts";
+import { median } from "./recentMedian.ts";
+
+/** Seed of the inputs: the same as `tilewright run --random 1` takes, so the outputs can be compared. */
+const SEED = 1;
+/** How long and how often a model is run for its median. */
+const TIMING = { milliseconds: 1000, leastRuns: 3, mostRuns: 500 };
+/** Beyond this the worker would be busy compressing for longer than anyone waits. */
+const MOST_GZIP_BYTES = 100e6;
+
+let compilerModule: Promise<typeof Compiler> | undefined;
+
+function compiler(): Promise<typeof Compiler> {
+  return (compilerModule ??= import("../compiler/index.ts"));
+}
+
+interface Opened {
+  readonly model: GivenFile;
+  readonly beside: readonly GivenFile[];
+  /** An artifact whose shapes are fixed: it runs as it is. */
+  readonly bound: boolean;
+}
+
+let opened: Opened | undefined;
+/** What an error that comes now belongs to. */
+let during: "open" | "compile" | "run" = "open";
+
+function reply(message: Reply): void {
+  postMessage(message);
+}
+
+async function open({ model, beside }: Extract<Request, { kind: "open" }>): Promise<void> {
+  const { name, bytes } = model;
+  const artifact = isArtifact(bytes) ? readArtifact(bytes) : undefined;
+  opened = { model, beside, bound: artifact?.plan.kind === "bound" };
+  if (opened.bound) {
+    reply({ kind: "progress", text: "Loading the artifact" });
+    const session = await load(bytes);
+    const { inputs, outputs } = session;
+    session.dispose();
+    reply({
+      kind: "opened",
+      model: { format: "tile", name, fileBytes: bytes.length, inputs, outputs },
+    });
+    return;
+  }
+  reply({ kind: "progress", text: "Loading the compiler" });
+  const { describe } = await compiler();
+  reply({ kind: "progress", text: "Reading the model" });
+  const description = describe(bytes, { externalData: externalData(beside) });
+  const { inputs, outputs } = description;
+  const format = artifact === undefined ? "onnx" : "tile";
+  reply({
+    kind: "opened",
+    model: { format, name, fileBytes: bytes.length, inputs, outputs, description },
+  });
+}
+
+/** Weights files that came with the model, by the last part of their location. */
+function externalData(beside: readonly GivenFile[]): (location: string) => Uint8Array | undefined {
+  const nameOf = (path: string): string => path.split("/").at(-1)!;
+  return (location) => beside.find(({ name }) => nameOf(name) === nameOf(location))?.bytes;
+}
+
+async function compileAndRun({ model, beside, bound }: Opened, shapes: Shapes): Promise<void> {
+  let artifact = model.bytes;
+  if (!bound) {
+    artifact = await compile(model.bytes, beside, shapes);
+  } else {
+    reply({ kind: "compiled", model: { artifact: new Blob([artifact as BlobPart]), milliseconds: 0 } });
+  }
+  during = "run";
+  reply({ kind: "progress", text: "Preparing the program" });
+  const start = performance.now();
+  const session = await load(artifact, bound ? {} : { compiler });
+  const ready = performance.now() - start;
+  try {
+    reply({ kind: "ran", run: await timed(session, shapes, ready) });
+    reply({ kind: "progress", text: "Measuring the download" });
+    const codeGzip = await gzipOfCode(artifact, session.variant);
+    const artifactGzip = artifact.length > MOST_GZIP_BYTES ? NaN : await gzipBytes(artifact);
+    reply({ kind: "measured", measured: { artifactGzip, codeGzip } });
+  } finally {
+    session.dispose();
+  }
+}
+
+/** The artifact; what the page is to know of it goes there at once. */
+async function compile(
+  bytes: Uint8Array,
+  beside: readonly GivenFile[],
+  inputShapes: Shapes,
+): Promise<Uint8Array> {
+  const { compile } = await compiler();
+  reply({ kind: "progress", text: "Compiling" });
+  const lines: string[] = [];
+  const start = performance.now();
+  const { artifact, report } = compile(bytes, {
+    inputShapes,
+    externalData: externalData(beside),
+    trace: (stage, detail, node) => {
+      reply({ kind: "progress", text: `Compiling: ${stage}` });
+      lines.push(`${stage}${node === undefined ? "" : ` ${node}`}: ${detail()}`);
+    },
+  });
+  const milliseconds = performance.now() - start;
+  if (lines.length > 0) reply({ kind: "trace", lines });
+  // As a blob, so that the page gets to hold it without a copy.
+  const model = { report, artifact: new Blob([artifact as BlobPart]), milliseconds };
+  reply({ kind: "compiled", model });
+  return artifact;
+}
+
+/** Runs the model on seeded inputs: once for the answer, then as often as the time allows. */
+async function timed(session: Session, shapes: Shapes, load: number): Promise<ModelRun> {
+  const inputs: Record<string, Tensor> = {};
+  for (const { name, dtype, shape } of session.inputs) {
+    const known = shapes[name] ?? shape.map((dim) => (typeof dim === "number" ? dim : 1));
+    inputs[name] = seededTensor(name, dtype, known, SEED);
+  }
+  const feed = inputs as Parameters<Session["run"]>[0];
+  reply({ kind: "progress", text: "Running for the first time" });
+  const begin = performance.now();
+  const outputs = await session.run(feed);
+  const first = performance.now() - begin;
+
+  const times: number[] = [];
+  let told = begin;
+  const end = performance.now() + TIMING.milliseconds;
+  while (
+    times.length < TIMING.mostRuns &&
+    (performance.now() < end || (times.length < TIMING.leastRuns && first < 10 * TIMING.milliseconds))
+  ) {
+    const start = performance.now();
+    await session.run(feed);
+    times.push(performance.now() - start);
+    if (start - told > 100) {
+      told = start;
+      reply({ kind: "progress", text: `Running: ${times.length} times so far` });
+    }
+  }
+  const summaries = (tensors: Readonly<Record<string, Tensor>>): ModelRun["outputs"] =>
+    Object.entries(tensors).map(([name, tensor]) => ({ name, summary: summarise(tensor) }));
+  return {
+    variant: session.variant,
+    memoryBytes: session.memoryBytes,
+    load,
+    first,
+    median: median(times) ?? first,
+    least: Math.min(first, ...times),
+    runs: times.length + 1,
+    seed: SEED,
+    inputs: summaries(inputs),
+    outputs: summaries(outputs),
+  };
+}
+
+/** The code that runs here, as a download; an artifact that is not bound yet holds none. */
+async function gzipOfCode(artifact: Uint8Array, variant: ModelRun["variant"]): Promise<number | undefined> {
+  const { plan, sections } = readArtifact(artifact, { verify: false });
+  if (plan.kind !== "bound" || variant === undefined) return undefined;
+  const relaxed = variant === "relaxed-simd";
+  const taken = plan.variants.find(({ requires }) => requires.includes("relaxed-simd") === relaxed);
+  const code = sections.get(taken?.section ?? "");
+  return code && gzipBytes(code);
+}
+
+async function gzipBytes(bytes: Uint8Array): Promise<number> {
+  const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
+  let total = 0;
+  for (const reader = stream.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return total;
+    total += value.length;
+  }
+}
+
+addEventListener("message", ({ data }: MessageEvent<Request>) => {
+  during = data.kind;
+  const work = data.kind === "open" ? open(data) : compileAndRun(opened!, data.shapes);
+  work
+    .catch((error: unknown) => reply({ kind: "failed", problem: problemOf(error, during) }))
+    .finally(() => reply({ kind: "done" }));
+});

@@ -1,0 +1,276 @@
+/**
+ * What is known of a model, as sections of the page. In: the replies of the worker. Out: elements. Invariant: pure;
+ * the same replies give the same sections, and what is not known yet is left out instead of guessed.
+ */
+import type { CompileReport, KernelReport, ModelDescription } from "../compiler/index.ts";
+import type { TensorSummary } from "../compiler/node/tensorSummary.ts";
+import type { Port } from "../runtime/index.ts";
+import { dataTable, shareCell } from "./dataTable.ts";
+import { element, type Child } from "./element.ts";
+import type { CompiledModel, Measured, ModelRun, OpenedModel } from "./protocol.ts";
+import { bytesText, counted, countText, durationText, elementText, percentText, roundedCountText, shapeText } from "./quantity.ts"; // prettier-ignore
+import { scheduleLines } from "./scheduleText.ts";
+
+export interface Overview {
+  readonly name: string;
+  readonly opened: OpenedModel | undefined;
+  readonly compiled: CompiledModel | undefined;
+  readonly run: ModelRun | undefined;
+  readonly measured: Measured | undefined;
+  /** Where the artifact can be had. */
+  readonly downloadUrl: string | undefined;
+}
+
+/** Name, what it is, and the figures that matter first. */
+export function overview(known: Overview): HTMLElement {
+  const { name, opened, compiled, run, measured, downloadUrl } = known;
+  const report = compiled?.report;
+  const gzip = measured && Number.isFinite(measured.artifactGzip) ? measured.artifactGzip : undefined;
+  const bound = report?.kind === "bound" ? report : undefined;
+  const facts: readonly Child[] = [
+    run && fact("Run", durationText(run.median), `median of ${countText(run.runs)} runs, fastest ${durationText(run.least)}`), // prettier-ignore
+    run && fact("First run", durationText(run.first), report?.kind === "late" ? "with binding its shapes" : `after ${durationText(run.load)} of loading`), // prettier-ignore
+    bound && fact("Kernels", countText(bound.kernelsOut), `from ${counted(bound.opsIn, "node")}, ${countText(bound.fused)} fused away`), // prettier-ignore
+    report && fact("Compile", durationText(compiled.milliseconds), "in a worker of this page"),
+    compiled && fact("Artifact", bytesText(compiled.artifact.size), gzip === undefined ? ".tile, all in one file" : `${bytesText(gzip)} gzip`), // prettier-ignore
+    bound && codeFact(bound, measured),
+    bound && fact("Weights", bytesText(bound.weightBytes), "stored once, packed when loaded"),
+    bound && fact("Arena", bytesText(bound.arenaBytes), `for all in-between values; ${bytesText(bound.memoryBytes)} in all`), // prettier-ignore
+    run && bound === undefined && fact("Memory", bytesText(run.memoryBytes), "of all programs"),
+    run && fact("Runs on", run.variant === "relaxed-simd" ? "Relaxed SIMD" : run.variant === "simd" ? "SIMD" : (run.variant ?? "–"), "chosen by a feature probe"), // prettier-ignore
+  ];
+  return element(
+    "section",
+    { className: "overview", attributes: { "aria-label": `Overview of ${name}` } },
+    element(
+      "div",
+      { className: "overview-head" },
+      element(
+        "div",
+        {},
+        element("h3", { className: "model-name", textContent: name }),
+        aboutLine(opened, report),
+      ),
+      downloadUrl !== undefined &&
+        element("a", {
+          className: "button primary",
+          href: downloadUrl,
+          download: name.replace(/\.(onnx|tile)$/i, "") + ".tile",
+          textContent: "Download .tile",
+        }),
+    ),
+    element("dl", { className: "facts" }, ...facts),
+    report?.kind === "late" && element("p", { className: "note", textContent: LATE_NOTE }),
+  );
+}
+
+const LATE_NOTE =
+  "Shapes inside this model depend on its data, so it is compiled in parts while it runs: each part is bound when the sizes before it are known. Kernels are therefore not listed.";
+
+function aboutLine(opened: OpenedModel | undefined, report: CompileReport | undefined): HTMLElement {
+  const parts: (string | undefined)[] = [];
+  if (opened !== undefined) {
+    const { format, description, fileBytes } = opened;
+    const opsets = Object.entries(description?.opset ?? {});
+    const opset = opsets.map(([domain, version]) => (domain === "ai.onnx" ? `opset ${version}` : `${domain} ${version}`));
+    parts.push(format === "tile" ? "Tilewright artifact" : "ONNX", ...opset);
+    if (description !== undefined) parts.push(counted(description.nodes, "node"));
+    parts.push(bytesText(fileBytes));
+  }
+  if (report?.kind === "late") parts.push("bound while it runs");
+  return element("p", { className: "about", textContent: parts.filter(Boolean).join(" · ") });
+} // prettier-ignore
+
+function fact(name: string, value: string, note: string): HTMLElement {
+  return element(
+    "div",
+    { className: "fact" },
+    element("dt", { textContent: name }),
+    element("dd", { className: "fact-value", textContent: value }),
+    element("dd", { className: "fact-note", textContent: note }),
+  );
+}
+
+function codeFact({ codeBytes }: CompileReport, measured: Measured | undefined): HTMLElement {
+  const { "relaxed-simd": relaxed, simd } = codeBytes;
+  const gzip = measured?.codeGzip;
+  const both = [relaxed !== undefined && "relaxed", simd !== undefined && "plain"].filter(Boolean).join(" and ");
+  const note = gzip === undefined ? both : `${bytesText(gzip)} gzip; ${both} variant`;
+  return fact("Code", bytesText(relaxed ?? simd ?? 0), note);
+} // prettier-ignore
+
+function section(title: string, note: string | undefined, ...children: readonly Child[]): HTMLElement {
+  return element(
+    "section",
+    { className: "panel" },
+    element("h3", { textContent: title }),
+    note !== undefined && element("p", { className: "note", textContent: note }),
+    ...children,
+  );
+}
+
+/** Kernels and calls, and where the compiler's time went. */
+export function kernelSection(report: CompileReport): HTMLElement {
+  const total = report.kernels.reduce((sum, { work, calls }) => sum + work * calls, 0) || 1;
+  const share = ({ work, calls }: KernelReport): number => (work * calls) / total;
+  const kernels = report.kernels.map((kernel, index) => ({ ...kernel, index }));
+  return section(
+    "Kernels",
+    "In the order in which they first run. Work is multiply-adds of one run, or operations where nothing is summed.",
+    dataTable(
+      "Kernels",
+      [
+        { heading: "#", cell: ({ index }) => String(index + 1), by: ({ index }) => -index, style: "number" },
+        { heading: "Kernel", cell: ({ name }) => name, by: ({ name }) => name },
+        { heading: "Nodes fused", cell: ({ nodes }) => nodesCell(nodes), by: ({ nodes }) => nodes.length },
+        { heading: "Work", cell: (kernel) => shareCell(roundedCountText(kernel.work * kernel.calls), share(kernel)), by: share, style: "number" }, // prettier-ignore
+        {
+          heading: "Calls",
+          cell: ({ calls }) => countText(calls),
+          by: ({ calls }) => calls,
+          style: "number",
+        },
+        { heading: "Code", cell: ({ bytes }) => bytesText(bytes), by: ({ bytes }) => bytes, style: "number" },
+        { heading: "Schedule", cell: ({ schedule }) => scheduleCell(schedule) },
+      ],
+      kernels,
+    ),
+    element("h4", { textContent: "Where the compiler's time went" }),
+    stageBars(report.milliseconds),
+  );
+}
+
+function nodesCell(nodes: readonly string[]): HTMLElement {
+  const text = nodes.join(" + ");
+  return element("span", { className: "nodes", title: text, textContent: text });
+}
+
+function scheduleCell(schedule: string): Child {
+  const lines = scheduleLines(schedule);
+  if (lines.length === 0) return "as written";
+  return element(
+    "details",
+    {},
+    element("summary", { textContent: counted(lines.length, "step") }),
+    element("ol", { className: "steps" }, ...lines.map((line) => element("li", { textContent: line }))),
+  );
+}
+
+function stageBars(milliseconds: Readonly<Record<string, number>>): HTMLElement {
+  const stages = Object.entries(milliseconds);
+  const longest = Math.max(...stages.map(([, time]) => time), 1e-9);
+  return barList(stages.map(([name, time]) => ({ name, text: durationText(time), share: time / longest })));
+}
+
+function barList(rows: readonly { name: string; text: string; share: number }[]): HTMLElement {
+  return element(
+    "ul",
+    { className: "bar-list" },
+    ...rows.map(({ name, text, share }) =>
+      element(
+        "li",
+        { variables: { "--share": share.toFixed(4) } },
+        element("span", { className: "bar-name", textContent: name }),
+        element("span", { className: "bar-line", attributes: { "aria-hidden": "true" } }),
+        element("span", { className: "bar-text", textContent: text }),
+      ),
+    ),
+  );
+}
+
+/** What the model takes and gives; inputs with what they were filled with. */
+export function portSection(opened: OpenedModel, run: ModelRun | undefined): HTMLElement {
+  const actual = new Map([...(run?.inputs ?? []), ...(run?.outputs ?? [])].map(({ name, summary }) => [name, summary]));
+  const rows = [
+    ...opened.inputs.map((port) => ({ ...port, way: "input" })),
+    ...opened.outputs.map((port) => ({ ...port, way: "output" })),
+  ];
+  const runShape = ({ name }: Port): string => shapeText(actual.get(name)?.shape ?? []);
+  const differs = rows.some((port) => actual.has(port.name) && runShape(port) !== shapeText(port.shape));
+  return section(
+    "Inputs and outputs",
+    undefined,
+    dataTable(
+      "Inputs and outputs",
+      [
+        { heading: "Way", cell: ({ way }) => way, by: ({ way }) => way },
+        { heading: "Name", cell: ({ name }) => name, by: ({ name }) => name, style: "code" },
+        { heading: "Type", cell: ({ dtype }) => dtype, by: ({ dtype }) => dtype },
+        { heading: "Shape", cell: ({ shape }) => shapeText(shape), style: "code" },
+        ...(differs
+          ? [{ heading: "In this run", cell: (port: Port) => (actual.has(port.name) ? runShape(port) : ""), style: "code" as const }]
+          : []),
+      ],
+      rows,
+    ),
+  );
+} // prettier-ignore
+
+/** What came out of the run. */
+export function runSection(run: ModelRun): HTMLElement {
+  return section(
+    "Result",
+    `Inputs are random with seed ${run.seed}, floats from 0 to 1; "npx tilewright run MODEL --random ${run.seed}" gives the same.`,
+    dataTable(
+      "Outputs",
+      [
+        { heading: "Output", cell: ({ name }) => name, by: ({ name }) => name, style: "code" },
+        {
+          heading: "Shape",
+          cell: ({ summary }) => `${summary.dtype} ${shapeText(summary.shape)}`,
+          style: "code",
+        },
+        { heading: "Range", cell: ({ summary }) => rangeText(summary), style: "code" },
+        { heading: "Values", cell: ({ summary }) => valuesCell(summary) },
+      ],
+      run.outputs,
+    ),
+  );
+}
+
+function rangeText({ range, nan, elements }: TensorSummary): string {
+  if (elements === 0) return "empty";
+  const between = range === undefined ? "" : `${elementText(range[0])} to ${elementText(range[1])}`;
+  return nan === undefined ? between : `${between}${between === "" ? "" : ", "}${countText(nan)} NaN`;
+}
+
+/** The best classes where the output looks like scores, else the first elements. */
+function valuesCell({ top, first, elements }: TensorSummary): Child {
+  if (top !== undefined) {
+    // Probabilities are shown as such.
+    const likely = top.every(({ value }) => value >= 0 && value <= 1);
+    const largest = Math.max(...top.map(({ value }) => Math.abs(value)), 1e-30);
+    return barList(
+      top.map(({ index, value }) => ({
+        name: `class ${index}`,
+        text: likely ? percentText(value) : elementText(value),
+        share: Math.abs(value) / (likely ? 1 : largest),
+      })),
+    );
+  }
+  const shown = first.map((value) =>
+    typeof value === "string" ? JSON.stringify(value) : elementText(value),
+  );
+  return element("code", { textContent: shown.join(", ") + (elements > first.length ? ", …" : "") });
+}
+
+/** Nodes of the model by operator. */
+export function operatorSection({ ops, nodes }: ModelDescription): HTMLElement {
+  const counts = Object.entries(ops).sort(([, a], [, b]) => b - a);
+  const most = counts[0]?.[1] ?? 1;
+  return section(
+    "Nodes by operator",
+    `${counted(nodes, "node")} of ${counted(counts.length, "kind")}.`,
+    barList(counts.map(([op, count]) => ({ name: op, text: countText(count), share: count / most }))),
+  );
+}
+
+/** What the stages of the compiler said. */
+export function traceSection(lines: readonly string[]): HTMLElement {
+  return element(
+    "details",
+    { className: "panel" },
+    element("summary", {}, "What each stage of the compiler said"),
+    element("pre", { textContent: lines.join("\n") }),
+  );
+}

@@ -1,0 +1,29 @@
+/**
+ * A schedule in words. In: a schedule as JSON, as compile reports carry it. Out: one short line for each step.
+ * Invariant: a step of a kind that is not known here is still shown, as its JSON.
+ */
+import type { Step } from "../compiler/ir/schedule.ts";
+
+/** @example scheduleLines('[{"kind":"bind","axis":"k0","to":"unroll"}]'); // ["unroll k0"] */
+export function scheduleLines(json: string): string[] {
+  const steps: unknown = json === "" ? [] : JSON.parse(json);
+  return Array.isArray(steps) ? (steps as readonly Step[]).map(lineOf) : [];
+}
+
+function lineOf(step: Step): string {
+  switch (step.kind) {
+    case "split":
+      return `split ${step.axis} by ${step.by}, ${step.tail === "peel" ? "rest peeled" : "last tile padded"}`;
+    case "merge":
+      return `merge ${step.outer} and ${step.inner}`;
+    case "order":
+      return `order ${step.axes.join(" › ")}`;
+    case "bind":
+      return `${step.to} ${step.axis}`;
+    case "pack":
+      return `pack buffer ${step.buffer} in panels of ${step.panels.map(([axis, by]) => `${axis}:${by}`).join(" × ")}`;
+    default:
+      step satisfies never;
+      return JSON.stringify(step);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The form for sizes that a model leaves open. In: questions and the answers so far. Out: a form that calls back
+ * with new answers. Invariant: an answer that is no size is told beside the form, and nothing is called.
+ */
+import { element } from "./element.ts";
+import { type Answers, DEFAULT_ANSWER, type Question } from "./openShapes.ts";
+
+/** @param compile may throw a RangeError whose message says which answer is wrong */
+export function shapeForm(
+  questions: readonly Question[],
+  answers: Answers,
+  compile: (answers: Answers) => void,
+): HTMLFormElement {
+  const wrong = element("p", { className: "wrong", attributes: { role: "alert" } });
+  const fields = questions.map(({ kind, name, where }) => ({
+    name,
+    input: element("input", {
+      name,
+      value: answers[name] ?? DEFAULT_ANSWER,
+      size: kind === "shape" ? 16 : 6,
+      autocomplete: "off",
+      spellcheck: false,
+      inputMode: kind === "shape" ? "text" : "numeric",
+      title: `in ${where.join(", ")}`,
+    }),
+    shape: kind === "shape",
+  }));
+  const form = element(
+    "form",
+    { className: "panel shapes", noValidate: true },
+    element("h3", { textContent: "Open dimensions" }),
+    element(
+      "p",
+      { className: "note" },
+      "The model leaves these open. Kernels are made for exact sizes, so choose them here.",
+    ),
+    element(
+      "div",
+      { className: "fields" },
+      ...fields.map(({ name, input, shape }) =>
+        element("label", {}, element("span", {}, shape ? `${name} (like 1, 3, 224, 224)` : name), input),
+      ),
+      element("button", { type: "submit", className: "primary", textContent: "Compile with these" }),
+    ),
+    wrong,
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    wrong.textContent = "";
+    try {
+      compile(Object.fromEntries(fields.map(({ name, input }) => [name, input.value])));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      wrong.textContent = error.message;
+    }
+  });
+  return form;
+}

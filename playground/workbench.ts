@@ -1,0 +1,279 @@
+/**
+ * Drop a model, see it compiled and run. In: files from the user. Out: the tables of the page. Invariant: one model
+ * at a time has one worker; a new file, or "Stop", ends it, so nothing that a model does can hold up the page.
+ */
+import { byId, element } from "./element.ts";
+import { fileKind } from "./fileKind.ts";
+import {
+  kernelSection,
+  operatorSection,
+  overview,
+  portSection,
+  runSection,
+  traceSection,
+} from "./modelView.ts";
+import { type Answers, type Question, questionsOf, shapesFrom } from "./openShapes.ts";
+import type { Problem } from "./problem.ts";
+import { problemPanel } from "./problemPanel.ts";
+import type {
+  CompiledModel,
+  GivenFile,
+  Measured,
+  ModelRun,
+  OpenedModel,
+  Reply,
+  Request,
+} from "./protocol.ts";
+import { durationText } from "./quantity.ts";
+import { shapeForm } from "./shapeForm.ts";
+
+/** What is known of the model so far. */
+interface Shown {
+  readonly name: string;
+  opened?: OpenedModel;
+  answers: Answers;
+  questions: readonly Question[];
+  compiled?: CompiledModel | undefined;
+  run?: ModelRun | undefined;
+  measured?: Measured | undefined;
+  trace?: readonly string[] | undefined;
+  problem?: Problem | undefined;
+}
+
+const REFRESH_MILLISECONDS = 100;
+
+export class Workbench {
+  readonly #results = byId("results", HTMLElement);
+  readonly #progress = byId("progress", HTMLElement);
+  readonly #progressText = byId("progress-text", HTMLElement);
+  readonly #elapsed = byId("elapsed", HTMLElement);
+  #worker: Worker | undefined;
+  #shown: Shown = { name: "", answers: {}, questions: [] };
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  /** Where the artifact of the model that is shown can be had. */
+  #downloadUrl: string | undefined;
+
+  constructor() {
+    byId("stop", HTMLButtonElement).addEventListener("click", () => this.#stop());
+  }
+
+  /** Opens the first model among the files; the others are what it may refer to. */
+  async open(files: readonly File[]): Promise<void> {
+    this.#end();
+    const model = files.find(({ name }) => /\.(onnx|tile)$/i.test(name)) ?? files[0];
+    if (model === undefined) return;
+    this.#show({ name: model.name, answers: {}, questions: [] });
+    this.#begin("Reading the file");
+    let given: readonly GivenFile[];
+    try {
+      given = await Promise.all(files.map(readFile));
+    } catch (error) {
+      this.#fail(unreadable(model.name, error));
+      return;
+    }
+    const at = files.indexOf(model);
+    this.#openBytes(
+      given[at]!,
+      given.filter((_, index) => index !== at),
+    );
+  }
+
+  #openBytes(model: GivenFile, beside: readonly GivenFile[]): void {
+    const kind = fileKind(model.name, model.bytes);
+    if (kind.kind === "other") {
+      this.#fail({
+        kind: "file",
+        title: "This is not a model",
+        explanation: `${model.name} is ${kind.what}. ${kind.advice}`,
+        diagnostics: [],
+      });
+      return;
+    }
+    const worker = new Worker(new URL("./compileWorker.ts", import.meta.url), { type: "module" });
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
+      if (worker === this.#worker) this.#hear(data);
+    });
+    worker.addEventListener("error", (event) => {
+      if (worker !== this.#worker) return;
+      const reason = event.message || "it could not be loaded, or ran out of memory";
+      this.#fail({
+        kind: "bug",
+        title: "The compiler has stopped",
+        explanation: "Its worker ended without an answer. Try again; if it happens again, please report it.",
+        diagnostics: [{ code: "worker-ended", message: reason }],
+      });
+    });
+    this.#ask({ kind: "open", model, beside });
+  }
+
+  #ask(request: Request): void {
+    this.#worker?.postMessage(request);
+  }
+
+  #hear(reply: Reply): void {
+    switch (reply.kind) {
+      case "progress":
+        this.#progressText.textContent = reply.text;
+        return;
+      case "opened":
+        this.#shown.opened = reply.model;
+        this.#shown.questions = questionsOf(reply.model.inputs);
+        break;
+      case "trace":
+        this.#shown.trace = reply.lines;
+        break;
+      case "compiled":
+        this.#shown.compiled = reply.model;
+        this.#downloadUrl = URL.createObjectURL(reply.model.artifact);
+        break;
+      case "ran":
+        this.#shown.run = reply.run;
+        break;
+      case "measured":
+        this.#shown.measured = reply.measured;
+        break;
+      case "failed":
+        this.#shown.problem = reply.problem;
+        break;
+      case "done": {
+        const { opened, compiled, problem } = this.#shown;
+        this.#rest();
+        if (opened !== undefined && compiled === undefined && problem === undefined) this.#compile({});
+        return;
+      }
+      default:
+        reply satisfies never;
+    }
+    this.#render();
+  }
+
+  /** Compiles the model that is open, with these sizes for what it leaves open. */
+  #compile(answers: Answers): void {
+    const { opened, name, questions } = this.#shown;
+    if (opened === undefined) return;
+    const shapes = shapesFrom(opened.inputs, answers);
+    this.#show({ name, opened, questions, answers });
+    this.#begin("Compiling");
+    this.#ask({ kind: "compile", shapes });
+  }
+
+  #fail(problem: Problem): void {
+    this.#end();
+    this.#shown.problem = problem;
+    this.#render();
+  }
+
+  #stop(): void {
+    const text = "It was stopped before it was done. Choose the file again to start anew.";
+    this.#fail({ kind: "file", title: "Stopped", explanation: text, diagnostics: [] });
+  }
+
+  #begin(text: string): void {
+    const start = performance.now();
+    this.#progress.hidden = false;
+    this.#progressText.textContent = text;
+    const tick = (): void => {
+      this.#elapsed.textContent = durationText(Math.round(performance.now() - start) || 1);
+    };
+    clearInterval(this.#ticking);
+    this.#ticking = setInterval(tick, REFRESH_MILLISECONDS);
+    tick();
+  }
+
+  #rest(): void {
+    clearInterval(this.#ticking);
+    this.#progress.hidden = true;
+  }
+
+  #end(): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#rest();
+  }
+
+  /** Forgets what was shown, and shows this. */
+  #show(shown: Shown): void {
+    if (this.#downloadUrl !== undefined) URL.revokeObjectURL(this.#downloadUrl);
+    this.#downloadUrl = undefined;
+    this.#shown = shown;
+    this.#render();
+  }
+
+  #render(): void {
+    const { name, opened, questions, answers, compiled, run, measured, trace, problem } = this.#shown;
+    const report = compiled?.report;
+    // What the user is typing in stays where it is.
+    const form = this.#results.querySelector("form");
+    const typing = form !== null && form.contains(document.activeElement);
+    const questionsForm =
+      questions.length === 0
+        ? undefined
+        : typing
+          ? form
+          : shapeForm(questions, answers, (a) => this.#compile(a));
+    const parts = [
+      overview({ name, opened, compiled, run, measured, downloadUrl: this.#downloadUrl }),
+      questionsForm,
+      problem && problemPanel(problem, questions.length > 0),
+      run && runSection(run),
+      report && report.kernels.length > 0 && kernelSection(report),
+      opened && portSection(opened, run),
+      opened?.description && operatorSection(opened.description),
+      trace && trace.length > 0 && traceSection(trace),
+    ];
+    this.#results.replaceChildren(...parts.filter((part) => part instanceof Node));
+    this.#results.hidden = false;
+  }
+}
+
+async function readFile(file: File): Promise<GivenFile> {
+  return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
+}
+
+function unreadable(name: string, error: unknown): Problem {
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    kind: "file",
+    title: "This file cannot be read",
+    explanation: `The browser could not read ${name}. If it is a folder, drop the files in it; if it is larger than two gigabytes, it is too large for a page.`,
+    diagnostics: [{ code: "file-unreadable", message: reason }],
+  };
+}
+
+/** Lets files be dropped anywhere on the page, chosen with a button, or taken from the sample. */
+export function acceptFiles(workbench: Workbench, sampleUrl: string): void {
+  const chooser = byId("chooser", HTMLInputElement);
+  const show = (files: readonly File[]): void => {
+    void workbench.open(files);
+    byId("workbench", HTMLElement).scrollIntoView({ block: "start" });
+  };
+  byId("choose", HTMLButtonElement).addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", () => {
+    show([...(chooser.files ?? [])]);
+    chooser.value = ""; // the same file may be chosen again
+  });
+  byId("use-sample", HTMLButtonElement).addEventListener("click", async () => {
+    const response = await fetch(sampleUrl);
+    show([new File([await response.blob()], "digits.onnx")]);
+  });
+
+  const veil = element("div", { className: "veil", hidden: true }, element("p", {}, "Drop it to compile it"));
+  document.body.append(veil);
+  // Moving over an inner element leaves the outer one, so the entries are counted.
+  let depth = 0;
+  const over = (change: number): void => {
+    depth = change === 0 ? 0 : Math.max(0, depth + change);
+    veil.hidden = depth === 0;
+  };
+  const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+  addEventListener("dragenter", (event) => hasFiles(event) && over(1));
+  addEventListener("dragleave", (event) => hasFiles(event) && over(-1));
+  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    over(0);
+    show([...(event.dataTransfer?.files ?? [])]);
+  });
+}
