@@ -12,13 +12,25 @@ export interface Accuracy {
   readonly relative: number;
   /** Absolute tolerance, as a share of the largest expected magnitude. */
   readonly share: number;
+  /** The largest element must also be at the same place. */
+  readonly sameLargest?: boolean;
   /** Why it differs from the rule; absent where it does not. */
   readonly reason?: string;
 }
 
 const rule: Accuracy = { relative: 1e-3, share: 1e-4 };
 
-const exceptions: Readonly<Record<string, Accuracy>> = {};
+const exceptions: Readonly<Record<string, Accuracy>> = {
+  "mobilenetv2-int8-a": {
+    relative: 1e-3,
+    share: 0.017,
+    sameLargest: true,
+    reason:
+      "three steps of its quantized logits: the stored ones come from integer sums, the model's definition " +
+      "(dequantize, convolve, quantize) sums floats, and a tie that rounds the other way early on moves later " +
+      "layers; onnxruntime-web 1.30 itself, with its fusion of these nodes off, differs by as much",
+  },
+};
 
 export interface ModelEntry {
   readonly name: string;

@@ -40,24 +40,28 @@ export async function checkModel(
 ): Promise<ModelVerdict> {
   // prettier-ignore
   const start = performance.now();
-  const failedAll = (error: unknown): ModelVerdict => ({
-    kind: "none",
-    compileMilliseconds: performance.now() - start,
-    artifactBytes: 0,
-    variants: variants.map((variant) => failed(variant, error)),
-  });
   let compiled: ReturnType<typeof compile>;
   try {
     const inputShapes = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor.shape]));
     compiled = compile(data.model, { inputShapes });
   } catch (error) {
-    return failedAll(error);
+    return noVerdict(error, variants, performance.now() - start);
   }
   const { artifact, report } = compiled;
   const compileMilliseconds = performance.now() - start;
   const verdicts: VariantVerdict[] = [];
   for (const variant of variants) verdicts.push(await checkVariant(artifact, data, accuracy, variant));
   return { kind: report.kind, compileMilliseconds, artifactBytes: artifact.length, variants: verdicts };
+}
+
+/** The verdict on a model that could not be compiled, or whose page was lost. */
+export function noVerdict(error: unknown, variants: readonly Feature[], milliseconds: number): ModelVerdict {
+  return {
+    kind: "none",
+    compileMilliseconds: milliseconds,
+    artifactBytes: 0,
+    variants: variants.map((variant) => failed(variant, error)),
+  };
 }
 
 function failed(variant: Feature, error: unknown): VariantVerdict {
@@ -101,22 +105,39 @@ function verdictOn(
   name: string,
   actual: Tensor | undefined,
   expected: Tensor,
-  { share, relative }: Accuracy,
+  { share, relative, sameLargest = false }: Accuracy,
 ): OutputVerdict {
-  // prettier-ignore
   const tolerance = networkTolerance(expected, share, relative);
   const { absolute } = tolerance;
-  if (actual !== undefined) return { name, absolute, ...compareTensors(actual, expected, tolerance) };
-  const elements = expected.data.length;
-  const reason = "the output is missing";
+  if (actual === undefined) {
+    const elements = expected.data.length;
+    const reason = "the output is missing";
+    return {
+      name,
+      absolute,
+      passed: false,
+      worstAbsolute: NaN,
+      worstRelative: NaN,
+      wrong: elements,
+      elements,
+      reason,
+    };
+  }
+  const comparison = compareTensors(actual, expected, tolerance);
+  if (!comparison.passed || !sameLargest) return { name, absolute, ...comparison };
+  const [have, want] = [positionOfLargest(actual), positionOfLargest(expected)];
+  if (have === want) return { name, absolute, ...comparison };
   return {
     name,
     absolute,
+    ...comparison,
     passed: false,
-    worstAbsolute: NaN,
-    worstRelative: NaN,
-    wrong: elements,
-    elements,
-    reason,
+    reason: `the largest is element ${have} instead of ${want}`,
   };
+}
+
+function positionOfLargest({ data }: Tensor): number {
+  let largest = 0;
+  for (let i = 1; i < data.length; i++) if (data[i]! > data[largest]!) largest = i;
+  return largest;
 }

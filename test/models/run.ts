@@ -10,7 +10,7 @@ import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec }
 import { bytesText, millisecondsText, numberText, table } from "../../compiler/node/table.ts";
 import { supports, type Feature } from "../../runtime/index.ts";
 import { findModels, type ModelEntry } from "./catalog.ts";
-import { checkModel, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
+import { checkModel, noVerdict, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
 import { ChromiumHost } from "./chromiumHost.ts";
 import { readModelData } from "./modelData.ts";
 
@@ -92,7 +92,9 @@ async function inNode(entries: readonly ModelEntry[], variants: readonly Feature
   const results: Result[] = [];
   for (const entry of entries) {
     results.push(
-      await one(entry, "node", variants, async () => checkModel(readModelData(entry), entry.accuracy, variants)),
+      await one(entry, "node", variants, async () =>
+        checkModel(readModelData(entry), entry.accuracy, variants),
+      ),
     );
   }
   return results;
@@ -108,7 +110,7 @@ async function inChromium(
   console.log(await host.version());
   const results: Result[] = [];
   for (const entry of entries) {
-    const result = await one(entry, "chromium", async () =>
+    const result = await one(entry, "chromium", variants, async () =>
       host.check(readModelData(entry), entry.accuracy, variants),
     );
     results.push(result);
@@ -123,23 +125,18 @@ async function inChromium(
 }
 
 /** One model on one host; whatever is thrown is the failure of all its variants. */
-async function one(entry: ModelEntry, host: HostName, check: () => Promise<ModelVerdict>): Promise<Result> {
+async function one(
+  entry: ModelEntry,
+  host: HostName,
+  variants: readonly Feature[],
+  check: () => Promise<ModelVerdict>,
+): Promise<Result> {
   const start = performance.now();
   let verdict: ModelVerdict;
   try {
     verdict = await check();
   } catch (error) {
-    const text = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-    const failure = { passed: false, outputs: [], loadMilliseconds: 0, runMilliseconds: 0, error: text };
-    verdict = {
-      kind: "none",
-      compileMilliseconds: performance.now() - start,
-      artifactBytes: 0,
-      variants: [
-        { variant: "relaxed-simd", ...failure },
-        { variant: "simd", ...failure },
-      ],
-    };
+    verdict = noVerdict(error, variants, performance.now() - start);
   }
   const words = verdict.variants.map(({ variant, passed }) => `${variant} ${passed ? "ok" : "FAILED"}`);
   console.log(`  ${entry.name}: ${words.join(", ")} (${millisecondsText(performance.now() - start)})`);
