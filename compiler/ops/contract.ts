@@ -31,6 +31,9 @@ export function contraction(
 ): KernelWriter {
   const kept = reduced.filter((a) => a.extent !== 1);
   if (kept.length === 0) return writer.store(position, axes, index, finish(body));
+  // A sum over nothing loads nothing, so there is no code to make for it.
+  if (kept.some((a) => a.extent === 0))
+    return writer.store(position, axes, index, finish(constant(body.type, 0)));
   return writer.store(position, axes, index, finish(acc(body.type)), { op: "sum", axes: kept, body });
 }
 

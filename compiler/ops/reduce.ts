@@ -82,6 +82,14 @@ const forms: Readonly<Record<string, Form>> = {
   ReduceLogSum: { op: "sum", finish: (sum, _, dtype) => inFloat(sum, dtype, (s) => unary("log", s)) },
 };
 
+/** What an operation gives over nothing; integer extremes of narrower dtypes are told apart before. */
+function identityOf(op: Reduction["op"], type: Expr["type"]): number {
+  if (op === "sum") return 0;
+  if (op === "prod") return 1;
+  if (type === "f32" || type === "f64") return op === "max" ? -Infinity : Infinity;
+  return op === "max" ? -(2 ** 31) : 2 ** 31 - 1; // bool, as int32
+}
+
 function buildReduce(call: OpCall, form: Form): Kernel {
   const { axes, index, reduced, source } = reduction(call);
   const { dtype } = call.input(0);
@@ -97,8 +105,11 @@ function buildReduce(call: OpCall, form: Form): Kernel {
   const loaded = writer.load(0, source);
   const x = dtype === "bool" ? cast(loaded, "int32") : loaded;
   const body = form.body?.(x) ?? x;
-  const result = form.finish?.(acc(body.type), count, dtype) ?? acc(body.type);
+  // Over nothing the result is the identity; there is nothing to load, so there is no code to make for it.
+  const reducedValue = count === 0 ? constant(body.type, identityOf(form.op, body.type)) : acc(body.type);
+  const result = form.finish?.(reducedValue, count, dtype) ?? reducedValue;
   const value = dtype === "bool" ? binary("gt", result, constant("i32", 0)) : result;
+  if (count === 0) return writer.store(0, axes, index, value).done();
   return writer.store(0, axes, index, value, { op: form.op, axes: reduced, body }).done();
 }
 
@@ -110,8 +121,12 @@ function buildLogSumExp(call: OpCall): Kernel {
     dtype === "float32" || dtype === "float16" || dtype === "bfloat16" ? "float32" : "float64";
   const writer = new KernelWriter(call, [{ name: "maximum", dtype: working, shape: keptShape }]);
   const temp = writer.temp("maximum");
-  const x = cast(writer.load(0, source), working);
   const type = computeType(working);
+  if (elementCount(reduced.map((a) => a.extent)) === 0) {
+    const nothing = constant(type, -Infinity);
+    return writer.store(0, axes, index, isFloat(dtype) ? nothing : cast(nothing, dtype)).done();
+  }
+  const x = cast(writer.load(0, source), working);
   writer.push(writer.assign(temp, axes, kept, acc(type), { op: "max", axes: reduced, body: x }));
   const stored = writer.loadFrom(temp, kept);
   const finite = lt(unary("abs", stored), constant(type, Infinity));
