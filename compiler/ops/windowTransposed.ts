@@ -160,17 +160,20 @@ function writePhase(
     writer.store(0, axes, index, biased(constant(computeType(call.input(0).dtype), 0)));
     return;
   }
+  // Taps run from last to first, so that the input is read forwards, as by an ordinary convolution.
   const from = [
     coordinate(batch),
     source,
-    ...phases.map((phase, d) =>
-      sub(affine(outAxes[d]!, 1, phase.sourceFirst), affine(tapAxes[d]!, phase.sourceStep, 0)),
+    ...phases.map(({ taps, sourceFirst, sourceStep }, d) =>
+      add(coordinate(outAxes[d]!), affine(tapAxes[d]!, sourceStep, sourceFirst - sourceStep * (taps - 1))),
     ),
   ];
   const weight = [
     source,
     channelInGroup,
-    ...phases.map((phase, d) => affine(tapAxes[d]!, phase.kernelStep, phase.kernelFirst)),
+    ...phases.map(({ taps, kernelFirst, kernelStep }, d) =>
+      affine(tapAxes[d]!, -kernelStep, kernelFirst + kernelStep * (taps - 1)),
+    ),
   ];
   const pad = mayLeave(from, call.input(0).shape) ? 0 : undefined;
   const reduced = within.extent === 1 ? tapAxes : [within, ...tapAxes];
