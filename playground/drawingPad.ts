@@ -89,8 +89,6 @@ export class DrawingPad {
 
   #down(event: PointerEvent): void {
     if (this.#pointer !== undefined || event.button !== 0) return;
-    event.preventDefault();
-    this.#canvas.focus({ preventScroll: true });
     this.#pointer = event.pointerId;
     const { x, y, radius } = this.#pointOf(event);
     this.begin(x, y, radius);

@@ -109,21 +109,25 @@ function section(title: string, note: string | undefined, ...children: readonly 
   );
 }
 
-/** Kernels and calls, and where the compiler's time went. */
-export function kernelSection(report: CompileReport): HTMLElement {
-  const total = report.kernels.reduce((sum, { work, calls }) => sum + work * calls, 0) || 1;
-  const share = ({ work, calls }: KernelReport): number => (work * calls) / total;
-  const kernels = report.kernels.map((kernel, index) => ({ ...kernel, index }));
+/** How kernel reports mark what runs once, when the model is loaded. */
+const ONCE = /^init: /;
+
+/** The kernels of a program. */
+export function kernelSection({ kernels }: CompileReport): HTMLElement {
+  const inRun = (kernel: KernelReport): number => (ONCE.test(kernel.name) ? 0 : kernel.work * kernel.calls);
+  const total = kernels.reduce((sum, kernel) => sum + inRun(kernel), 0) || 1;
+  const workCell = (kernel: KernelReport): Child =>
+    shareCell(roundedCountText(kernel.work * kernel.calls), inRun(kernel) / total);
   return section(
     "Kernels",
-    "In the order in which they first run. Work is multiply-adds of one run, or operations where nothing is summed.",
+    "In the order in which they run. Work is multiply-adds of one inference, or operations where nothing is summed; its ground shows the share.",
     dataTable(
       "Kernels",
       [
         { heading: "#", cell: ({ index }) => String(index + 1), by: ({ index }) => -index, style: "number" },
-        { heading: "Kernel", cell: ({ name }) => name, by: ({ name }) => name },
+        { heading: "Kernel", cell: ({ name }) => kernelCell(name), by: ({ name }) => name },
         { heading: "Nodes fused", cell: ({ nodes }) => nodesCell(nodes), by: ({ nodes }) => nodes.length },
-        { heading: "Work", cell: (kernel) => shareCell(roundedCountText(kernel.work * kernel.calls), share(kernel)), by: share, style: "number" }, // prettier-ignore
+        { heading: "Work", cell: workCell, by: inRun, style: "number" },
         {
           heading: "Calls",
           cell: ({ calls }) => countText(calls),
@@ -133,10 +137,30 @@ export function kernelSection(report: CompileReport): HTMLElement {
         { heading: "Code", cell: ({ bytes }) => bytesText(bytes), by: ({ bytes }) => bytes, style: "number" },
         { heading: "Schedule", cell: ({ schedule }) => scheduleCell(schedule) },
       ],
-      kernels,
+      kernels.map((kernel, index) => ({ ...kernel, index })),
     ),
-    element("h4", { textContent: "Where the compiler's time went" }),
-    stageBars(report.milliseconds),
+  );
+}
+
+function kernelCell(name: string): Child {
+  if (!ONCE.test(name)) return name;
+  const title = "runs once, when the model is loaded";
+  return element(
+    "span",
+    {},
+    name.replace(ONCE, ""),
+    element("span", { className: "once", title, textContent: "at load" }),
+  );
+}
+
+/** Where the compiler's time went. */
+export function stageSection({ milliseconds }: CompileReport): HTMLElement {
+  const stages = Object.entries(milliseconds);
+  const longest = Math.max(...stages.map(([, time]) => time), 1e-9);
+  return section(
+    "Time of the compiler",
+    "By stage, in the order of the pipeline.",
+    barList(stages.map(([name, time]) => ({ name, text: durationText(time), share: time / longest }))),
   );
 }
 
@@ -154,12 +178,6 @@ function scheduleCell(schedule: string): Child {
     element("summary", { textContent: counted(lines.length, "step") }),
     element("ol", { className: "steps" }, ...lines.map((line) => element("li", { textContent: line }))),
   );
-}
-
-function stageBars(milliseconds: Readonly<Record<string, number>>): HTMLElement {
-  const stages = Object.entries(milliseconds);
-  const longest = Math.max(...stages.map(([, time]) => time), 1e-9);
-  return barList(stages.map(([name, time]) => ({ name, text: durationText(time), share: time / longest })));
 }
 
 function barList(rows: readonly { name: string; text: string; share: number }[]): HTMLElement {
@@ -206,25 +224,37 @@ export function portSection(opened: OpenedModel, run: ModelRun | undefined): HTM
   );
 } // prettier-ignore
 
+/** More outputs than these are counted only. */
+const MOST_OUTPUTS = 40;
+
 /** What came out of the run. */
 export function runSection(run: ModelRun): HTMLElement {
+  const left = run.outputs.length - MOST_OUTPUTS;
   return section(
     "Result",
     `Inputs are random with seed ${run.seed}, floats from 0 to 1; "npx tilewright run MODEL --random ${run.seed}" gives the same.`,
-    dataTable(
-      "Outputs",
-      [
-        { heading: "Output", cell: ({ name }) => name, by: ({ name }) => name, style: "code" },
-        {
-          heading: "Shape",
-          cell: ({ summary }) => `${summary.dtype} ${shapeText(summary.shape)}`,
-          style: "code",
-        },
-        { heading: "Range", cell: ({ summary }) => rangeText(summary), style: "code" },
-        { heading: "Values", cell: ({ summary }) => valuesCell(summary) },
-      ],
-      run.outputs,
+    element(
+      "ul",
+      { className: "outputs" },
+      ...run.outputs.slice(0, MOST_OUTPUTS).map(({ name, summary }) => outputItem(name, summary)),
     ),
+    left > 0 && element("p", { className: "note", textContent: `${countText(left)} more are not shown.` }),
+  );
+}
+
+function outputItem(name: string, summary: TensorSummary): HTMLElement {
+  const range = rangeText(summary);
+  return element(
+    "li",
+    {},
+    element(
+      "p",
+      { className: "output-head" },
+      element("code", { textContent: name }),
+      element("span", { className: "note", textContent: `${summary.dtype} ${shapeText(summary.shape)}` }),
+      range !== "" && element("span", { className: "note", textContent: range }),
+    ),
+    valuesOf(summary),
   );
 }
 
@@ -235,7 +265,7 @@ function rangeText({ range, nan, elements }: TensorSummary): string {
 }
 
 /** The best classes where the output looks like scores, else the first elements. */
-function valuesCell({ top, first, elements }: TensorSummary): Child {
+function valuesOf({ top, first, elements }: TensorSummary): Child {
   if (top !== undefined) {
     // Probabilities are shown as such.
     const likely = top.every(({ value }) => value >= 0 && value <= 1);
@@ -251,7 +281,8 @@ function valuesCell({ top, first, elements }: TensorSummary): Child {
   const shown = first.map((value) =>
     typeof value === "string" ? JSON.stringify(value) : elementText(value),
   );
-  return element("code", { textContent: shown.join(", ") + (elements > first.length ? ", …" : "") });
+  const more = elements > first.length ? ", …" : "";
+  return elements > 0 && element("code", { className: "values", textContent: shown.join(", ") + more });
 }
 
 /** Nodes of the model by operator. */

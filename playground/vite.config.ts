@@ -19,8 +19,9 @@ function contentSecurityPolicy(development: boolean): string {
   return [
     "default-src 'none'",
     "script-src 'self' 'wasm-unsafe-eval'",
-    "worker-src 'self'",
-    // Vite shows its errors and replaces styles through style elements, and reloads through a socket.
+    // Vite waits for its server in a worker of its own, shows errors and replaces styles through style elements,
+    // and reloads through a socket.
+    `worker-src 'self'${development ? " blob:" : ""}`,
     `style-src 'self'${development ? " 'unsafe-inline'" : ""}`,
     `connect-src 'self'${development ? " ws: wss:" : ""}`,
     "img-src 'self'",

@@ -10,10 +10,11 @@ import {
   overview,
   portSection,
   runSection,
+  stageSection,
   traceSection,
 } from "./modelView.ts";
 import { type Answers, type Question, questionsOf, shapesFrom } from "./openShapes.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, problemOf } from "./problem.ts";
 import { problemPanel } from "./problemPanel.ts";
 import type {
   CompiledModel,
@@ -201,29 +202,45 @@ export class Workbench {
   }
 
   #render(): void {
+    let parts: readonly (HTMLElement | undefined)[];
+    try {
+      parts = this.#parts();
+    } catch (error) {
+      // Better told than a page that has stopped at what was there before.
+      parts = [problemPanel(problemOf(error, "compile"), false)];
+    }
+    this.#results.replaceChildren(...parts.filter((part) => part !== undefined));
+    this.#results.hidden = false;
+  }
+
+  /** The sections that can be shown by now, in order. */
+  #parts(): readonly (HTMLElement | undefined)[] {
     const { name, opened, questions, answers, compiled, run, measured, trace, problem } = this.#shown;
     const report = compiled?.report;
-    // What the user is typing in stays where it is.
-    const form = this.#results.querySelector("form");
-    const typing = form !== null && form.contains(document.activeElement);
-    const questionsForm =
-      questions.length === 0
-        ? undefined
-        : typing
-          ? form
-          : shapeForm(questions, answers, (a) => this.#compile(a));
-    const parts = [
+    const description = opened?.description;
+    return [
       overview({ name, opened, compiled, run, measured, downloadUrl: this.#downloadUrl }),
-      questionsForm,
+      questions.length > 0 ? this.#form(questions, answers) : undefined,
       problem && problemPanel(problem, questions.length > 0),
       run && runSection(run),
-      report && report.kernels.length > 0 && kernelSection(report),
+      report && report.kernels.length > 0 ? kernelSection(report) : undefined,
       opened && portSection(opened, run),
-      opened?.description && operatorSection(opened.description),
-      trace && trace.length > 0 && traceSection(trace),
+      description &&
+        element(
+          "div",
+          { className: "side-by-side" },
+          operatorSection(description),
+          report && stageSection(report),
+        ),
+      trace && trace.length > 0 ? traceSection(trace) : undefined,
     ];
-    this.#results.replaceChildren(...parts.filter((part) => part instanceof Node));
-    this.#results.hidden = false;
+  }
+
+  /** A new form, or the one that the user is typing in. */
+  #form(questions: readonly Question[], answers: Answers): HTMLElement {
+    const form = this.#results.querySelector("form");
+    if (form !== null && form.contains(document.activeElement)) return form;
+    return shapeForm(questions, answers, (given) => this.#compile(given));
   }
 }
 
