@@ -83,9 +83,10 @@ function compareElements(actual: Tensor, expected: Tensor, tolerance: Tolerance)
       if (Number(want) !== 0) worstRelative = Math.max(worstRelative, difference / Math.abs(Number(want)));
     }
     const limit = allowed(Number(want));
-    if (difference <= limit) continue;
+    // NaN and infinities were equal above or are wrong, whatever the tolerance.
+    if (difference <= limit && difference < Infinity) continue;
     wrong++;
-    const excess = limit === 0 ? difference : difference / limit;
+    const excess = !Number.isFinite(difference) ? Infinity : limit === 0 ? difference : difference / limit;
     if (excess > worstExcess) {
       worstExcess = excess;
       worstIndex = i;

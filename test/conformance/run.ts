@@ -36,7 +36,7 @@ const spec: CommandSpec = {
     { name: "json", value: "OUT.json", description: "write the report there" },
     { name: "min", value: "N", description: "exit with 1 when fewer cases pass" },
     { name: "threads", value: "N", description: "threads to run cases in; default 1" },
-    { name: "seconds", value: "N", description: "time limit of one case; default 60" },
+    { name: "seconds", value: "N", description: "time limit of one case; default 20" },
     { name: "groups", value: "N", description: "groups of failures to show; default 40" },
     { name: "verbose", description: "a line for each case" },
   ],
@@ -77,7 +77,7 @@ async function main(words: readonly string[]): Promise<number> {
     device,
     ...(variant === undefined ? {} : { variant }),
     threads: args.integer("threads", 1) ?? 1,
-    seconds: args.integer("seconds", 1) ?? 60,
+    seconds: args.integer("seconds", 1) ?? 20,
     progress,
   });
   const report = reportOf(device, outcomes);

@@ -1,0 +1,274 @@
+/**
+ * The command line as a user has it: a child process on the sample model, from ONNX to an artifact to an answer. The
+ * rest is tested in this process, through `main`.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { main } from "./cli.ts";
+import { readNpy, writeNpy } from "./npy.ts";
+import { seededTensor } from "./seededTensors.ts";
+import { terminalOn } from "./terminal.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const DIGITS = join(ROOT, "playground/sample/digits.onnx");
+const CLI = join(ROOT, "compiler/node/cli.ts");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tilewright-cli-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Answer {
+  readonly status: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Runs the command line in this process. */
+async function cli(...words: readonly string[]): Promise<Answer> {
+  let out = "";
+  let error = "";
+  const terminal = terminalOn({ write: (text) => (out += text) }, { write: (text) => (error += text) });
+  const status = await main(words, terminal);
+  return { status, out, error };
+}
+
+/** A protobuf field of bytes. */
+function field(number: number, content: Uint8Array | string): number[] {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const length = bytes.length < 128 ? [bytes.length] : [(bytes.length & 127) | 128, bytes.length >> 7];
+  return [(number << 3) | 2, ...length, ...bytes];
+}
+
+/** An ONNX model with one node of an operator that does not exist. */
+function unknownOperator(): Uint8Array {
+  const type = field(2, Uint8Array.from(field(1, Uint8Array.of(8, 1, 18, 4, 10, 2, 8, 2))));
+  const node = field(
+    1,
+    Uint8Array.from([...field(1, "x"), ...field(2, "y"), ...field(3, "first"), ...field(4, "Rellu")]),
+  );
+  const input = field(11, Uint8Array.from([...field(1, "x"), ...type]));
+  const output = field(12, Uint8Array.from([...field(1, "y"), ...type]));
+  const graph = field(7, Uint8Array.from([...node, ...field(2, "g"), ...input, ...output]));
+  return Uint8Array.from([8, 8, ...graph, ...field(8, Uint8Array.of(16, 18))]);
+}
+
+describe("tilewright, as a program", () => {
+  const program = (...words: readonly string[]): string =>
+    execFileSync(process.execPath, ["--import", import.meta.resolve("tsx"), CLI, ...words], {
+      encoding: "utf8",
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  it("compiles the sample model and runs the artifact", { timeout: 60_000 }, () => {
+    const made = program("compile", DIGITS, "-o", "digits.tile", "--dim", "batch=1");
+    expect(made).toMatch(/ops in +10\n/);
+    expect(made).toMatch(/kernels out +\d+\n/);
+    expect(readFileSync(join(folder, "digits.tile")).subarray(0, 4).toString()).toBe("TILE");
+
+    const shown = program("run", "digits.tile", "--random", "7", "--output-dir", "out");
+    expect(shown).toMatch(/^probabilities: float32 \[1, 10\], \S+ to \S+\n( +\d {2}\S+\n){5}/);
+    const probabilities = Array.from(
+      readNpy(readFileSync(join(folder, "out/probabilities.npy"))).data,
+      Number,
+    );
+    expect(probabilities).toHaveLength(10);
+    expect(probabilities.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
+  });
+});
+
+describe("compile", () => {
+  it("reports as JSON", async () => {
+    const output = join(folder, "json.tile");
+    const { status, out } = await cli("compile", DIGITS, "-o", output, "--dim", "batch=2", "--json");
+    const report = JSON.parse(out);
+    expect(status).toBe(0);
+    expect(report).toMatchObject({
+      kind: "bound",
+      opsIn: 10,
+      artifact: output,
+      artifactBytes: readFileSync(output).length,
+    });
+    expect(Object.keys(report.codeBytes).sort()).toEqual(["relaxed-simd", "simd"]);
+  });
+
+  it("makes a late artifact when dimensions stay open, and says which", async () => {
+    const { status, out } = await cli("compile", DIGITS, "-o", join(folder, "late.tile"));
+    expect(status).toBe(0);
+    expect(out).toContain("image (batch)");
+    expect(out).toContain("--dim batch=N");
+  });
+
+  it("emits one variant when asked, and leaves passes out", async () => {
+    const words = ["compile", DIGITS, "-o", join(folder, "simd.tile"), "--dim", "batch=1", "--json"];
+    const fused = JSON.parse((await cli(...words)).out);
+    const plain = JSON.parse((await cli(...words, "--no-fuse", "--variant", "simd")).out);
+    expect(Object.keys(plain.codeBytes)).toEqual(["simd"]);
+    expect(plain.kernelsOut).toBeGreaterThan(fused.kernelsOut);
+  });
+
+  it("lists what cannot be compiled and leaves no file", async () => {
+    const model = join(folder, "unknown.onnx");
+    writeFileSync(model, unknownOperator());
+    const output = join(folder, "unknown.tile");
+    const { status, error } = await cli("compile", model, "-o", output);
+    expect(status).toBe(1);
+    expect(error).toContain("[op-unsupported]");
+    expect(error).toContain("Rellu");
+    expect(error).toContain("first");
+    expect(existsSync(output)).toBe(false);
+    const json = JSON.parse((await cli("compile", model, "-o", output, "--json")).out);
+    expect(json.error).toMatchObject({ kind: "compile", code: "op-unsupported" });
+  });
+
+  it("traces to standard error", async () => {
+    const { out, error } = await cli(
+      "compile",
+      DIGITS,
+      "-o",
+      join(folder, "t.tile"),
+      "--dim",
+      "batch=1",
+      "--trace=import",
+    );
+    expect(error).toMatch(/^--- import\n10 nodes/);
+    expect(out).not.toContain("---");
+    const nothing = await cli("compile", DIGITS, "-o", join(folder, "t.tile"), "--trace=imprt");
+    expect(nothing.error).toContain('Nothing was traced for "imprt"');
+  });
+});
+
+describe("run", () => {
+  it("gives the same answer on both devices, from files of each kind", async () => {
+    const image = seededTensor("image", "float32", [1, 1, 28, 28], 3);
+    const npy = join(folder, "image.npy");
+    const json = join(folder, "image.json");
+    writeFileSync(npy, writeNpy(image));
+    writeFileSync(json, JSON.stringify({ shape: [1, 1, 28, 28], data: Array.from(image.data, Number) }));
+    const answers = await Promise.all([
+      cli("run", DIGITS, "--input", `image=${npy}`, "--json"),
+      cli("run", DIGITS, "--input", `image=${json}`, "--device", "interp", "--json"),
+      cli("run", DIGITS, "--random", "3", "--dim", "batch=1", "--variant", "simd", "--repeat", "2", "--json"),
+    ]);
+    const outputs = answers.map(({ status, out, error }) => {
+      expect({ status, error }).toEqual({ status: 0, error: "" });
+      return JSON.parse(out).outputs[0];
+    });
+    expect(outputs[0]).toMatchObject({ name: "probabilities", dtype: "float32", shape: [1, 10] });
+    for (const { first } of outputs) {
+      first.forEach((value: number, i: number) => expect(value).toBeCloseTo(outputs[0].first[i], 5));
+    }
+    expect(JSON.parse(answers[2]!.out).milliseconds.median).toBeGreaterThan(0);
+  });
+
+  it("says which dimensions and inputs are missing", async () => {
+    expect(await cli("run", DIGITS, "--random", "1")).toMatchObject({ status: 2, out: "" });
+    expect((await cli("run", DIGITS, "--random", "1")).error).toContain("give --dim batch=N");
+    const { status, error } = await cli("run", DIGITS);
+    expect(status).toBe(2);
+    expect(error).toContain('nothing is given for the input "image" (float32 [batch, 1, 28, 28])');
+    expect((await cli("run", DIGITS, "--input", "imgae=x.npy")).error).toContain('did you mean "image"?');
+  });
+
+  it("shows the runtime's own complaint about a wrong shape", async () => {
+    const npy = join(folder, "small.npy");
+    writeFileSync(npy, writeNpy(seededTensor("image", "float32", [1, 1, 8, 8], 1)));
+    const { status, error } = await cli("run", DIGITS, "--input", `image=${npy}`);
+    expect(status).toBe(1);
+    expect(error).toMatch(/^tilewright: \[input-shape\]/);
+  });
+});
+
+describe("inspect and check", () => {
+  it("shows what a model is, and its stages", async () => {
+    const { status, out } = await cli("inspect", DIGITS);
+    expect(status).toBe(0);
+    expect(out).toMatch(/input +image +float32 +\[batch, 1, 28, 28\]/);
+    expect(out).toMatch(/Conv +3\n/);
+    for (const stage of ["import", "graph", "fused", "kernels", "nest"]) {
+      const { status, out } = await cli("inspect", DIGITS, "--stage", stage, "--dim", "batch=1");
+      expect({ stage, status }).toEqual({ stage, status: 0 });
+      expect(out.length).toBeGreaterThan(100);
+    }
+  });
+
+  it("compares with stored outputs, and notices a wrong one", async () => {
+    const set = join(folder, "case/test_data_set_0");
+    mkdirSync(set, { recursive: true });
+    cpSync(DIGITS, join(folder, "case/model.onnx"));
+    const image = seededTensor("image", "float32", [1, 1, 28, 28], 3);
+    writeFileSync(join(set, "input_0.pb"), tensorFile([1, 1, 28, 28], image.data as Float32Array));
+    await cli("run", DIGITS, "--random", "3", "--dim", "batch=1", "--device", "interp", "--output-dir", join(folder, "expected")); // prettier-ignore
+    const expected = readNpy(readFileSync(join(folder, "expected/probabilities.npy"))).data as Float32Array;
+    writeFileSync(join(set, "output_0.pb"), tensorFile([1, 10], expected));
+    const good = await cli("check", join(folder, "case"));
+    expect(good).toMatchObject({ status: 0, error: "" });
+    expect(good.out).toContain("passed on wasm");
+
+    expected[4]! += 0.01;
+    writeFileSync(join(set, "output_0.pb"), tensorFile([1, 10], expected));
+    const bad = await cli("check", join(folder, "case"), "--json");
+    expect(bad.status).toBe(1);
+    expect(JSON.parse(bad.out)).toMatchObject({
+      passed: false,
+      outputs: [{ name: "probabilities", wrong: 1 }],
+    });
+    expect((await cli("check", join(folder, "case"), "--atol", "0.1")).status).toBe(0);
+  });
+});
+
+/** A `TensorProto` of float32: dims, data type, raw data. */
+function tensorFile(shape: readonly number[], data: Float32Array): Uint8Array {
+  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return Uint8Array.from([...shape.flatMap((dim) => [8, dim]), 16, 1, ...field(9, raw)]);
+}
+
+describe("words that make no sense", () => {
+  it.each([
+    [["compil"], "did you mean compile?"],
+    [["frobnicate"], "the commands are compile, run, inspect, check"],
+    [["compile"], "compile needs MODEL.onnx"],
+    [["compile", "nowhere.onnx"], "there is no file nowhere.onnx"],
+    [["compile", DIGITS, "--dmi", "batch=1"], "did you mean --dim?"],
+    [["compile", DIGITS, "--dim", "batch"], "--dim takes NAME=N"],
+    [["compile", DIGITS, "--dim", "batch=one"], 'whole number, not "one"'],
+    [["compile", DIGITS, "--shape", "image=1xx28"], "numbers with x between them"],
+    [["compile", DIGITS, "--target", "webgpu"], "--target is one of wasm"],
+    [["run", DIGITS, "--device", "interpreter"], "--device is one of wasm, interp"],
+    [["inspect", DIGITS, "--stage", "nests"], 'did you mean "nest"?'],
+  ])("%j ends with status 2", async (words, message) => {
+    const { status, error } = await cli(...words);
+    expect(status).toBe(2);
+    expect(error).toContain(message);
+  });
+
+  it("shows help for everything, and the version", async () => {
+    const { status, out } = await cli("--help");
+    expect(status).toBe(0);
+    for (const command of ["compile", "run", "inspect", "check"]) {
+      expect(out).toContain(command);
+      const help = await cli(command, "--help");
+      expect(help).toMatchObject({ status: 0, error: "" });
+      expect(help.out).toContain("Examples:");
+      expect(Math.max(...help.out.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(100);
+      expect((await cli("help", command)).out).toBe(help.out);
+    }
+    expect((await cli("--version")).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await cli()).status).toBe(2);
+  });
+
+  it("refuses a file that is no model with a sentence", async () => {
+    const path = join(folder, "noise.onnx");
+    writeFileSync(path, "this is not a model");
+    const { status, error } = await cli("compile", path);
+    expect(status).toBe(1);
+    expect(error).toContain("[model-malformed]");
+    expect(error).not.toContain("    at ");
+  });
+});
