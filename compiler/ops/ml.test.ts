@@ -111,6 +111,24 @@ describe("linear models and features", () => {
     expectClose(scores!, [0.04743, 0.95257, 0.8808, 0.1192]);
   });
 
+  it("SVMRegressor sums kernels of the distance to its support vectors", () => {
+    const model = {
+      support_vectors: { floats: [1, 2, 0, 0] },
+      coefficients: { floats: [2, -1] },
+      rho: { floats: [0.5] },
+      n_supports: 2,
+      kernel_params: { floats: [0.1, 1, 2] },
+    };
+    const near = (squares: readonly number[]): number[] => squares.map((square) => Math.exp(-0.1 * square));
+    const [a, b, c, d] = near([0, 5, 17, 10]) as [number, number, number, number];
+    const rbf = run("SVMRegressor", [x], { ...model, kernel_type: "RBF" })[0]!;
+    expectClose(rbf, [2 * a - b + 0.5, 2 * c - d + 0.5]);
+    const poly = run("SVMRegressor", [x], { ...model, kernel_type: "POLY" })[0]!;
+    expectClose(poly, [2 * 1.5 ** 2 - 1 + 0.5, 2 * 0.9 ** 2 - 1 + 0.5]);
+    const side = run("SVMRegressor", [x], { ...model, kernel_type: "RBF", one_class: 1 })[0]!;
+    expect(values(side)).toEqual([1, 1]);
+  });
+
   it("Scaler, Normalizer, Imputer, FeatureVectorizer, OneHotEncoder", () => {
     const scaled = run("Scaler", [x], { offset: { floats: [1, 0] }, scale: { floats: [2, 3] } })[0]!;
     expect(values(scaled)).toEqual([0, 6, -8, 3]);

@@ -36,6 +36,7 @@ import { microsoftOps } from "./microsoft.ts";
 import { mlOps } from "./ml.ts";
 import { mlTransformOps } from "./mlTransform.ts";
 import { mlTreeOps } from "./mlTree.ts";
+import { mlVectorOps } from "./mlVector.ts";
 import { windowOps } from "./window.ts";
 
 const families: readonly (readonly OpDefinition[])[] = [
@@ -71,6 +72,7 @@ const families: readonly (readonly OpDefinition[])[] = [
   mlOps,
   mlTransformOps,
   mlTreeOps,
+  mlVectorOps,
 ];
 
 function key(domain: string, op: string): string {
