@@ -174,5 +174,10 @@ function isProgram(): boolean {
 }
 
 if (isProgram()) {
+  // Whoever reads our output may stop early, as `head` does.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   process.exitCode = await main(process.argv.slice(2), terminalOn(process.stdout, process.stderr));
 }

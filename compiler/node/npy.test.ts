@@ -91,6 +91,12 @@ describe("npy", () => {
     expect(readNpy(bytes)).toEqual({ dtype: "int16", shape: [2, 3], data: Int16Array.of(1, 2, 3, 4, 5, 6) });
   });
 
+  it("reads a Buffer that is a part of a pool, at any offset", () => {
+    const bytes = writeNpy({ dtype: "float32", shape: [2], data: Float32Array.of(1, 2) });
+    const pooled = Buffer.concat([Buffer.of(9), bytes]).subarray(1);
+    expect(readNpy(pooled)).toEqual({ dtype: "float32", shape: [2], data: Float32Array.of(1, 2) });
+  });
+
   it("reads format version 2 and the long integers of old headers", () => {
     const header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2L,), }";
     expect(readNpy(file(header, Uint8Array.of(5, 6), 2))).toEqual({

@@ -103,7 +103,8 @@ export function readNpy(bytes: Uint8Array): Tensor {
     return { dtype: "string", shape, data: fortranOrder ? rowMajor(strings, shape) : strings };
   }
   const dtype = dtypeOfCode[code]!;
-  const copy = content.slice();
+  // A copy of its own, aligned; `slice` of a Node Buffer would be a view of a pool.
+  const copy = new Uint8Array(content);
   if (order === ">") reverseBytes(copy, size);
   const data = viewOf(dtype, copy.buffer, 0, count);
   if (!fortranOrder || shape.length < 2) return { dtype, shape, data };
