@@ -5,13 +5,14 @@
  */
 import { VERSION } from "./version.ts";
 import { writeArtifact, type BoundPlan, type SectionContent } from "../runtime/format.ts";
-import { emitProgram, type EmittedModule, type Places } from "./backend/wasm/program.ts";
+import { emitProgram, type EmittedModule } from "./backend/wasm/program.ts";
 import { fail } from "./diagnostic.ts";
-import { bytesPerElement, elementCount, type NumericData, type Tensor } from "./ir/dtype.ts";
+import type { Tensor } from "./ir/dtype.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
 import type { Nest } from "./ir/nest.ts";
-import { storageElements, type Program, type ScheduledCall, type ScheduledProgram } from "./ir/program.ts";
+import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
+import { placeProgram } from "./lower/place.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { libraryModuleBytes, libraryKernels } from "./ops/library/index.ts";
@@ -19,7 +20,8 @@ import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName
 import { fuse } from "./passes/fuse.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
-import { planMemory, type MemoryBlock } from "./passes/memory.ts";
+import { mergeRows } from "./passes/rows.ts";
+import { simplify } from "./passes/simplify.ts";
 
 /** Time spent per stage, in milliseconds. */
 export class StageClock {
@@ -62,6 +64,16 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
     );
     trace?.("fuse", () => `${bound.nodes.length} nodes, ${program.calls.length} calls`);
   }
+  if (enabled(options, "simplify")) {
+    const hits = new Map<string, number>();
+    program = clock.time("simplify", () => simplify(program, (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1)));
+    for (const [rule, count] of hits) trace?.("simplify", () => `${rule}: ${count}`);
+  }
+  if (enabled(options, "rows")) {
+    program = clock.time("rows", () =>
+      mergeRows(program, (rule, from, into) => trace?.("rows", () => `${rule}: ${from} into ${into}`, from)),
+    );
+  }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
   return clock.time("layout", () => chooseLayouts(program, layout, (line) => trace?.("layout", () => line)));
 }
@@ -75,7 +87,7 @@ export interface Compiled {
 export function build(bound: BoundGraph, opsIn: number, options: CompileOptions, clock: StageClock): Compiled {
   const program = optimize(bound, options, clock);
   const scheduled = clock.time("schedule", () => scheduleProgram(program));
-  const memory = clock.time("memory", () => placeProgram(scheduled, options));
+  const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
   const pages = Math.ceil(memory.bytes / PAGE);
   if (memory.bytes > (options.memoryLimit ?? MEMORY_LIMIT)) {
     fail("limit-exceeded", `the program needs ${memory.bytes} bytes of memory`, { hint: "bind smaller dimensions or raise memoryLimit" });
@@ -146,125 +158,4 @@ function kernelReports(module: EmittedModule, scheduled: ScheduledProgram): Kern
     calls,
     schedule: JSON.stringify(call.schedule),
   }));
-}
-
-interface PlacedProgram {
-  readonly places: Places;
-  readonly bytes: number;
-  readonly arenaBytes: number;
-  readonly weights: {
-    readonly parts: readonly Uint8Array[];
-    readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
-  };
-}
-
-/** Stage 7: lifetimes to addresses, for weights, panels, activations and scratch alike. */
-function placeProgram(scheduled: ScheduledProgram, options: CompileOptions): PlacedProgram {
-  const { program, values, init, run } = scheduled;
-  const calls: readonly ScheduledCall[] = [...init, ...run];
-  const end = calls.length;
-  const firstRun = init.length;
-  const rootOf = (id: ValueId): ValueId => values.get(id)?.storage ?? id;
-  const from = new Map<ValueId, number>();
-  const to = new Map<ValueId, number>();
-  const data = new Map<Tensor, string>();
-  const see = (id: ValueId, step: number): void => {
-    const root = rootOf(id);
-    if (!from.has(root)) from.set(root, step);
-    to.set(root, Math.max(to.get(root) ?? step, step));
-  };
-  const fixed = new Set<ValueId>(program.constants.keys());
-  calls.forEach((call, step) => {
-    for (const id of call.outputs) {
-      if (!id) continue;
-      see(id, step);
-      if (step < firstRun) fixed.add(rootOf(id));
-    }
-    for (const id of call.inputs) if (id) see(id, step);
-    if (call.kind === "library") {
-      for (const a of call.library.arguments) if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}`);
-    }
-  });
-  for (const id of program.inputs) {
-    see(id, firstRun);
-    from.set(rootOf(id), firstRun);
-  }
-  for (const { id } of program.outputs) {
-    see(id, end);
-  }
-  for (const id of fixed) {
-    const root = rootOf(id);
-    if (program.constants.has(id)) from.set(root, -1);
-    // What a run reads must still be there for the next run.
-    if ((to.get(root) ?? -1) >= firstRun) to.set(root, end);
-  }
-  const blocks: MemoryBlock[] = [];
-  const bytesOf = new Map<ValueId, number>();
-  for (const [id, value] of values) {
-    const root = rootOf(id);
-    if (!from.has(root)) continue;
-    const bytes = storageElements(value) * bytesPerElement(value.dtype);
-    bytesOf.set(root, Math.max(bytesOf.get(root) ?? 0, bytes));
-  }
-  for (const [root, bytes] of bytesOf) blocks.push({ id: root, bytes, from: from.get(root)!, to: to.get(root)! });
-  const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}`;
-  const steps = new Map<ScheduledCall, number>();
-  calls.forEach((call, step) => {
-    steps.set(call, step);
-    if (call.kind === "library") {
-      if (call.library.scratchBytes) blocks.push({ id: scratchId(step, -1), bytes: call.library.scratchBytes, from: step, to: step });
-      return;
-    }
-    call.kernel.buffers.forEach((buffer, i) => {
-      if (buffer.role !== "temp") return;
-      const bytes = elementCount(buffer.shape) * bytesPerElement(buffer.dtype);
-      blocks.push({ id: scratchId(step, i), bytes, from: step, to: step });
-    });
-  });
-  for (const [tensor, id] of data) {
-    blocks.push({ id, bytes: (tensor.data as NumericData).byteLength, from: -1, to: end });
-  }
-  const sizes = new Map<ValueId, string>();
-  for (const { id } of program.outputs) {
-    if (values.get(id)?.dynamicDim === undefined) continue;
-    // Outputs of one call share the size that it returns.
-    const call = calls.find((c) => c.outputs.includes(id))!;
-    const cell = `size:${steps.get(call)}`;
-    if (![...sizes.values()].includes(cell)) blocks.push({ id: cell, bytes: 4, from: firstRun, to: end });
-    for (const other of call.outputs) if (other) sizes.set(other, cell);
-  }
-  const plan = planMemory(blocks, { reuse: enabled(options, "reuse") });
-  const address = (id: string): number => {
-    const found = plan.addresses.get(id);
-    if (found === undefined) throw new RangeError(`no place for ${id}`);
-    return found;
-  };
-  const parts: Uint8Array[] = [];
-  const ranges: { offset: number; bytes: number; address: number }[] = [];
-  let offset = 0;
-  const store = (tensor: Tensor, id: string): void => {
-    const view = tensor.data as NumericData;
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    if (bytes.length === 0) return;
-    parts.push(bytes);
-    ranges.push({ offset, bytes: bytes.length, address: address(id) });
-    offset += bytes.length;
-  };
-  for (const [id, tensor] of program.constants) if (from.has(id) && (to.get(id) ?? -1) >= 0) store(tensor, id);
-  for (const [tensor, id] of data) store(tensor, id);
-  const constantBytes = blocks.filter((b) => b.to === end && b.from < firstRun).reduce((sum, b) => sum + b.bytes, 0);
-  return {
-    places: {
-      address: (id) => address(rootOf(id)),
-      scratch: (call, buffer) => plan.addresses.get(scratchId(steps.get(call)!, buffer)) ?? 0,
-      data: (tensor) => address(data.get(tensor)!),
-      sizeOf: (id) => {
-        const cell = sizes.get(id);
-        return cell === undefined ? undefined : address(cell);
-      },
-    },
-    bytes: plan.end,
-    arenaBytes: Math.max(0, plan.end - constantBytes),
-    weights: { parts, ranges },
-  };
 }

@@ -86,11 +86,21 @@ export type Expr =
   | BitcastExpr;
 
 let table = new Map<string, Expr>();
+/** Nodes of one or two operands by operator, then by the operands' numbers. */
+let pairs = new Map<string, Map<number, Expr>>();
+let forms = new Map<Expr, Linear>();
+let ranges = new Map<Expr, readonly [number, number]>();
 let nextId = 0;
+/** The first number of this table. */
+let firstId = 0;
 
 /** Forgets all interned expressions; called between compilations so that memory does not grow. */
 export function clearInternTable(): void {
   table = new Map();
+  pairs = new Map();
+  forms = new Map();
+  ranges = new Map();
+  firstId = nextId;
 }
 
 type Draft<T> = T extends Node ? Omit<T, "id"> : never;
@@ -101,6 +111,29 @@ function intern(key: string, draft: Draft<Expr>): Expr {
   const made = { id: nextId++, ...draft } as Expr;
   table.set(key, made);
   return made;
+}
+
+/** Node numbers in a key of two. */
+const PAIR = 2 ** 26;
+
+/** The node of an operator on one or two operands; `make` gives it when it is new. */
+function internPair(operator: string, a: Expr, b: Expr | undefined, make: () => Draft<Expr>): Expr {
+  const first = a.id - firstId;
+  const second = b === undefined ? 0 : b.id - firstId;
+  // Expressions that outlived their table, or a very large one: keys of text hold any number.
+  if (first < 0 || second < 0 || nextId - firstId >= PAIR) return intern(`${operator}:${a.id}:${b?.id ?? ""}`, make());
+  let known = pairs.get(operator);
+  if (!known) {
+    known = new Map();
+    pairs.set(operator, known);
+  }
+  const key = first * PAIR + second;
+  let node = known.get(key);
+  if (!node) {
+    node = { id: nextId++, ...make() } as Expr;
+    known.set(key, node);
+  }
+  return node;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -163,7 +196,7 @@ export function isComparison(op: BinaryOp): boolean {
 export function unary(op: UnaryOp, a: Expr): Expr {
   if (a.type === "index" && op === "neg") return mul(a, int(-1));
   if (op === "not" && a.kind === "const") return constant("bool", a.value ? 0 : 1);
-  return intern(`u${op}:${a.id}`, { kind: "unary", type: op === "not" ? "bool" : a.type, op, a });
+  return internPair(op, a, undefined, () => ({ kind: "unary", type: op === "not" ? "bool" : a.type, op, a }));
 }
 
 export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {
@@ -172,14 +205,14 @@ export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {
     const simplified = simplifyIndex(op, a, b);
     if (simplified) return simplified;
   } else {
-    const folded = simplifyValue(op, a, b);
+    const folded = simplifyOperands<Expr>(op, a, b, constant);
     if (folded) return folded;
   }
   return rawBinary(op, a, b);
 }
 
 function rawBinary(op: BinaryOp, a: Expr, b: Expr): Expr {
-  return intern(`b${op}:${a.id}:${b.id}`, { kind: "binary", type: isComparison(op) ? "bool" : a.type, op, a, b });
+  return internPair(op, a, b, () => ({ kind: "binary", type: isComparison(op) ? "bool" : a.type, op, a, b }));
 }
 
 export const add = (a: Expr, b: Expr): Expr => binary("add", a, b);
@@ -223,7 +256,7 @@ export function cast(a: Expr, to: DType | "index"): Expr {
     return constant(type, a.value);
   }
   if (a.kind === "const" && to === "index" && typeof a.value === "bigint") return constant(type, Number(a.value));
-  return intern(`k${to}:${a.id}`, { kind: "cast", type, to, a });
+  return internPair(`cast ${to}`, a, undefined, () => ({ kind: "cast", type, to, a }));
 }
 
 /** Types whose bits may be read as one another, where they are of the same width. */
@@ -231,13 +264,25 @@ export type BitsType = "f32" | "i32" | "u32" | "f64" | "i64" | "u64";
 
 export function bitcast(a: Expr, type: BitsType): Expr {
   if (a.type === type) return a;
-  return intern(`t${type}:${a.id}`, { kind: "bitcast", type, a });
+  return internPair(`bits ${type}`, a, undefined, () => ({ kind: "bitcast", type, a }));
+}
+
+/** What simplifying looks at: an expression, or a backend's form of one. */
+interface Simplifiable {
+  readonly kind: string;
+  readonly type: ComputeType;
+  readonly value?: unknown;
 }
 
 /** Value simplifications that hold for every input, NaN and -0 included. */
-function simplifyValue(op: BinaryOp, a: Expr, b: Expr): Expr | undefined {
-  const isOne = (e: Expr): boolean => e.kind === "const" && (e.value === 1 || e.value === 1n);
-  const isZero = (e: Expr): boolean => e.kind === "const" && (Object.is(e.value, 0) || e.value === 0n);
+export function simplifyOperands<T extends Simplifiable>(
+  op: BinaryOp,
+  a: T,
+  b: T,
+  constantOf: (type: ComputeType, value: number) => T,
+): T | undefined {
+  const isOne = (e: T): boolean => e.kind === "const" && (e.value === 1 || e.value === 1n);
+  const isZero = (e: T): boolean => e.kind === "const" && (Object.is(e.value, 0) || e.value === 0n);
   const integer = a.type !== "f32" && a.type !== "f64";
   switch (op) {
     case "mul":
@@ -258,14 +303,14 @@ function simplifyValue(op: BinaryOp, a: Expr, b: Expr): Expr | undefined {
       if (a.type === "bool") {
         if (isOne(a)) return b;
         if (isOne(b)) return a;
-        if (isZero(a) || isZero(b)) return FALSE();
+        if (isZero(a) || isZero(b)) return constantOf("bool", 0);
       }
       break;
     case "or":
       if (a.type === "bool") {
         if (isZero(a)) return b;
         if (isZero(b)) return a;
-        if (isOne(a) || isOne(b)) return TRUE();
+        if (isOne(a) || isOne(b)) return constantOf("bool", 1);
       }
       break;
     default:
@@ -275,13 +320,13 @@ function simplifyValue(op: BinaryOp, a: Expr, b: Expr): Expr | undefined {
     const y = b.value as number;
     switch (op) {
       case "add":
-        return f32(x + y);
+        return constantOf("f32", x + y);
       case "sub":
-        return f32(x - y);
+        return constantOf("f32", x - y);
       case "mul":
-        return f32(x * y);
+        return constantOf("f32", x * y);
       case "div":
-        return f32(x / y);
+        return constantOf("f32", x / y);
       default:
     }
   }
@@ -297,9 +342,20 @@ export interface Linear {
   readonly terms: ReadonlyMap<Expr, number>;
 }
 
+const noTerms: ReadonlyMap<Expr, number> = new Map();
+
 /** Splits an index expression into its linear form. */
 export function linear(e: Expr): Linear {
-  if (e.kind === "const") return { constant: Number(e.value), terms: new Map() };
+  if (e.kind === "const") return { constant: Number(e.value), terms: noTerms };
+  let form = forms.get(e);
+  if (!form) {
+    form = split(e);
+    forms.set(e, form);
+  }
+  return form;
+}
+
+function split(e: Expr): Linear {
   if (e.kind === "binary" && e.type === "index") {
     if (e.op === "add") {
       const left = linear(e.a);
@@ -322,8 +378,33 @@ export function linear(e: Expr): Linear {
 
 /** Builds the normal form of a linear combination; terms `c*k*(e div k) + c*(e mod k)` collapse to `c*e`. */
 export function fromLinear(form: Linear): Expr {
-  let { constant: offset } = form;
-  const terms = new Map([...form.terms].filter(([, c]) => c !== 0));
+  let offset = form.constant;
+  let sorted: (readonly [Expr, number])[] = [];
+  let remainders = false;
+  for (const entry of form.terms) {
+    if (entry[1] === 0) continue;
+    const [term] = entry;
+    if (term.kind === "binary" && term.op === "floormod") remainders = true;
+    sorted.push(entry);
+  }
+  if (remainders) {
+    const terms = new Map(sorted);
+    offset += collapse(terms);
+    sorted = [...terms];
+  }
+  if (sorted.length > 1) sorted.sort(([a], [b]) => a.id - b.id);
+  let sum: Expr | undefined;
+  for (const [term, c] of sorted) {
+    const product = c === 1 ? term : rawBinary("mul", term, int(c));
+    sum = sum ? rawBinary("add", sum, product) : product;
+  }
+  if (!sum) return int(offset);
+  return offset === 0 ? sum : rawBinary("add", sum, int(offset));
+}
+
+/** Joins quotients with their remainders in `terms`; returns what that adds to the constant. */
+function collapse(terms: Map<Expr, number>): number {
+  let offset = 0;
   let again = true;
   while (again) {
     again = false;
@@ -349,25 +430,25 @@ export function fromLinear(form: Linear): Expr {
       break;
     }
   }
-  const sorted = [...terms].sort(([a], [b]) => a.id - b.id);
-  let sum: Expr | undefined;
-  for (const [term, c] of sorted) {
-    const product = c === 1 ? term : rawBinary("mul", term, int(c));
-    sum = sum ? rawBinary("add", sum, product) : product;
-  }
-  if (!sum) return int(offset);
-  return offset === 0 ? sum : rawBinary("add", sum, int(offset));
+  return offset;
 }
 
 const UNBOUNDED = 2 ** 31;
 
 /** Inclusive bounds of an integer expression, from the extents of its axes. */
 export function range(e: Expr): readonly [number, number] {
+  if (e.kind === "const") return [Number(e.value), Number(e.value)];
+  if (e.kind === "axis") return [0, e.extent - 1];
+  let known = ranges.get(e);
+  if (!known) {
+    known = bounds(e);
+    ranges.set(e, known);
+  }
+  return known;
+}
+
+function bounds(e: Expr): readonly [number, number] {
   switch (e.kind) {
-    case "const":
-      return [Number(e.value), Number(e.value)];
-    case "axis":
-      return [0, e.extent - 1];
     case "binary": {
       if (e.type !== "index") break;
       const [al, ah] = range(e.a);

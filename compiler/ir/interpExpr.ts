@@ -158,9 +158,12 @@ function compileNode(e: Expr, context: Context, compile: (e: Expr) => Evaluate):
 }
 
 /** The position of the element at `index` in the buffer's memory, or -1 outside its shape. */
-export function compileAddress(buffer: Buffer, index: readonly Evaluate[]): () => number {
-  const { strides, offset } = layoutOf(buffer);
+export function compileAddress(buffer: Buffer, index: readonly Evaluate[], bordered = true): () => number {
+  const { strides, offset, halo } = layoutOf(buffer);
   const { shape } = buffer;
+  // A halo is memory of the buffer like any other: kernels fill it, and read their padding from it.
+  const first = shape.map((_, d) => -(bordered ? (halo?.before[d] ?? 0) : 0));
+  const end = shape.map((dim, d) => dim + (bordered ? (halo?.after[d] ?? 0) : 0));
   const rank = index.length;
   if (rank !== shape.length)
     throw new InternalError(`${buffer.name} has rank ${shape.length}, indexed by ${rank}`);
@@ -170,7 +173,7 @@ export function compileAddress(buffer: Buffer, index: readonly Evaluate[]): () =
     let inside = true;
     for (let d = 0; d < rank; d++) {
       const i = coordinates[d]!();
-      if (i < 0 || i >= shape[d]!) inside = false;
+      if (i < first[d]! || i >= end[d]!) inside = false;
       at += i * strides[d]!;
     }
     return inside ? at : -1;
@@ -188,7 +191,7 @@ function compileLoad(e: LoadExpr, context: Context, compile: (e: Expr) => Evalua
   const data = context.data[e.buffer];
   if (!buffer || !data) throw new InternalError(`load from buffer ${e.buffer} of ${context.buffers.length}`);
   const index = e.index.map(compile);
-  const address = compileAddress(buffer, index);
+  const address = compileAddress(buffer, index, e.pad === undefined);
   const decode = loadFunction(buffer.dtype);
   const pad = e.pad === undefined ? undefined : typedConstant(e.type, e.pad);
   const otherwise = pad === undefined ? () => outOfBounds("load of", buffer, index) : () => pad;

@@ -106,3 +106,14 @@ export function storageElements(value: ProgramValue): number {
   return value.elements ?? elementCount(value.shape);
 }
 
+
+/** Everything that has a place in memory. */
+export interface Places {
+  address(id: ValueId): number;
+  /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
+  scratch(call: ScheduledCall, buffer: number): number;
+  /** Address of a constant that a library call brings along. */
+  data(tensor: Tensor): number;
+  /** Where the size of a dynamic output is stored; undefined when nobody asks. */
+  sizeOf(id: ValueId): number | undefined;
+}

@@ -6,12 +6,14 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { add, axesOf, floordiv, floormod, int, loadTyped, mul, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
-import { coordinate, mapAssigns, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
+import { assignments, coordinate, mapAssigns, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
 
 export interface Packed {
   readonly kernel: Kernel;
   /** Reads buffer 0 (the original), writes buffer 1 (the panels). */
   readonly packer: Kernel;
+  /** The panels are a further input, the last one, because another assignment still reads the original. */
+  readonly added: boolean;
 }
 
 /** The only load of `buffer` in an assignment, when there is exactly one and it has no guard of its own. */
@@ -60,14 +62,42 @@ export function packOperand(kernel: Kernel, assign: Assign, buffer: number, axis
     ...reduced.map(coordinate),
     floormod(at, by),
   ];
-  const replacement = loadTyped(buffer, load.type, packedIndex);
+  const inputs = kernel.buffers.filter((b) => b.role === "in").length;
+  const added = assignments(kernel).some((other) => other.assign !== assign && loads(other.assign, buffer));
+  const target = added ? inputs : buffer;
   const memo = new Map<Expr, Expr>();
-  const replaced = (e: Expr): Expr => rewrite(e, (x) => (x === load ? replacement : undefined), memo);
-  const body = mapAssigns(kernel.body, (a) =>
-    a === assign
-      ? { ...a, value: replaced(a.value), ...(a.reduce ? { reduce: { ...a.reduce, body: replaced(a.reduce.body) } } : {}) }
-      : a,
-  );
-  const buffers = kernel.buffers.map((b, i) => (i === buffer ? packedBuffer : b));
-  return { kernel: { ...kernel, buffers, body }, packer };
+  const shift = (number: number): number => (added && number >= inputs ? number + 1 : number);
+  const renumbered = (e: Expr): Expr =>
+    rewrite(e, (x) => (x.kind === "load" && added ? loadTyped(shift(x.buffer), x.type, x.index, x.pad) : undefined), memo);
+  const replacement = loadTyped(target, load.type, packedIndex);
+  const change = (a: Assign, e: Expr): Expr => {
+    if (a !== assign) return renumbered(e);
+    // The load itself goes first: renumbering could make another one look like it.
+    const parts = rewrite(e, (x) => (x === load ? loadTyped(HOLE, load.type, []) : undefined));
+    return rewrite(renumbered(parts), (x) => (x.kind === "load" && x.buffer === HOLE ? replacement : undefined));
+  };
+  const body = mapAssigns(kernel.body, (a) => ({
+    ...a,
+    out: shift(a.out),
+    index: a.index.map((e) => change(a, e)),
+    value: change(a, a.value),
+    ...(a.reduce ? { reduce: { ...a.reduce, body: change(a, a.reduce.body) } } : {}),
+  }));
+  const buffers = added
+    ? [...kernel.buffers.slice(0, inputs), packedBuffer, ...kernel.buffers.slice(inputs)]
+    : kernel.buffers.map((b, i) => (i === buffer ? packedBuffer : b));
+  return { kernel: { ...kernel, buffers, body }, packer, added };
+}
+
+/** Stands for the packed operand while buffers are renumbered. */
+const HOLE = -1;
+
+function loads(assign: Assign, buffer: number): boolean {
+  let found = false;
+  for (const e of [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])]) {
+    visit(e, (x) => {
+      if (x.kind === "load" && x.buffer === buffer) found = true;
+    });
+  }
+  return found;
 }

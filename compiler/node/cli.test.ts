@@ -3,11 +3,13 @@
  * rest is tested in this process, through `main`.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onnxModel } from "../frontend/onnx/write.ts";
+import { writeCase } from "../../test/support/onnxCase.ts";
 import { main } from "./cli.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { seededTensor } from "./seededTensors.ts";
@@ -38,24 +40,12 @@ async function cli(...words: readonly string[]): Promise<Answer> {
   return { status, out, error };
 }
 
-/** A protobuf field of bytes. */
-function field(number: number, content: Uint8Array | string): number[] {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const length = bytes.length < 128 ? [bytes.length] : [(bytes.length & 127) | 128, bytes.length >> 7];
-  return [(number << 3) | 2, ...length, ...bytes];
-}
-
 /** An ONNX model with one node of an operator that does not exist. */
 function unknownOperator(): Uint8Array {
-  const type = field(2, Uint8Array.from(field(1, Uint8Array.of(8, 1, 18, 4, 10, 2, 8, 2))));
-  const node = field(
-    1,
-    Uint8Array.from([...field(1, "x"), ...field(2, "y"), ...field(3, "first"), ...field(4, "Rellu")]),
-  );
-  const input = field(11, Uint8Array.from([...field(1, "x"), ...type]));
-  const output = field(12, Uint8Array.from([...field(1, "y"), ...type]));
-  const graph = field(7, Uint8Array.from([...node, ...field(2, "g"), ...input, ...output]));
-  return Uint8Array.from([8, 8, ...graph, ...field(8, Uint8Array.of(16, 18))]);
+  const b = onnxModel("unknown");
+  const x = b.input("x", "float32", [2]);
+  b.output(b.node("Rellu", [x], {}, { name: "first" }), "float32", [2], "y");
+  return b.toBytes();
 }
 
 describe("tilewright, as a program", () => {
@@ -199,35 +189,38 @@ describe("inspect and check", () => {
   });
 
   it("compares with stored outputs, and notices a wrong one", async () => {
-    const set = join(folder, "case/test_data_set_0");
-    mkdirSync(set, { recursive: true });
-    cpSync(DIGITS, join(folder, "case/model.onnx"));
     const image = seededTensor("image", "float32", [1, 1, 28, 28], 3);
-    writeFileSync(join(set, "input_0.pb"), tensorFile([1, 1, 28, 28], image.data as Float32Array));
-    await cli("run", DIGITS, "--random", "3", "--dim", "batch=1", "--device", "interp", "--output-dir", join(folder, "expected")); // prettier-ignore
-    const expected = readNpy(readFileSync(join(folder, "expected/probabilities.npy"))).data as Float32Array;
-    writeFileSync(join(set, "output_0.pb"), tensorFile([1, 10], expected));
-    const good = await cli("check", join(folder, "case"));
+    const outside = join(folder, "expected");
+    await cli(
+      "run",
+      DIGITS,
+      "--random",
+      "3",
+      "--dim",
+      "batch=1",
+      "--device",
+      "interp",
+      "--output-dir",
+      outside,
+    );
+    const expected = readNpy(readFileSync(join(outside, "probabilities.npy")));
+    const path = join(folder, "case");
+    writeCase(path, readFileSync(DIGITS), [image], [expected]);
+    const good = await cli("check", path);
     expect(good).toMatchObject({ status: 0, error: "" });
     expect(good.out).toContain("passed on wasm");
 
-    expected[4]! += 0.01;
-    writeFileSync(join(set, "output_0.pb"), tensorFile([1, 10], expected));
-    const bad = await cli("check", join(folder, "case"), "--json");
+    (expected.data as Float32Array)[4]! += 0.01;
+    writeCase(path, readFileSync(DIGITS), [image], [expected]);
+    const bad = await cli("check", path, "--json");
     expect(bad.status).toBe(1);
     expect(JSON.parse(bad.out)).toMatchObject({
       passed: false,
       outputs: [{ name: "probabilities", wrong: 1 }],
     });
-    expect((await cli("check", join(folder, "case"), "--atol", "0.1")).status).toBe(0);
+    expect((await cli("check", path, "--atol", "0.1")).status).toBe(0);
   });
 });
-
-/** A `TensorProto` of float32: dims, data type, raw data. */
-function tensorFile(shape: readonly number[], data: Float32Array): Uint8Array {
-  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return Uint8Array.from([...shape.flatMap((dim) => [8, dim]), 16, 1, ...field(9, raw)]);
-}
 
 describe("words that make no sense", () => {
   it.each([

@@ -197,7 +197,7 @@ class Fusion {
     const place = (x: LoadExpr): Expr | undefined => {
       if (x.buffer !== number) return undefined;
       if (x.pad !== undefined && !staysInside(x, shape)) {
-        const moved = movedPad(value, producer, x);
+        const moved = movedPad(value, producer, x, (buffer) => this.numbers.at(buffer).shape);
         if (moved) return moved;
         refused = true;
         return undefined;
@@ -342,13 +342,16 @@ function staysInside(load: LoadExpr, shape: readonly number[]): boolean {
   });
 }
 
-/** A padded read of a pure rearrangement of dimensions is a padded read of its source. */
-function movedPad(value: Expr, producer: Assign, x: LoadExpr): Expr | undefined {
+/** A padded read of a pure rearrangement of whole dimensions is a padded read of its source. */
+function movedPad(value: Expr, producer: Assign, x: LoadExpr, shapeOf: (buffer: number) => readonly number[]): Expr | undefined {
   if (value.kind !== "load" || value.pad !== undefined) return undefined;
   const seen = new Set<string>();
-  for (const e of value.index) {
-    if (e.kind === "const" && e.value === 0) continue;
-    if (e.kind !== "axis" || seen.has(e.name)) return undefined;
+  const source = shapeOf(value.buffer);
+  for (let d = 0; d < value.index.length; d++) {
+    const e = value.index[d]!;
+    if (e.kind === "const" && e.value === 0 && source[d] === 1) continue;
+    // A slice ends before its source does: what lies beyond is not padding.
+    if (e.kind !== "axis" || seen.has(e.name) || e.extent !== source[d]) return undefined;
     seen.add(e.name);
   }
   if (!producer.axes.every((a) => a.extent === 1 || seen.has(a.name))) return undefined;
@@ -363,7 +366,7 @@ function movedPad(value: Expr, producer: Assign, x: LoadExpr): Expr | undefined 
 }
 
 /** How much work one evaluation is: 0 for pure movement, 1 for an operation, many for a function. */
-function costOf(e: Expr): number {
+export function costOf(e: Expr): number {
   let cost = 0;
   visit(e, (x) => {
     if (x.type === "index") return;

@@ -158,14 +158,14 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
   const reduce = assign.reduce!;
   const inside = accesses.loads.filter((a) => a.inReduction);
   const depth = elementCount(reduce.axes.map((a) => a.extent));
-  const vector = chooseVector(assign, accesses, inside, depth, context);
+  const vector = chooseVector(kernel, assign, accesses, inside, depth, context);
   if (!vector) return undefined;
   const v = vector.axis.name;
 
   // Which operands are read in panels of the vector axis.
   const depends = (a: Access): boolean => (a.strides.get(v) ?? 0) !== 0;
   const packed = new Set<number>();
-  const packable = inside.filter((a) => depends(a) && a.opaque.size === 0 && soleLoad(assign, a.buffer));
+  const packable = inside.filter((a) => depends(a) && a.opaque.size === 0 && canPack(kernel, assign, a));
   const independent = assign.axes.filter((a) => a.name !== v);
   for (const a of packable) {
     const reuse = elementCount(independent.filter((x) => !a.strides.get(x.name)).map((x) => x.extent));
@@ -267,7 +267,13 @@ function panelPlace(
   return bytes(panels) <= cache && last > 0 ? last : 0;
 }
 
+/** Only what the kernel does not change can be copied beforehand. */
+function canPack(kernel: Kernel, assign: Assign, access: Access): boolean {
+  return kernel.buffers[access.buffer]!.role === "in" && soleLoad(assign, access.buffer) !== undefined;
+}
+
 function chooseVector(
+  kernel: Kernel,
   assign: Assign,
   accesses: AssignAccesses,
   inside: readonly Access[],
@@ -283,10 +289,10 @@ function chooseVector(
       const stride = a.strides.get(axis.name) ?? 0;
       if (stride === 0) perStep += 0.25;
       else if (stride === 1) perStep += 1;
-      else if (context.constants.has(a.buffer) && soleLoad(assign, a.buffer)) perStep += 1;
+      else if (context.constants.has(a.buffer) && canPack(kernel, assign, a)) perStep += 1;
       else {
         const reuse = elementCount(assign.axes.filter((x) => x.name !== axis.name && !a.strides.get(x.name)).map((x) => x.extent));
-        perStep += soleLoad(assign, a.buffer) && a.opaque.size === 0 && reuse >= 8 && depth >= 8 ? 1 + 8 / reuse : 6;
+        perStep += canPack(kernel, assign, a) && a.opaque.size === 0 && reuse >= 8 && depth >= 8 ? 1 + 8 / reuse : 6;
       }
     }
     perStep += 1;

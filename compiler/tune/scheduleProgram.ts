@@ -62,7 +62,8 @@ export function scheduleProgram(program: Program): ScheduledProgram {
           outputs: [id],
         });
       }
-      inputs[step.buffer] = id;
+      if (packed.added) inputs.push(id);
+      else inputs[step.buffer] = id;
     }
     list.push({
       kind: "kernel",

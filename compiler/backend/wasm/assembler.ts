@@ -22,17 +22,35 @@ export class Bytes {
     this.buffer[this.length++] = value;
   }
   bytes(values: ArrayLike<number>): void {
-    this.reserve(values.length);
-    this.buffer.set(values, this.length);
-    this.length += values.length;
+    const { length } = values;
+    this.reserve(length);
+    // Most pieces are opcodes of one to three bytes, where a loop beats a call.
+    if (length < 8) for (let i = 0; i < length; i++) this.buffer[this.length + i] = values[i]!;
+    else this.buffer.set(values, this.length);
+    this.length += length;
+  }
+  /** Bytes `from` to `to` of another. */
+  copy(source: Bytes, from: number, to: number): void {
+    this.reserve(to - from);
+    for (let i = from; i < to; i++) this.buffer[this.length + i - from] = source.buffer[i]!;
+    this.length += to - from;
   }
   unsigned(value: number): void {
     let rest = value >>> 0;
-    do {
-      const low = rest & 0x7f;
+    while (rest > 0x7f) {
+      this.byte((rest & 0x7f) | 0x80);
       rest >>>= 7;
-      this.byte(rest ? low | 0x80 : low);
-    } while (rest);
+    }
+    this.byte(rest);
+  }
+  /** A signed 32-bit number. */
+  signed32(value: number): void {
+    let rest = value | 0;
+    while (rest < -64 || rest > 63) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>= 7;
+    }
+    this.byte(rest & 0x7f);
   }
   signed(value: bigint): void {
     let rest = value;
@@ -94,14 +112,122 @@ export interface FunctionType {
   readonly gives: readonly ValueType[];
 }
 
-/** A piece of a function's body. */
-export class Code {
-  readonly out = new Bytes();
-  readonly locals: Locals;
-  private readonly stack: ValueType[] = [];
+/** What a piece of code leaves open until its module is made. */
+export interface Linking {
+  /** Multiply-adds are one instruction (relaxed SIMD) or two. */
+  readonly relaxed: boolean;
+  /** Function index of an imported function of JavaScript's Math. */
+  mathImport(name: string): number;
+}
 
-  constructor(locals: Locals) {
+/** Places in a piece of code whose bytes are known at linking only. */
+const enum Site {
+  /** Before a multiply-add into a local: its addend, where multiplication and addition are two instructions. */
+  AccumulateBefore,
+  /** The multiply-add into a local itself. */
+  Accumulate,
+  /** The multiplication of a multiply-add whose addend is written after it. */
+  Multiply,
+  /** Its addition. */
+  Add,
+  /** A call of an imported function of Math, by its place in `mathNames`. */
+  Math,
+}
+
+const MULTIPLY_ADD = instruction("f32x4.relaxed_madd").bytes;
+const MULTIPLY = instruction("f32x4.mul").bytes;
+const ADD = instruction("f32x4.add").bytes;
+
+const scratch = new DataView(new ArrayBuffer(8));
+const scratch4 = new Uint8Array(scratch.buffer, 0, 4);
+const scratch8 = new Uint8Array(scratch.buffer);
+const v128Pair: readonly ValueType[] = ["v128", "v128"];
+const v128Triple: readonly ValueType[] = ["v128", "v128", "v128"];
+const v128One: readonly ValueType[] = ["v128"];
+
+/**
+ * A piece of a function's body. The places where variants of a module differ, and calls of imports whose numbers
+ * are not known yet, stay open until `link`, so that a kernel is emitted once for all variants.
+ */
+export class Code {
+  readonly locals: Locals;
+  /** Functions of Math that this code calls, shared by the pieces of one function. */
+  readonly mathNames: string[];
+  private readonly out = new Bytes();
+  private readonly stack: ValueType[] = [];
+  /** position, kind, operand; three numbers per site, by position. */
+  private readonly sites: number[] = [];
+
+  constructor(locals: Locals, mathNames: string[] = []) {
     this.locals = locals;
+    this.mathNames = mathNames;
+  }
+
+  /** The finished bytes. */
+  link(linking: Linking): Uint8Array {
+    const { relaxed } = linking;
+    const linked = new Bytes();
+    let from = 0;
+    for (let i = 0; i < this.sites.length; i += 3) {
+      const position = this.sites[i]!;
+      linked.copy(this.out, from, position);
+      from = position;
+      const kind = this.sites[i + 1]! as Site;
+      const operand = this.sites[i + 2]!;
+      if (kind === Site.Math) {
+        linked.byte(0x10);
+        linked.unsigned(linking.mathImport(this.mathNames[operand]!));
+        continue;
+      }
+      // The addend comes before the factors where it is added by an instruction of its own, and else after them.
+      if (kind === (relaxed ? Site.Accumulate : Site.AccumulateBefore)) {
+        linked.byte(0x20);
+        linked.unsigned(operand);
+      }
+      if (relaxed) {
+        if (kind === Site.Accumulate || kind === Site.Add) linked.bytes(MULTIPLY_ADD);
+      } else {
+        if (kind === Site.Accumulate || kind === Site.Multiply) linked.bytes(MULTIPLY);
+        if (kind === Site.Accumulate || kind === Site.Add) linked.bytes(ADD);
+      }
+    }
+    linked.copy(this.out, from, this.out.length);
+    return linked.view();
+  }
+
+  private site(kind: Site, operand: number): void {
+    this.sites.push(this.out.length, kind, operand);
+  }
+
+  /** Opens `local += a * b`: write a and b next, then `accumulate`, then set the local. */
+  beforeAccumulate(local: number): this {
+    this.site(Site.AccumulateBefore, local);
+    this.stack.push("v128");
+    return this;
+  }
+  accumulate(local: number): this {
+    this.apply("accumulate", v128Triple, v128One);
+    this.site(Site.Accumulate, local);
+    return this;
+  }
+  /** The product of a multiply-add; write the addend next, then `addProduct`. */
+  product(): this {
+    this.apply("product", v128Pair, v128One);
+    this.site(Site.Multiply, 0);
+    return this;
+  }
+  addProduct(): this {
+    this.apply("addProduct", v128Pair, v128One);
+    this.site(Site.Add, 0);
+    return this;
+  }
+  /** Calls a function of Math on doubles. */
+  math(name: string, parameters: number): this {
+    this.apply(name, new Array<ValueType>(parameters).fill("f64"), ["f64"]);
+    let at = this.mathNames.indexOf(name);
+    if (at < 0) at = this.mathNames.push(name) - 1;
+    this.site(Site.Math, at);
+    return this;
   }
 
   private pop(type: ValueType, what: string): void {
@@ -111,7 +237,7 @@ export class Code {
 
   private apply(name: string, takes: readonly ValueType[], gives: readonly ValueType[]): void {
     for (let i = takes.length - 1; i >= 0; i--) this.pop(takes[i]!, name);
-    this.stack.push(...gives);
+    for (const type of gives) this.stack.push(type);
   }
 
   /** Type on top of the stack. */
@@ -152,7 +278,7 @@ export class Code {
   }
   i32(value: number): this {
     this.out.byte(0x41);
-    this.out.signed(BigInt(value | 0));
+    this.out.signed32(value);
     this.stack.push("i32");
     return this;
   }
@@ -164,13 +290,15 @@ export class Code {
   }
   f32(value: number): this {
     this.out.byte(0x43);
-    this.out.bytes(new Uint8Array(new Float32Array([value]).buffer));
+    scratch.setFloat32(0, value, true);
+    this.out.bytes(scratch4);
     this.stack.push("f32");
     return this;
   }
   f64(value: number): this {
     this.out.byte(0x44);
-    this.out.bytes(new Uint8Array(new Float64Array([value]).buffer));
+    scratch.setFloat64(0, value, true);
+    this.out.bytes(scratch8);
     this.stack.push("f64");
     return this;
   }
@@ -236,6 +364,10 @@ export class Code {
   append(piece: Code): this {
     this.expectEmpty("append");
     piece.expectEmpty("append");
+    if (piece.mathNames !== this.mathNames && piece.mathNames.length) throw new InternalError("pieces of two functions");
+    for (let i = 0; i < piece.sites.length; i += 3) {
+      this.sites.push(this.out.length + piece.sites[i]!, piece.sites[i + 1]!, piece.sites[i + 2]!);
+    }
     this.out.bytes(piece.out.view());
     return this;
   }
@@ -249,6 +381,13 @@ interface FunctionBody {
   readonly code: Uint8Array;
   readonly export?: string;
 }
+
+const unlinked: Linking = {
+  relaxed: false,
+  mathImport(name) {
+    throw new InternalError(`${name} is called by a function that is not linked`);
+  },
+};
 
 /** Collects imports and functions; function indices count imports first, so declare all imports before bodies. */
 export class ModuleBuilder {
@@ -264,8 +403,8 @@ export class ModuleBuilder {
     return this.imports.length - 1;
   }
 
-  /** Adds a function made of `code` over `locals`; returns its index. */
-  function(type: FunctionType, code: Code, exported?: string): number {
+  /** Adds a function made of `code`; returns its index. */
+  function(type: FunctionType, code: Code, exported?: string, linking: Linking = unlinked): number {
     code.expectEmpty("the function's end");
     const body = new Bytes();
     const declared = code.locals.types.slice(code.locals.parameters);
@@ -280,10 +419,15 @@ export class ModuleBuilder {
       body.unsigned(group.count);
       body.byte(typeCodes[group.type]);
     }
-    body.bytes(code.out.view());
+    body.bytes(code.link(linking));
     body.byte(0x0b);
     this.functions.push({ type, code: body.view().slice(), ...(exported ? { export: exported } : {}) });
     return this.imports.length + this.functions.length - 1;
+  }
+
+  /** Bytes of a function's body. */
+  size(index: number): number {
+    return this.functions[index - this.imports.length]!.code.length;
   }
 
   private typeIndex(type: FunctionType): number {

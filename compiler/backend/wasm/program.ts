@@ -10,22 +10,11 @@ import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
 import { lowerMath } from "../../lower/math.ts";
-import type { LibraryArgument, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
+import type { LibraryArgument, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
 import { libraryKernels } from "../../ops/library/index.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
-
-/** Everything that has a place in memory. */
-export interface Places {
-  address(id: ValueId): number;
-  /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
-  scratch(call: ScheduledCall, buffer: number): number;
-  /** Address of a constant that a library call brings along. */
-  data(tensor: Tensor): number;
-  /** Where the size of a dynamic output is stored; undefined when nobody asks. */
-  sizeOf(id: ValueId): number | undefined;
-}
 
 export interface EmittedModule {
   readonly bytes: Uint8Array;
@@ -59,6 +48,9 @@ function keyOf(call: ScheduledKernel): string {
   return JSON.stringify([buffers, kernel.body.map(block), call.schedule]);
 }
 
+/** Code is the same for all variants until it is linked, so nests that are kept are emitted once. */
+const emitted = new WeakMap<Nest, Code>();
+
 export function emitProgram(
   init: readonly ScheduledCall[],
   run: readonly ScheduledCall[],
@@ -84,9 +76,11 @@ export function emitProgram(
     mathNames.push(name);
     return libraries.length + mathNames.length - 1;
   };
+  const keys = new Map<ScheduledCall, string>();
   for (const call of all) {
     if (call.kind !== "kernel") continue;
     const key = keyOf(call);
+    keys.set(call, key);
     const at = known.get(key);
     if (at !== undefined) {
       bodies[at]!.calls++;
@@ -98,14 +92,21 @@ export function emitProgram(
       options.nests.set(key, nest);
     }
     known.set(key, bodies.length);
-    bodies.push({ key, call, code: emitNest(nest, { relaxed: options.relaxed, mathImport }), calls: 1 });
+    let code = emitted.get(nest);
+    if (!code) {
+      code = emitNest(nest);
+      emitted.set(nest, code);
+    }
+    for (const name of code.mathNames) mathImport(name);
+    bodies.push({ key, call, code, calls: 1 });
   }
   for (const name of mathNames) {
     const takes: ValueType[] = name === "pow" || name === "fmod" ? ["f64", "f64"] : ["f64"];
     module.import("math", name, { takes, gives: ["f64"] });
   }
+  const linking = { relaxed: options.relaxed, mathImport };
   const indices = bodies.map(({ call, code }) =>
-    module.function({ takes: call.kernel.buffers.map(() => "i32"), gives: [] }, code),
+    module.function({ takes: call.kernel.buffers.map(() => "i32"), gives: [] }, code, undefined, linking),
   );
 
   const driver = (calls: readonly ScheduledCall[], name: string): void => {
@@ -114,7 +115,7 @@ export function emitProgram(
       if (call.kind === "kernel") {
         const ids = [...call.inputs, ...call.outputs];
         call.kernel.buffers.forEach((_, i) => code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i)));
-        const index = indices[known.get(keyOf(call))!]!;
+        const index = indices[known.get(keys.get(call)!)!]!;
         code.call(index, { takes: call.kernel.buffers.map(() => "i32"), gives: [] });
         continue;
       }
@@ -141,7 +142,7 @@ export function emitProgram(
     bytes: module.build(options.pages),
     math: mathNames,
     libraries,
-    functions: bodies.map(({ call, code, calls }) => ({ call, bytes: code.out.length, calls })),
+    functions: bodies.map(({ call, calls }, i) => ({ call, bytes: module.size(indices[i]!), calls })),
   };
 }
 

@@ -1,0 +1,145 @@
+/**
+ * Addresses inside loops. In: addresses as a constant plus loop terms. Out: code that pushes them. Invariant: each
+ * access keeps one pointer per set of loop strides, advanced as its loop advances; everything constant goes into
+ * the instruction's offset.
+ */
+import { InternalError } from "../../diagnostic.ts";
+import { bytesPerElement } from "../../ir/dtype.ts";
+import { layoutOf } from "../../ir/kernel.ts";
+import type { Nest } from "../../ir/nest.ts";
+import { Code, Locals } from "./assembler.ts";
+import { ValueTable, type Address, type Terms, type Value } from "./values.ts";
+
+/** Strides of the open loops, in elements; equal ones are one object. */
+interface Walk {
+  readonly id: number;
+  readonly strides: ReadonlyMap<string, number>;
+}
+
+interface Pointer {
+  readonly local: number;
+  /** In bytes, per step of the loop that it belongs to. */
+  readonly stride: number;
+  readonly buffer: number;
+  /** What is left for the loops around. */
+  readonly outer: Walk;
+}
+
+/** A real loop that is being written. */
+export interface Frame {
+  readonly variable: string;
+  readonly counter: number;
+  /** Pointers that advance with this loop. */
+  readonly pointers: Map<number, Pointer>;
+}
+
+/** Room for walk numbers in keys. */
+const WALKS = 2 ** 20;
+
+export abstract class PointerWriter {
+  protected readonly nest: Nest;
+  protected readonly locals: Locals;
+  protected readonly values: ValueTable;
+  protected readonly elementBytes: readonly number[];
+  protected readonly frames: Frame[] = [];
+  protected code: Code;
+  private readonly walks = new Map<string, Walk>();
+  private readonly walksOfTerms = new Map<string, Map<Terms, Walk>>();
+
+  constructor(nest: Nest) {
+    this.nest = nest;
+    this.locals = new Locals(nest.buffers.map(() => "i32"));
+    this.code = new Code(this.locals);
+    this.values = new ValueTable(nest.buffers.map(layoutOf));
+    this.elementBytes = nest.buffers.map((b) => bytesPerElement(b.dtype));
+  }
+
+  /** Pushes a value that is the same in all lanes. */
+  protected abstract pushUniform(value: Value): void;
+
+  /** Pushes the address of `buffer` plus the strides of the open loops. */
+  protected pointer(buffer: number, walk: Walk): void {
+    let innermost: Frame | undefined;
+    let found = 0;
+    for (const frame of this.frames) {
+      if (!walk.strides.has(frame.variable)) continue;
+      innermost = frame;
+      found++;
+    }
+    if (found !== walk.strides.size) {
+      throw new InternalError(`${[...walk.strides.keys()].join(", ")} are not all open loops in ${this.nest.name}`);
+    }
+    if (!innermost) {
+      this.code.get(buffer);
+      return;
+    }
+    const key = buffer * WALKS + walk.id;
+    let known = innermost.pointers.get(key);
+    if (!known) {
+      const outer = new Map(walk.strides);
+      outer.delete(innermost.variable);
+      // The loop's earlier code is written already and will run again, so no local of its own may serve here.
+      known = {
+        local: this.locals.fresh("i32"),
+        stride: walk.strides.get(innermost.variable)! * this.elementBytes[buffer]!,
+        buffer,
+        outer: this.walk(outer),
+      };
+      innermost.pointers.set(key, known);
+    }
+    this.code.get(known.local);
+  }
+
+  private walk(strides: ReadonlyMap<string, number>): Walk {
+    const key = [...strides].map(([name, c]) => `${name}*${c}`).sort().join("+"); // prettier-ignore
+    let known = this.walks.get(key);
+    if (!known) {
+      known = { id: this.walks.size, strides };
+      this.walks.set(key, known);
+    }
+    return known;
+  }
+
+  /** The walk of the loops in `terms`, apart from the vector loop `lane`. */
+  private walkOf(terms: Terms, lane: string): Walk {
+    let table = this.walksOfTerms.get(lane);
+    if (!table) {
+      table = new Map();
+      this.walksOfTerms.set(lane, table);
+    }
+    let walk = table.get(terms);
+    if (!walk) {
+      walk = this.walk(new Map(terms.loops.filter(([name]) => name !== lane)));
+      table.set(terms, walk);
+    }
+    return walk;
+  }
+
+  /**
+   * Pushes the dynamic part of an address and returns the constant byte offset that goes into the instruction.
+   *
+   * @param variable the vector loop around, if any, whose lane number `lane` is meant
+   */
+  protected address(buffer: number, address: Address, variable: string | undefined, lane = 0): number {
+    const bytes = this.elementBytes[buffer]!;
+    let at = address;
+    let offset = 0;
+    if (variable !== undefined) {
+      const stride = at.terms.stride(variable);
+      if (stride === undefined) at = this.values.addressAtLane(at, variable, lane);
+      else offset = stride * lane;
+    }
+    offset += at.constant;
+    this.pointer(buffer, this.walkOf(at.terms, variable ?? ""));
+    for (const [term, c] of at.terms.rest) {
+      this.pushUniform(term);
+      if (c * bytes !== 1) this.code.i32(c * bytes).op("i32.mul");
+      this.code.op("i32.add");
+    }
+    if (offset < 0) {
+      this.code.i32(offset * bytes).op("i32.add");
+      return 0;
+    }
+    return offset * bytes;
+  }
+}
