@@ -10,6 +10,7 @@ import { chromeLauncher } from "@web/test-runner-chrome";
 import { tsImport } from "tsx/esm/api";
 
 const { chromeFlags, ensureChrome } = await tsImport("./scripts/chrome.ts", import.meta.url);
+const { servePlayground } = await tsImport("./scripts/servePlayground.ts", import.meta.url);
 
 /** Counts the tests of a suite and of the suites inside it. */
 function count(suite, counts) {
@@ -52,6 +53,7 @@ export default {
       context.set("Cross-Origin-Resource-Policy", "same-origin");
       return next();
     },
+    servePlayground(),
   ],
   testFramework: { config: { ui: "bdd", timeout: 30_000 } },
   testsStartTimeout: 60_000,
