@@ -51,7 +51,12 @@ const LAYERS: readonly Layer[] = [
     packages: ["*"],
     node: true,
   },
-  { name: "playground", files: /^playground\//, imports: [...COMPILER_ALL, ...RUNTIME_ALL], packages: ["*"] },
+  {
+    name: "playground",
+    files: /^playground\//,
+    imports: [...COMPILER_ALL, ...RUNTIME_ALL, "compiler-tensors"],
+    packages: ["*"],
+  },
 
   // The runtime knows nothing of the compiler. Its format files are the one place where the two meet.
   { name: FORMAT, files: /^runtime\/(format|dtype|errors|binder|sha256)(\.ts$|\/)/, imports: [] },
@@ -69,10 +74,16 @@ const LAYERS: readonly Layer[] = [
     packages: ["pbf"],
   },
   { name: "compiler-late", files: /^compiler\/(backend|tune)\//, imports: COMPILER_STAGES },
+  // What the command line feeds a model and shows of it; pure, since the playground feeds and shows the same.
+  {
+    name: "compiler-tensors",
+    files: /^compiler\/node\/(seededTensors|tensorSummary|table)\.ts$/,
+    imports: COMPILER_IR,
+  },
   {
     name: "compiler-node",
     files: /^compiler\/node\//,
-    imports: [...COMPILER_ALL, ...RUNTIME_ALL, "runtime-node"],
+    imports: [...COMPILER_ALL, ...RUNTIME_ALL, "runtime-node", "compiler-tensors"],
     packages: ["*"],
     node: true,
   },
