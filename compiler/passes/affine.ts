@@ -43,7 +43,8 @@ interface Link {
 /** The operand that is not constant, where one step of a chain has exactly one. */
 export function linkOf(e: Expr, fixed: IsConstant): Link | undefined {
   if (e.type !== "f32") return undefined;
-  if (e.kind === "unary" && e.op === "neg") return fixed(e.a) ? undefined : { inner: e.a, constant: undefined, innerFirst: true };
+  if (e.kind === "unary" && e.op === "neg")
+    return fixed(e.a) ? undefined : { inner: e.a, constant: undefined, innerFirst: true };
   if (e.kind !== "binary" || !["add", "sub", "mul", "div"].includes(e.op)) return undefined;
   const [a, b] = [fixed(e.a), fixed(e.b)];
   if (a === b) return undefined;
@@ -61,7 +62,9 @@ function step(e: Expr, link: Link, { core, factor, term, steps }: Affine): Affin
     case "add":
       return form(factor, sum(term, c));
     case "sub":
-      return link.innerFirst ? form(factor, sum(term, negated(c))) : form(negated(factor), sum(c, negated(term)));
+      return link.innerFirst
+        ? form(factor, sum(term, negated(c)))
+        : form(negated(factor), sum(c, negated(term)));
     case "mul":
       return form(product(factor, c), product(term, c));
     case "div":
@@ -135,7 +138,7 @@ export function chainAboveAcc(value: Expr, fixed: IsConstant): Expr[] {
   const parents = parentsUnder(value);
   const start = [...parents.keys()].find((e) => e.kind === "acc");
   const chain: Expr[] = [];
-  for (let at: Expr | undefined = start; at && at !== value; ) {
+  for (let at: Expr | undefined = start; at && at !== value;) {
     const [parent, second]: Expr[] = [...parents.get(at)!];
     if (!parent || second || linkOf(parent, fixed)?.inner !== at) break;
     chain.push(parent);
@@ -143,4 +146,3 @@ export function chainAboveAcc(value: Expr, fixed: IsConstant): Expr[] {
   }
   return chain;
 }
-

@@ -60,7 +60,9 @@ export function isWhole(e: Expr): boolean {
       if (["round", "floor", "ceil", "trunc"].includes(e.op)) return true;
       return (e.op === "neg" || e.op === "abs") && isWhole(e.a);
     case "binary":
-      return e.type === "f32" && ["add", "sub", "mul", "min", "max"].includes(e.op) && isWhole(e.a) && isWhole(e.b);
+      return (
+        e.type === "f32" && ["add", "sub", "mul", "min", "max"].includes(e.op) && isWhole(e.a) && isWhole(e.b)
+      );
     case "select":
       return isWhole(e.a) && isWhole(e.b);
     case "cast":

@@ -90,7 +90,9 @@ export class Constants {
     if (this.sizeOf(e) > COMPILE_TIME) return false;
     const loads = [...loadsUnder(e)];
     if (!loads.every((n) => this.data.has(n))) return false;
-    const replaced = loads.filter((n) => (this.users.get(n) ?? 0) <= 1).reduce((sum, n) => sum + this.bytes(n), 0);
+    const replaced = loads
+      .filter((n) => (this.users.get(n) ?? 0) <= 1)
+      .reduce((sum, n) => sum + this.bytes(n), 0);
     return this.sizeOf(e) * bytesPerElement(storageTypes[e.type]!) <= replaced + GROWTH;
   }
 
@@ -207,7 +209,8 @@ export class Constants {
     const order: string[] = [];
     for (const index of largest?.index ?? []) {
       const terms = [...linear(index).terms].filter(([term]) => term.kind === "axis");
-      for (const [term] of terms.sort(([, a], [, b]) => Math.abs(b) - Math.abs(a))) order.push((term as AxisExpr).name);
+      for (const [term] of terms.sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)))
+        order.push((term as AxisExpr).name);
     }
     const rank = (a: Axis): number => (order.includes(a.name) ? order.indexOf(a.name) : -1);
     return axesUnder(e).sort((a, b) => rank(a) - rank(b));

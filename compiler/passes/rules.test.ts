@@ -14,7 +14,8 @@ const buffers: readonly Buffer[] = (
   [["x", "float32"], ["y", "float32"], ["n", "int32"], ["c", "float32"], ["d", "float32"], ["q", "int8"], ["b", "bool"]] as const
 ).map(([name, dtype]) => ({ name, dtype, shape: [4], role: "in" })); // prettier-ignore
 const scope = { buffers, axes: new Map([["i", 4]]) };
-const fixed = (e: Expr): boolean => (e.kind === "load" ? [3, 4, 5].includes(e.buffer) : e.kind !== "acc") && operands(e).every(fixed);
+const fixed = (e: Expr): boolean =>
+  (e.kind === "load" ? [3, 4, 5].includes(e.buffer) : e.kind !== "acc") && operands(e).every(fixed);
 
 function simplified(text: string, exactOnly: boolean): { text: string; hits: string[] } {
   const hits: string[] = [];
@@ -118,7 +119,12 @@ describe("rules", () => {
 
   it("knows where the last bit matters", () => {
     const matters = (text: string): boolean => lastBitMatters(parseExpr(text, scope));
-    expect(["round(x[i])", "int8(x[i])", "x[i] == 1.0", "float16(x[i])"].map(matters)).toEqual([true, true, true, true]);
+    expect(["round(x[i])", "int8(x[i])", "x[i] == 1.0", "float16(x[i])"].map(matters)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
     expect(["x[i] < 1.0", "float32(n[i])", "int8(n[i])", "sqrt(x[i])"].map(matters)).toEqual([false, false, false, false]); // prettier-ignore
   });
 });
@@ -131,28 +137,33 @@ const random = fc.constantFrom<DType>("float32", "int32", "int64", "bool").chain
 
 it("exact rules keep random expressions bit for bit", () => {
   const special = [0, -0, 1, -1.5, 2.5, 127, -128, 1e10, -3e38, Infinity, -Infinity, 0.1];
-  const property = fc.property(random, fc.array(fc.nat(special.length - 1), { minLength: 28, maxLength: 28 }), ([dtype, e], picks) => {
-    const surroundings: Surroundings = { exactOnly: true, fixed, free: fixed, dtypeOf: (b) => buffers[b]!.dtype, uniform: () => undefined, hit: () => undefined }; // prettier-ignore
-    const after = applyRules(e, surroundings);
-    const run = (value: Expr): ArrayLike<number | bigint> => {
-      const data = buffers.map((buffer, n) => {
-        const array = allocate(buffer.dtype, 4);
-        for (let k = 0; k < 4; k++) array[k] = buffer.dtype === "bool" ? picks[n * 4 + k]! % 2 : special[picks[n * 4 + k]!]!;
-        return array;
-      });
-      const out = allocate(dtype, 4);
-      const axes = [{ name: "i", extent: 4 }];
-      runKernel(
-        { name: "k", buffers: [...buffers, { name: "out", dtype, shape: [4], role: "out" }], body: [{ kind: "assign", axes, out: buffers.length, index: [parseExpr("i", scope)], value }] }, // prettier-ignore
-        [...data, out],
-      );
-      return out;
-    };
-    const [expected, actual] = [run(e), run(after)];
-    for (let k = 0; k < 4; k++) {
-      // A zero may lose its sign.
-      expect(actual[k] === expected[k] || Object.is(actual[k], expected[k]), `${printExpr(e, scope)} became ${printExpr(after, scope)}`).toBe(true); // prettier-ignore
-    }
-  });
+  const property = fc.property(
+    random,
+    fc.array(fc.nat(special.length - 1), { minLength: 28, maxLength: 28 }),
+    ([dtype, e], picks) => {
+      const surroundings: Surroundings = { exactOnly: true, fixed, free: fixed, dtypeOf: (b) => buffers[b]!.dtype, uniform: () => undefined, hit: () => undefined }; // prettier-ignore
+      const after = applyRules(e, surroundings);
+      const run = (value: Expr): ArrayLike<number | bigint> => {
+        const data = buffers.map((buffer, n) => {
+          const array = allocate(buffer.dtype, 4);
+          for (let k = 0; k < 4; k++)
+            array[k] = buffer.dtype === "bool" ? picks[n * 4 + k]! % 2 : special[picks[n * 4 + k]!]!;
+          return array;
+        });
+        const out = allocate(dtype, 4);
+        const axes = [{ name: "i", extent: 4 }];
+        runKernel(
+          { name: "k", buffers: [...buffers, { name: "out", dtype, shape: [4], role: "out" }], body: [{ kind: "assign", axes, out: buffers.length, index: [parseExpr("i", scope)], value }] }, // prettier-ignore
+          [...data, out],
+        );
+        return out;
+      };
+      const [expected, actual] = [run(e), run(after)];
+      for (let k = 0; k < 4; k++) {
+        // A zero may lose its sign.
+        expect(actual[k] === expected[k] || Object.is(actual[k], expected[k]), `${printExpr(e, scope)} became ${printExpr(after, scope)}`).toBe(true); // prettier-ignore
+      }
+    },
+  );
   fc.assert(property, { numRuns: 1000 });
 });

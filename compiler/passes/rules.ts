@@ -34,7 +34,8 @@ export interface Rule {
   readonly apply: (e: Expr, context: RuleContext) => Expr | undefined;
 }
 
-const number = (e: Expr): number | undefined => (e.kind === "const" && typeof e.value === "number" ? e.value : undefined);
+const number = (e: Expr): number | undefined =>
+  e.kind === "const" && typeof e.value === "number" ? e.value : undefined;
 
 /** A binary expression of one of these operators whose right (or, for symmetric ones, either) operand is a number. */
 function withNumber(e: Expr, ops: readonly string[]): { op: string; x: Expr; c: number } | undefined {
@@ -42,10 +43,13 @@ function withNumber(e: Expr, ops: readonly string[]): { op: string; x: Expr; c: 
   const b = number(e.b);
   if (b !== undefined) return { op: e.op, x: e.a, c: b };
   const a = number(e.a);
-  return a !== undefined && ["add", "mul", "min", "max"].includes(e.op) ? { op: e.op, x: e.b, c: a } : undefined;
+  return a !== undefined && ["add", "mul", "min", "max"].includes(e.op)
+    ? { op: e.op, x: e.b, c: a }
+    : undefined;
 }
 
-const isNegation = (e: Expr): e is Expr & { kind: "unary" } => e.kind === "unary" && e.op === "neg" && e.type === "f32";
+const isNegation = (e: Expr): e is Expr & { kind: "unary" } =>
+  e.kind === "unary" && e.op === "neg" && e.type === "f32";
 
 /** Integers below this are all f32 numbers. */
 const WHOLE_LIMIT = 2 ** 24;
@@ -58,12 +62,19 @@ function wholeFloat(e: Expr): Expr | undefined {
     const range = integerRange(e.to);
     const inner = e.a.type === "f32" ? e.a : wholeFloat(e.a);
     if (!range || !inner || !isWhole(inner)) return undefined;
-    return within(inner, Math.max(Number(range[0]), -WHOLE_LIMIT), Math.min(Number(range[1]), WHOLE_LIMIT)) ? inner : undefined;
+    return within(inner, Math.max(Number(range[0]), -WHOLE_LIMIT), Math.min(Number(range[1]), WHOLE_LIMIT))
+      ? inner
+      : undefined;
   }
   if (e.kind === "binary" && (e.op === "add" || e.op === "sub")) {
     const [a, b] = [wholeFloat(e.a), wholeFloat(e.b)];
     if (!a || !b) return undefined;
-    const shifted = e.op === "sub" && b.kind === "const" ? add(a, f32(-Number(b.value))) : e.op === "add" ? add(a, b) : sub(a, b);
+    const shifted =
+      e.op === "sub" && b.kind === "const"
+        ? add(a, f32(-Number(b.value)))
+        : e.op === "add"
+          ? add(a, b)
+          : sub(a, b);
     return within(shifted, -WHOLE_LIMIT, WHOLE_LIMIT) ? shifted : undefined;
   }
   return undefined;
@@ -160,7 +171,12 @@ export const rules: readonly Rule[] = [
     name: "rounding of a whole number",
     exact: true,
     apply: (e) =>
-      e.kind === "unary" && e.type === "f32" && ["round", "floor", "ceil", "trunc"].includes(e.op) && isWhole(e.a) ? e.a : undefined,
+      e.kind === "unary" &&
+      e.type === "f32" &&
+      ["round", "floor", "ceil", "trunc"].includes(e.op) &&
+      isWhole(e.a)
+        ? e.a
+        : undefined,
   },
   {
     name: "bound within bounds",
@@ -179,19 +195,24 @@ export const rules: readonly Rule[] = [
       const outer = withNumber(e, ["min", "max"]);
       const inner = outer && withNumber(outer.x, [outer.op]);
       if (!outer || !inner || Number.isNaN(outer.c) || Number.isNaN(inner.c)) return undefined;
-      return outer.op === "min" ? min(inner.x, f32(Math.min(outer.c, inner.c))) : max(inner.x, f32(Math.max(outer.c, inner.c)));
+      return outer.op === "min"
+        ? min(inner.x, f32(Math.min(outer.c, inner.c)))
+        : max(inner.x, f32(Math.max(outer.c, inner.c)));
     },
   },
   {
     name: "bound of equals",
     exact: true,
-    apply: (e) => (e.kind === "binary" && ["min", "max", "and", "or"].includes(e.op) && e.a === e.b ? e.a : undefined),
+    apply: (e) =>
+      e.kind === "binary" && ["min", "max", "and", "or"].includes(e.op) && e.a === e.b ? e.a : undefined,
   },
   {
     name: "select on a negation",
     exact: true,
     apply: (e) =>
-      e.kind === "select" && e.condition.kind === "unary" && e.condition.op === "not" ? select(e.condition.a, e.b, e.a) : undefined,
+      e.kind === "select" && e.condition.kind === "unary" && e.condition.op === "not"
+        ? select(e.condition.a, e.b, e.a)
+        : undefined,
   },
   {
     name: "select within its own arm",
@@ -199,7 +220,9 @@ export const rules: readonly Rule[] = [
     apply: (e) => {
       if (e.kind !== "select") return undefined;
       if (e.a.kind === "select" && e.a.condition === e.condition) return select(e.condition, e.a.a, e.b);
-      return e.b.kind === "select" && e.b.condition === e.condition ? select(e.condition, e.a, e.b.b) : undefined;
+      return e.b.kind === "select" && e.b.condition === e.condition
+        ? select(e.condition, e.a, e.b.b)
+        : undefined;
     },
   },
   {
@@ -220,7 +243,8 @@ export const rules: readonly Rule[] = [
     name: "cast there and back",
     exact: true,
     apply: (e) => {
-      if (e.kind !== "cast" || e.a.kind !== "cast" || e.to === "index" || e.a.to === "index") return undefined;
+      if (e.kind !== "cast" || e.a.kind !== "cast" || e.to === "index" || e.a.to === "index")
+        return undefined;
       const from = typeNames[e.a.a.type];
       return from === e.to && (from === "bool" || widening[e.a.to]?.includes(from)) ? e.a.a : undefined;
     },
@@ -229,7 +253,8 @@ export const rules: readonly Rule[] = [
     name: "whole number through an integer",
     exact: true,
     apply: (e) => {
-      if (e.kind !== "cast" || e.to !== "float32" || e.a.type !== "i32" || e.a.kind === "load") return undefined;
+      if (e.kind !== "cast" || e.to !== "float32" || e.a.type !== "i32" || e.a.kind === "load")
+        return undefined;
       return wholeFloat(e.a);
     },
   },
@@ -307,4 +332,3 @@ export function lastBitMatters(e: Expr, seen: Set<Expr> = new Set()): boolean {
   if (e.kind === "bitcast" && float(e.a)) return true;
   return operands(e).some((operand) => lastBitMatters(operand, seen));
 }
-

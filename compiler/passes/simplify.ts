@@ -28,7 +28,11 @@ export interface SimplifyOptions {
   readonly exact?: boolean;
 }
 
-export function simplify(program: Program, trace: SimplifyTrace = () => undefined, options: SimplifyOptions = {}): Program {
+export function simplify(
+  program: Program,
+  trace: SimplifyTrace = () => undefined,
+  options: SimplifyOptions = {},
+): Program {
   const numbers = new ValueNumbers(program.values);
   const users = new Map<number, number>();
   for (const call of program.calls) {
@@ -77,7 +81,8 @@ function simplifyCall(
   const exactOnly =
     exact ||
     assignments(call.kernel).some(
-      ({ assign }) => lastBitMatters(assign.value) || (assign.reduce !== undefined && lastBitMatters(assign.reduce.body)),
+      ({ assign }) =>
+        lastBitMatters(assign.value) || (assign.reduce !== undefined && lastBitMatters(assign.reduce.body)),
     );
   let changed = false;
   const change = (assign: Assign, loops: readonly Axis[]): Assign => {
@@ -91,7 +96,8 @@ function simplifyCall(
       dtypeOf: (number) => numbers.at(number).dtype,
       hit,
     });
-    const hoisted = (e: Expr, uses: number): Expr => constants.hoist(e, uses, call.nodes, () => hit("constant"));
+    const hoisted = (e: Expr, uses: number): Expr =>
+      constants.hoist(e, uses, call.nodes, () => hit("constant"));
     let value = applyRules(assign.value, context(points));
     let body = assign.reduce && applyRules(assign.reduce.body, context(inside));
     const scaled = body && !exactOnly && assign.reduce!.op === "sum" ? scaledWeights(value, body, points, inside, constants) : undefined; // prettier-ignore
@@ -108,7 +114,9 @@ function simplifyCall(
   };
   const walk = (blocks: readonly Block[], loops: readonly Axis[]): Block[] =>
     blocks.map((block) =>
-      block.kind === "assign" ? change(block, loops) : { ...block, body: walk(block.body, [...loops, block.axis]) },
+      block.kind === "assign"
+        ? change(block, loops)
+        : { ...block, body: walk(block.body, [...loops, block.axis]) },
     );
   const body = walk(open.body, []);
   return changed ? (closeCall({ ...open, body }, numbers) as KernelCall) : call;
