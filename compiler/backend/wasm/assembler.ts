@@ -75,7 +75,13 @@ export class Bytes {
   }
 }
 
-const typeCodes: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+const typeCodes: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
 
 /** Locals of a function: parameters first. */
 export class Locals {
@@ -364,7 +370,8 @@ export class Code {
   append(piece: Code): this {
     this.expectEmpty("append");
     piece.expectEmpty("append");
-    if (piece.mathNames !== this.mathNames && piece.mathNames.length) throw new InternalError("pieces of two functions");
+    if (piece.mathNames !== this.mathNames && piece.mathNames.length)
+      throw new InternalError("pieces of two functions");
     for (let i = 0; i < piece.sites.length; i += 3) {
       this.sites.push(this.out.length + piece.sites[i]!, piece.sites[i + 1]!, piece.sites[i + 2]!);
     }
@@ -479,7 +486,9 @@ export class ModuleBuilder {
       out.unsigned(functionTypes.length);
       for (const type of functionTypes) out.unsigned(type);
     });
-    const exported = this.functions.map((f, i) => ({ name: f.export, index: this.imports.length + i })).filter((f) => f.name);
+    const exported = this.functions
+      .map((f, i) => ({ name: f.export, index: this.imports.length + i }))
+      .filter((f) => f.name);
     section(7, (out) => {
       out.unsigned(exported.length);
       for (const { name, index } of exported) {

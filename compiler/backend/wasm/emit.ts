@@ -14,7 +14,7 @@ import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
 import type { Accumulator, Vector } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
-import { Scope, type Address, type Point, type Value } from "./values.ts";
+import { type Scope, type Address, type Point, type Value } from "./values.ts";
 import { canVectorise, VectorWriter } from "./vector.ts";
 
 /** One leaf statement at one point of the unrolled loops around it. */
@@ -63,7 +63,8 @@ class Emitter extends VectorWriter {
           gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
         } else if (s.mode === "unroll" || s.extent === 1) {
           const scope = at.scope.with(s.variable);
-          for (let i = s.from; i < s.from + s.extent; i++) gather(s.body, { scope, values: [...at.values, i] }, vector);
+          for (let i = s.from; i < s.from + s.extent; i++)
+            gather(s.body, { scope, values: [...at.values, i] }, vector);
         } else {
           flush();
           this.loop(s, at);
@@ -94,7 +95,15 @@ class Emitter extends VectorWriter {
     for (const pointer of frame.pointers.values()) {
       outside.get(pointer.local).i32(pointer.stride).op("i32.add").set(pointer.local);
     }
-    outside.get(counter).i32(1).op("i32.add").tee(counter).i32(statement.from + statement.extent).op("i32.lt_s").brIf(0).end();
+    outside
+      .get(counter)
+      .i32(1)
+      .op("i32.add")
+      .tee(counter)
+      .i32(statement.from + statement.extent)
+      .op("i32.lt_s")
+      .brIf(0)
+      .end();
     for (const pointer of frame.pointers.values()) this.locals.release(pointer.local);
     this.locals.release(counter);
   }
@@ -108,13 +117,26 @@ class Emitter extends VectorWriter {
         const registers = this.registers.get(s.accumulator);
         if (registers) registers.scope = at.scope;
         else this.registers.set(s.accumulator, { scope: at.scope, all: new Map() });
-        return { kind: "init", op: s.op, type: s.type, accumulator: this.accumulator(s.accumulator, at), vector };
+        return {
+          kind: "init",
+          op: s.op,
+          type: s.type,
+          accumulator: this.accumulator(s.accumulator, at),
+          vector,
+        };
       }
       case "update": {
         // The lanes are points of the reduction exactly when a combine for this accumulator follows.
         const masked = vector !== undefined && vector.lanes < 4 && this.isCombined(s.accumulator);
         const body = this.values.at(this.values.from(s.body), at);
-        return { kind: "update", op: s.op, accumulator: this.accumulator(s.accumulator, at), masked, body, vector };
+        return {
+          kind: "update",
+          op: s.op,
+          accumulator: this.accumulator(s.accumulator, at),
+          masked,
+          body,
+          vector,
+        };
       }
       case "combine":
         return { kind: "combine", op: s.op, accumulator: this.accumulator(s.accumulator, at) };
@@ -154,7 +176,9 @@ class Emitter extends VectorWriter {
     }
     const { names } = at.scope;
     const { values } = at;
-    const key = (scope === at.scope ? values : scope.names.map((n) => values[names.indexOf(n)] ?? 0)).join(",");
+    const key = (scope === at.scope ? values : scope.names.map((n) => values[names.indexOf(n)] ?? 0)).join(
+      ",",
+    );
     let found = table.get(key);
     if (!found) {
       found = { local: -1, vector: false, type: "f32", combined: undefined };
@@ -247,7 +271,14 @@ class Emitter extends VectorWriter {
       return;
     }
     if (!accumulator.vector) throw new InternalError("a vector updates a scalar accumulator");
-    if (op === "sum" && body.type === "f32" && body.kind === "binary" && body.op === "mul" && !masked && !this.shared(body, "v")) {
+    if (
+      op === "sum" &&
+      body.type === "f32" &&
+      body.kind === "binary" &&
+      body.op === "mul" &&
+      !masked &&
+      !this.shared(body, "v")
+    ) {
       code.beforeAccumulate(local);
       this.emitVector(body.a);
       this.emitVector(body.b);
@@ -276,7 +307,10 @@ class Emitter extends VectorWriter {
       code.set(local);
     }
     const scalar = this.locals.take(scalarType(type));
-    code.get(local).lane(type === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", 0).set(scalar);
+    code
+      .get(local)
+      .lane(type === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", 0)
+      .set(scalar);
     accumulator.combined = { local: scalar, vector: false, type, combined: undefined };
   }
 
@@ -320,7 +354,11 @@ class Emitter extends VectorWriter {
   }
 
   /** Stores lane by lane: the general fallback. */
-  private storeByLanes({ buffer, address, value }: Leaf & { kind: "store" }, store: string, vector: Vector): void {
+  private storeByLanes(
+    { buffer, address, value }: Leaf & { kind: "store" },
+    store: string,
+    vector: Vector,
+  ): void {
     const { variable, lanes } = vector;
     const { code } = this;
     if (canVectorise(value.type)) {

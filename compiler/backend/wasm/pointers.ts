@@ -67,7 +67,9 @@ export abstract class PointerWriter {
       found++;
     }
     if (found !== walk.strides.size) {
-      throw new InternalError(`${[...walk.strides.keys()].join(", ")} are not all open loops in ${this.nest.name}`);
+      throw new InternalError(
+        `${[...walk.strides.keys()].join(", ")} are not all open loops in ${this.nest.name}`,
+      );
     }
     if (!innermost) {
       this.code.get(buffer);

@@ -44,7 +44,8 @@ export abstract class ScalarWriter extends PointerWriter {
   }
 
   protected closeRegion(): void {
-    for (const { value, mode } of this.held) this.locals.release(mode === "v" ? value.vectorLocal : value.scalarLocal);
+    for (const { value, mode } of this.held)
+      this.locals.release(mode === "v" ? value.vectorLocal : value.scalarLocal);
     this.held = [];
     this.region++;
   }
@@ -198,7 +199,10 @@ export abstract class ScalarWriter extends PointerWriter {
       }
       // Shift into the non-negative numbers by a multiple of the divisor.
       const shift = low > -(2 ** 30) ? Math.ceil(-low / by) : Math.floor(2 ** 29 / by);
-      code.i32(shift * by).op("i32.add").i32(by);
+      code
+        .i32(shift * by)
+        .op("i32.add")
+        .i32(by);
       if (op === "floordiv") code.op("i32.div_u").i32(shift).op("i32.sub");
       else code.op("i32.rem_u");
       return;

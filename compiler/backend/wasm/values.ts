@@ -34,7 +34,12 @@ export class Terms {
   readonly projections = new Map<Scope, Projection>();
   private readonly strides = new Map<string, number | undefined>();
 
-  constructor(id: number, all: readonly (readonly [Expr, number])[], rest: readonly (readonly [Value, number])[], axes: AxisSet) {
+  constructor(
+    id: number,
+    all: readonly (readonly [Expr, number])[],
+    rest: readonly (readonly [Value, number])[],
+    axes: AxisSet,
+  ) {
     this.id = id;
     this.all = all;
     this.rest = rest;
@@ -170,7 +175,15 @@ export class BinaryValue extends Node {
   readonly op: BinaryOp;
   readonly a: Value;
   readonly b: Value;
-  constructor(id: number, type: ComputeType, axes: AxisSet, op: BinaryOp, a: Value, b: Value, expr: Expr | undefined) {
+  constructor(
+    id: number,
+    type: ComputeType,
+    axes: AxisSet,
+    op: BinaryOp,
+    a: Value,
+    b: Value,
+    expr: Expr | undefined,
+  ) {
     super(id, type, axes, a.readsAcc || b.readsAcc, expr);
     this.op = op;
     this.a = a;
@@ -328,7 +341,11 @@ export class ValueTable {
         terms.set(term, (terms.get(term) ?? 0) + c * stride);
       }
     });
-    if (plain) return { constant, terms: this.terms([...terms].filter(([, c]) => c !== 0).sort(([x], [y]) => x.id - y.id)) };
+    if (plain)
+      return {
+        constant,
+        terms: this.terms([...terms].filter(([, c]) => c !== 0).sort(([x], [y]) => x.id - y.id)),
+      };
     let sum: Expr = int(offset);
     index.forEach((e, d) => {
       sum = add(sum, mul(e, int(strides[d]!)));
@@ -396,7 +413,9 @@ export class ValueTable {
       case "load": {
         const { terms } = value.address;
         const projection = this.projection(terms, point.scope);
-        const left = projection.opaqueSlots.length ? this.opaqueImage(projection, terms, point) : projection.left;
+        const left = projection.opaqueSlots.length
+          ? this.opaqueImage(projection, terms, point)
+          : projection.left;
         return this.loadAt(value.buffer, value.type, value.address.constant + fixedPart(projection, point) + left.constant, left.terms); // prettier-ignore
       }
       case "unary":

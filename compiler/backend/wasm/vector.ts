@@ -165,8 +165,13 @@ export abstract class VectorWriter extends ScalarWriter {
       round: "f32x4.nearest",
       sqrt: "f32x4.sqrt",
     };
-    const integer: Partial<Record<string, string>> = { neg: "i32x4.neg", abs: "i32x4.abs", bitnot: "v128.not" };
-    const name = e.type === "f32" ? float[e.op] : e.type === "i32" || e.type === "u32" ? integer[e.op] : undefined;
+    const integer: Partial<Record<string, string>> = {
+      neg: "i32x4.neg",
+      abs: "i32x4.abs",
+      bitnot: "v128.not",
+    };
+    const name =
+      e.type === "f32" ? float[e.op] : e.type === "i32" || e.type === "u32" ? integer[e.op] : undefined;
     if (!name || (e.type === "u32" && e.op === "abs")) return false;
     this.emitVector(e.a);
     code.op(name);
@@ -177,7 +182,8 @@ export abstract class VectorWriter extends ScalarWriter {
     const { code } = this;
     if (e.type === "bool") {
       if (!canVectorise(e.a.type)) return false;
-      if (e.op !== "and" && e.op !== "or" && e.op !== "xor" && e.a.type === "index" && !isAffine(e.a.expr!)) return false;
+      if (e.op !== "and" && e.op !== "or" && e.op !== "xor" && e.a.type === "index" && !isAffine(e.a.expr!))
+        return false;
       this.emitMask(e);
       code.v128(ones()).op("v128.and");
       return true;
@@ -194,7 +200,9 @@ export abstract class VectorWriter extends ScalarWriter {
     // x op c with a constant c that is not NaN: the one-instruction forms keep a NaN in x.
     const pseudo = (e.op === "min" || e.op === "max") && e.type === "f32" && e.b.kind === "const";
     if (e.op === "add" && e.type === "f32") {
-      const product = [e.a, e.b].find((x) => x.kind === "binary" && x.op === "mul" && !this.shared(x, "v") && this.varies(x));
+      const product = [e.a, e.b].find(
+        (x) => x.kind === "binary" && x.op === "mul" && !this.shared(x, "v") && this.varies(x),
+      );
       if (product?.kind === "binary") {
         this.emitVector(product.a);
         this.emitVector(product.b);
