@@ -682,7 +682,8 @@ export function rewrite(e: Expr, replace: (e: Expr) => Expr | undefined, memo: M
     default:
       rebuilt = e;
   }
-  const result = replace(rebuilt) ?? rebuilt;
+  // What simplified into one of its operands has been seen already: `x mod 4` may have become the new `x` itself.
+  const result = (rebuilt.kind === e.kind ? replace(rebuilt) : undefined) ?? rebuilt;
   memo.set(e, result);
   return result;
 }
