@@ -10,22 +10,11 @@ import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
 import { lowerMath } from "../../lower/math.ts";
-import type { LibraryArgument, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
+import type { LibraryArgument, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
 import { libraryKernels } from "../../ops/library/index.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
-
-/** Everything that has a place in memory. */
-export interface Places {
-  address(id: ValueId): number;
-  /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
-  scratch(call: ScheduledCall, buffer: number): number;
-  /** Address of a constant that a library call brings along. */
-  data(tensor: Tensor): number;
-  /** Where the size of a dynamic output is stored; undefined when nobody asks. */
-  sizeOf(id: ValueId): number | undefined;
-}
 
 export interface EmittedModule {
   readonly bytes: Uint8Array;
