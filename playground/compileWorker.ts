@@ -4,8 +4,8 @@
  * loaded only for what needs one.
  */
 import type * as Compiler from "../compiler/index.ts";
-import { seededTensor } from "../compiler/node/seededTensors.ts";
-import { summarise } from "../compiler/node/tensorSummary.ts";
+import { seededTensor } from "../compiler/tensors/seededTensors.ts";
+import { summarise } from "../compiler/tensors/tensorSummary.ts";
 import { type Tensor } from "../runtime/dtype.ts";
 import { isArtifact, readArtifact } from "../runtime/format.ts";
 import { load, type Session } from "../runtime/index.ts";

@@ -3,7 +3,7 @@
  * the same replies give the same sections, and what is not known yet is left out instead of guessed.
  */
 import type { CompileReport, KernelReport, ModelDescription } from "../compiler/index.ts";
-import type { TensorSummary } from "../compiler/node/tensorSummary.ts";
+import type { TensorSummary } from "../compiler/tensors/tensorSummary.ts";
 import type { Port } from "../runtime/index.ts";
 import { dataTable, shareCell } from "./dataTable.ts";
 import { element, type Child } from "./element.ts";
@@ -116,11 +116,14 @@ const ONCE = /^init: /;
 export function kernelSection({ kernels }: CompileReport): HTMLElement {
   const inRun = (kernel: KernelReport): number => (ONCE.test(kernel.name) ? 0 : kernel.work * kernel.calls);
   const total = kernels.reduce((sum, kernel) => sum + inRun(kernel), 0) || 1;
+  const numbered = [...kernels]
+    .sort((a, b) => Number(ONCE.test(a.name)) - Number(ONCE.test(b.name)))
+    .map((kernel, index) => ({ ...kernel, index }));
   const workCell = (kernel: KernelReport): Child =>
     shareCell(roundedCountText(kernel.work * kernel.calls), inRun(kernel) / total);
   return section(
     "Kernels",
-    "In the order in which they run. Work is multiply-adds of one inference, or operations where nothing is summed; its ground shows the share.",
+    "In the order in which they run; last those that run once, when the model is loaded. Work is multiply-adds of one inference, or operations where nothing is summed; its ground shows the share.",
     dataTable(
       "Kernels",
       [
@@ -137,7 +140,7 @@ export function kernelSection({ kernels }: CompileReport): HTMLElement {
         { heading: "Code", cell: ({ bytes }) => bytesText(bytes), by: ({ bytes }) => bytes, style: "number" },
         { heading: "Schedule", cell: ({ schedule }) => scheduleCell(schedule) },
       ],
-      kernels.map((kernel, index) => ({ ...kernel, index })),
+      numbered,
     ),
   );
 }
@@ -264,15 +267,15 @@ function rangeText({ range, nan, elements }: TensorSummary): string {
   return nan === undefined ? between : `${between}${between === "" ? "" : ", "}${countText(nan)} NaN`;
 }
 
-/** The best classes where the output looks like scores, else the first elements. */
+/** The largest where the output looks like scores, as percent if they may be probabilities; else the first elements. */
 function valuesOf({ top, first, elements }: TensorSummary): Child {
   if (top !== undefined) {
-    // Probabilities are shown as such.
-    const likely = top.every(({ value }) => value >= 0 && value <= 1);
+    const sum = top.reduce((total, { value }) => total + value, 0);
+    const likely = sum <= 1.001 && top.every(({ value }) => value >= 0);
     const largest = Math.max(...top.map(({ value }) => Math.abs(value)), 1e-30);
     return barList(
       top.map(({ index, value }) => ({
-        name: `class ${index}`,
+        name: `${likely ? "class" : "index"} ${index}`,
         text: likely ? percentText(value) : elementText(value),
         share: Math.abs(value) / (likely ? 1 : largest),
       })),

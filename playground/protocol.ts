@@ -4,7 +4,7 @@
  * never belong to a model that is gone.
  */
 import type { CompileReport, ModelDescription } from "../compiler/index.ts";
-import type { TensorSummary } from "../compiler/node/tensorSummary.ts";
+import type { TensorSummary } from "../compiler/tensors/tensorSummary.ts";
 import type { Feature, Port } from "../runtime/index.ts";
 import type { Problem } from "./problem.ts";
 

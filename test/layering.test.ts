@@ -74,12 +74,8 @@ const LAYERS: readonly Layer[] = [
     packages: ["pbf"],
   },
   { name: "compiler-late", files: /^compiler\/(backend|tune)\//, imports: COMPILER_STAGES },
-  // What the command line feeds a model and shows of it; pure, since the playground feeds and shows the same.
-  {
-    name: "compiler-tensors",
-    files: /^compiler\/node\/(seededTensors|tensorSummary|table)\.ts$/,
-    imports: COMPILER_IR,
-  },
+  // What the command line, the page and the tests feed a model, compare and show of it; pure.
+  { name: "compiler-tensors", files: /^compiler\/tensors\//, imports: COMPILER_STAGES },
   {
     name: "compiler-node",
     files: /^compiler\/node\//,

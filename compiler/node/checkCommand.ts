@@ -3,7 +3,7 @@
  * worst errors of each output of each data set, against the tolerance. Invariant: passes only if at least one
  * output was compared and all are within the tolerance.
  */
-import { type Tolerance, compareValues, magnitude, type Comparison } from "./compare.ts";
+import { type Tolerance, compareValues, magnitude, type Comparison } from "../tensors/compare.ts";
 import { usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import { devices, openModel, variants, type OpenModel, type Tensors } from "./device.ts";
 import type { ProtoValue } from "../frontend/onnx/tensor.ts";
@@ -18,7 +18,7 @@ import {
   traceTo,
   variantOption,
 } from "./modelOptions.ts";
-import { millisecondsText, numberText, table } from "./table.ts";
+import { millisecondsText, numberText, table } from "../tensors/table.ts";
 import { readTestFolder, type DataSet } from "./testFolder.ts";
 import type { Terminal } from "./terminal.ts";
 

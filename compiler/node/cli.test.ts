@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onnxModel } from "../frontend/onnx/write.ts";
 import { writeCase } from "../../test/support/onnxCase.ts";
 import { main } from "./cli.ts";
-import { readNpy, writeNpy } from "./npy.ts";
-import { seededTensor } from "./seededTensors.ts";
+import { readNpy, writeNpy } from "../tensors/npy.ts";
+import { seededTensor } from "../tensors/seededTensors.ts";
 import { terminalOn } from "./terminal.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

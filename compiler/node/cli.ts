@@ -19,7 +19,7 @@ import {
 } from "./commandLine.ts";
 import { compileCommand, compileSpec } from "./compileCommand.ts";
 import { inspectCommand, inspectSpec } from "./inspectCommand.ts";
-import { NpyError } from "./npy.ts";
+import { NpyError } from "../tensors/npy.ts";
 import { runCommand, runSpec } from "./runCommand.ts";
 import { terminalOn, type Terminal } from "./terminal.ts";
 import { TestFolderError } from "./testFolder.ts";

@@ -18,7 +18,7 @@ import {
   traceOption,
   traceTo,
 } from "./modelOptions.ts";
-import { bytesText, grouped, millisecondsText, table } from "./table.ts";
+import { bytesText, grouped, millisecondsText, table } from "../tensors/table.ts";
 
 export const compileSpec: CommandSpec = {
   name: "compile",

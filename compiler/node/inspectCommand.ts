@@ -14,7 +14,7 @@ import {
   traceOption,
   traceTo,
 } from "./modelOptions.ts";
-import { grouped, shapeText, table } from "./table.ts";
+import { grouped, shapeText, table } from "../tensors/table.ts";
 import type { Terminal } from "./terminal.ts";
 
 const stages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;

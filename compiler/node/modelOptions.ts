@@ -7,7 +7,7 @@ import { passNames, type CompileOptions, type PassName, type PortDescription } f
 import { traceFilter, type TraceSink } from "../trace.ts";
 import { nameAndValue, usage, type Arguments, type OptionSpec } from "./commandLine.ts";
 import type { ModelFile } from "./modelFile.ts";
-import { shapeText } from "./table.ts";
+import { shapeText } from "../tensors/table.ts";
 
 const passPurpose: Readonly<Record<PassName, string>> = {
   fold: "computing what is constant at compile time",

@@ -23,11 +23,11 @@ import {
   traceTo,
   variantOption,
 } from "./modelOptions.ts";
-import { writeNpy } from "./npy.ts";
-import { seededTensor } from "./seededTensors.ts";
-import { millisecondsText, shapeText } from "./table.ts";
+import { writeNpy } from "../tensors/npy.ts";
+import { seededTensor } from "../tensors/seededTensors.ts";
+import { millisecondsText, shapeText } from "../tensors/table.ts";
 import { readTensorFile } from "./tensorFile.ts";
-import { summarise, summaryJson, summaryLines } from "./tensorSummary.ts";
+import { summarise, summaryJson, summaryLines } from "../tensors/tensorSummary.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const runSpec: CommandSpec = {

@@ -11,8 +11,8 @@ import { dtypes, elementCount, type DType, type Tensor } from "../../runtime/dty
 import type { Port } from "../../runtime/format.ts";
 import { usage } from "./commandLine.ts";
 import { externalDataIn } from "./modelFile.ts";
-import { readNpy } from "./npy.ts";
-import { shapeText } from "./table.ts";
+import { readNpy } from "../tensors/npy.ts";
+import { shapeText } from "../tensors/table.ts";
 
 /**
  * Reads a tensor for an input.

@@ -13,7 +13,7 @@ import {
   type CommandSpec,
 } from "../../compiler/node/commandLine.ts";
 import { devices, variants } from "../../compiler/node/device.ts";
-import { millisecondsText } from "../../compiler/node/table.ts";
+import { millisecondsText } from "../../compiler/tensors/table.ts";
 import { findCases } from "./cases.ts";
 import { runCases } from "./pool.ts";
 import type { Outcome } from "./runCase.ts";

@@ -2,7 +2,7 @@
  * What a conformance run found, for people and for machines. In: outcomes. Out: JSON with every name, and a summary
  * that groups failures by reason and operator. Invariant: `passed + failed + skipped` is the number of cases.
  */
-import { table } from "../../compiler/node/table.ts";
+import { table } from "../../compiler/tensors/table.ts";
 import type { Outcome } from "./runCase.ts";
 
 export interface ConformanceReport {

@@ -3,7 +3,7 @@
  * rtol 1e-3 and atol 1e-5 and exact integers unless it is named here, with the reason why another answer is as
  * right as the stored one.
  */
-import type { Tolerance } from "../../compiler/node/compare.ts";
+import type { Tolerance } from "../../compiler/tensors/compare.ts";
 
 export const defaultTolerance: Tolerance = { relative: 1e-3, absolute: 1e-5, integer: 0 };
 

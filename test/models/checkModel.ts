@@ -3,7 +3,7 @@
  * variant the worst error of each output and the time it took. Invariant: runs unchanged in Node and in a page; the
  * model is compiled once, to an artifact, and every variant is loaded from that artifact by the runtime.
  */
-import { compareTensors, networkTolerance, type Comparison } from "../../compiler/node/compare.ts";
+import { compareTensors, networkTolerance, type Comparison } from "../../compiler/tensors/compare.ts";
 import { compile, openSource } from "../../compiler/index.ts";
 import { load, type Feature, type Tensor } from "../../runtime/index.ts";
 import type { Accuracy } from "./catalog.ts";

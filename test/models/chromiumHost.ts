@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { launch, type Browser } from "puppeteer-core";
-import { writeNpy } from "../../compiler/node/npy.ts";
+import { writeNpy } from "../../compiler/tensors/npy.ts";
 import type { Feature } from "../../runtime/index.ts";
 import { chromeFlags, ensureChrome } from "../../scripts/chrome.ts";
 import type { Accuracy } from "./catalog.ts";

@@ -3,7 +3,7 @@
  * suite's server. Out: the verdict, to whoever evaluates `checkInPage`. Invariant: compiler and runtime are the
  * product's own sources, bundled; nothing is computed outside the page.
  */
-import { readNpy } from "../../compiler/node/npy.ts";
+import { readNpy } from "../../compiler/tensors/npy.ts";
 import type { Feature } from "../../runtime/index.ts";
 import type { Accuracy } from "./catalog.ts";
 import { checkModel, type ModelVerdict } from "./checkModel.ts";

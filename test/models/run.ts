@@ -7,7 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec } from "../../compiler/node/commandLine.ts"; // prettier-ignore
-import { bytesText, millisecondsText, numberText, table } from "../../compiler/node/table.ts";
+import { bytesText, millisecondsText, numberText, table } from "../../compiler/tensors/table.ts";
 import { supports, type Feature } from "../../runtime/index.ts";
 import { findModels, type ModelEntry } from "./catalog.ts";
 import { checkModel, noVerdict, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
