@@ -6,6 +6,7 @@
 import type * as Compiler from "../compiler/index.ts";
 import { seededTensor } from "../compiler/tensors/seededTensors.ts";
 import { summarise } from "../compiler/tensors/tensorSummary.ts";
+import { convertNumbers } from "../runtime/convert.ts";
 import { type Tensor } from "../runtime/dtype.ts";
 import { isArtifact, readArtifact } from "../runtime/format.ts";
 import { load, type Session } from "../runtime/index.ts";
@@ -27,6 +28,8 @@ let compilerModule: Promise<typeof Compiler> | undefined;
 function compiler(): Promise<typeof Compiler> {
   return (compilerModule ??= import("../compiler/index.ts"));
 }
+
+type CompileRequest = Extract<Request, { kind: "compile" }>;
 
 interface Opened {
   readonly model: GivenFile;
@@ -76,7 +79,10 @@ function externalData(beside: readonly GivenFile[]): (location: string) => Uint8
   return (location) => beside.find(({ name }) => nameOf(name) === nameOf(location))?.bytes;
 }
 
-async function compileAndRun({ model, beside, bound }: Opened, shapes: Shapes): Promise<void> {
+async function compileAndRun(
+  { model, beside, bound }: Opened,
+  { shapes, values }: CompileRequest,
+): Promise<void> {
   let artifact = model.bytes;
   if (!bound) {
     artifact = await compile(model.bytes, beside, shapes);
@@ -89,7 +95,7 @@ async function compileAndRun({ model, beside, bound }: Opened, shapes: Shapes): 
   const session = await load(artifact, bound ? {} : { compiler });
   const ready = performance.now() - start;
   try {
-    reply({ kind: "ran", run: await timed(session, shapes, ready) });
+    reply({ kind: "ran", run: await timed(session, inputsOf(session, shapes, values), ready) });
     reply({ kind: "progress", text: "Measuring the download" });
     const codeGzip = await gzipOfCode(artifact, session.variant);
     const artifactGzip = artifact.length > MOST_GZIP_BYTES ? NaN : await gzipBytes(artifact);
@@ -125,13 +131,30 @@ async function compile(
   return artifact;
 }
 
-/** Runs the model on seeded inputs: once for the answer, then as often as the time allows. */
-async function timed(session: Session, shapes: Shapes, load: number): Promise<ModelRun> {
+/** Inputs as they were told, random otherwise. */
+function inputsOf(
+  session: Session,
+  shapes: Shapes,
+  values: CompileRequest["values"],
+): Record<string, Tensor> {
   const inputs: Record<string, Tensor> = {};
   for (const { name, dtype, shape } of session.inputs) {
     const known = shapes[name] ?? shape.map((dim) => (typeof dim === "number" ? dim : 1));
-    inputs[name] = seededTensor(name, dtype, known, SEED);
+    const value = values[name];
+    inputs[name] =
+      value === undefined
+        ? seededTensor(name, dtype, known, SEED)
+        : { dtype, shape: known, data: convertNumbers(dtype, [value]) };
   }
+  return inputs;
+}
+
+/** Runs the model: once for the answer, then as often as the time allows. */
+async function timed(
+  session: Session,
+  inputs: Readonly<Record<string, Tensor>>,
+  load: number,
+): Promise<ModelRun> {
   const feed = inputs as Parameters<Session["run"]>[0];
   reply({ kind: "progress", text: "Running for the first time" });
   const begin = performance.now();
@@ -197,7 +220,7 @@ async function gzipBytes(bytes: Uint8Array): Promise<number> {
 
 addEventListener("message", ({ data }: MessageEvent<Request>) => {
   during = data.kind;
-  const work = data.kind === "open" ? open(data) : compileAndRun(opened!, data.shapes);
+  const work = data.kind === "open" ? open(data) : compileAndRun(opened!, data);
   work
     .catch((error: unknown) => reply({ kind: "failed", problem: problemOf(error, during) }))
     .finally(() => reply({ kind: "done" }));

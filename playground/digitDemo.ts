@@ -144,7 +144,8 @@ class DigitDemo {
       row.classList.toggle("best", digit === best);
       row.lastElementChild!.textContent = probabilities === undefined ? "" : percentText(share);
     });
-    this.#answer.textContent = best === undefined ? "–" : String(best);
+    this.#answer.textContent = best === undefined ? "?" : String(best);
+    this.#answer.classList.toggle("empty", best === undefined);
     this.#certainty.textContent =
       best === undefined ? "Nothing drawn yet" : `${percentText(probabilities![best]!)} certain`;
     clearTimeout(this.#quiet);

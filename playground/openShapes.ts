@@ -1,7 +1,7 @@
 /**
- * Dimensions that a model leaves open, and the shapes that follow from sizes for them. In: input ports and numbers by
- * name. Out: what to ask for, and whole shapes. Invariant: one name is asked for once, wherever it stands, and every
- * shape that comes out is made of whole numbers, none below 1.
+ * What a model leaves open: dimensions, and whole numbers that choose how it works (a sampling rate, say). In: input
+ * ports and answers as typed. Out: what to ask for, then whole shapes and values. Invariant: one name is asked for
+ * once, wherever it stands, and every shape that comes out is made of whole numbers, none below 1.
  */
 import type { Port } from "../runtime/index.ts";
 import type { Shapes } from "./protocol.ts";
@@ -10,20 +10,25 @@ import type { Shapes } from "./protocol.ts";
 export type Question =
   | { readonly kind: "dimension"; readonly name: string; readonly where: readonly string[] }
   /** The model does not even tell how many dimensions this input has. */
-  | { readonly kind: "shape"; readonly name: string; readonly where: readonly string[] };
+  | { readonly kind: "shape"; readonly name: string; readonly where: readonly string[] }
+  /** The one whole number that this input is; random if it is not told. */
+  | { readonly kind: "value"; readonly name: string; readonly where: readonly string[] };
 
 /** Answers by name of the question; a list of numbers for a shape. */
 export type Answers = Readonly<Record<string, string>>;
 
 /** What a size is before the user says otherwise. */
-export const DEFAULT_ANSWER = "1";
+export const DEFAULT_SIZE = "1";
 
 /** The most that one dimension may be: far above all models, below what JavaScript can index. */
 const MOST = 2 ** 31 - 1;
 
 export function questionsOf(inputs: readonly Port[]): Question[] {
   const questions = new Map<string, { kind: Question["kind"]; name: string; where: string[] }>();
-  for (const { name: input, shape } of inputs) {
+  for (const { name: input, dtype, shape } of inputs) {
+    if (isWholeNumber({ name: input, dtype, shape })) {
+      questions.set(valueName(input), { kind: "value", name: valueName(input), where: [input] });
+    }
     for (const dim of shape) {
       if (typeof dim === "number") continue;
       const kind = shape.length === 1 && dim === unknownShape(input) ? "shape" : "dimension";
@@ -33,6 +38,36 @@ export function questionsOf(inputs: readonly Port[]): Question[] {
     }
   }
   return [...questions.values()];
+}
+
+/** A single integer in a word wide enough for a quantity. */
+function isWholeNumber({ dtype, shape }: Port): boolean {
+  return (dtype === "int32" || dtype === "int64") && shape.every((dim) => dim === 1);
+}
+
+/** Apart from the names of dimensions. */
+function valueName(input: string): string {
+  return `value of ${input}`;
+}
+
+/**
+ * The whole numbers that were told, by input.
+ *
+ * @throws RangeError that names the answer which is no whole number
+ */
+export function valuesFrom(inputs: readonly Port[], answers: Answers): Readonly<Record<string, number>> {
+  const values: Record<string, number> = {};
+  for (const port of inputs.filter(isWholeNumber)) {
+    const answer = answers[valueName(port.name)]?.trim() ?? "";
+    if (answer === "") continue;
+    const value = Number(answer);
+    const most = port.dtype === "int32" ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER;
+    if (!Number.isInteger(value) || Math.abs(value) > most) {
+      throw new RangeError(`${valueName(port.name)}: "${answer}" is no whole number that it can take`);
+    }
+    values[port.name] = value;
+  }
+  return values;
 }
 
 /** How the compiler names the only dimension of an input of which it knows no shape. */
@@ -52,7 +87,7 @@ export function shapesFrom(inputs: readonly Port[], answers: Answers): Shapes {
     if (shape.every((dim) => typeof dim === "number")) continue;
     shapes[name] = shape.flatMap((dim) => {
       if (typeof dim === "number") return dim;
-      const answer = answers[dim] ?? DEFAULT_ANSWER;
+      const answer = answers[dim] ?? DEFAULT_SIZE;
       return kinds.get(dim) === "shape" ? sizesOf(dim, answer) : sizeOf(dim, answer);
     });
   }

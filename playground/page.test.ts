@@ -5,7 +5,7 @@ import { CompileError, InternalError } from "../compiler/diagnostic.ts";
 import { TilewrightError } from "../runtime/errors.ts";
 import { sortedBy } from "./dataTable.ts";
 import { fileKind } from "./fileKind.ts";
-import { questionsOf, shapesFrom } from "./openShapes.ts";
+import { questionsOf, shapesFrom, valuesFrom } from "./openShapes.ts";
 import { problemOf } from "./problem.ts";
 import { bytesText, counted, durationText, elementText, percentText, roundedCountText, shapeText } from "./quantity.ts"; // prettier-ignore
 import { median, RecentMedian } from "./recentMedian.ts";
@@ -118,6 +118,20 @@ describe("open dimensions", () => {
       mask: [1, 1, 128],
       any: [1, 3, 8, 8],
     });
+  });
+
+  it("ask for whole numbers that choose how a model works, random unless told", () => {
+    const rate = [
+      { name: "sr", dtype: "int64", shape: [] },
+      { name: "x", dtype: "float32", shape: [] },
+    ] as const;
+    const [question, ...more] = questionsOf(rate);
+    expect(more).toEqual([]);
+    expect(question).toEqual({ kind: "value", name: "value of sr", where: ["sr"] });
+    expect(valuesFrom(rate, {})).toEqual({});
+    expect(valuesFrom(rate, { [question!.name]: " " })).toEqual({});
+    expect(valuesFrom(rate, { [question!.name]: "16000" })).toEqual({ sr: 16000 });
+    expect(() => valuesFrom(rate, { [question!.name]: "1.5" })).toThrow(/^value of sr: /);
   });
 
   it.each(["", "0", "-1", "1.5", "many", "1e99"])("refuse %j as a size", (batch) => {

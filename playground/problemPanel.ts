@@ -10,7 +10,7 @@ import type { Problem, ShownDiagnostic } from "./problem.ts";
 export function problemPanel(problem: Problem, hasOpenShapes: boolean): HTMLElement {
   const { kind, title, explanation, diagnostics, stack } = problem;
   const advice =
-    hasOpenShapes && (kind === "model" || kind === "run")
+    hasOpenShapes && kind !== "file"
       ? "It may be that the model needs other sizes for its open dimensions: try them above."
       : "";
   return element(

@@ -30,6 +30,8 @@ export type Request =
       readonly kind: "compile";
       /** Of the inputs whose shapes the model leaves open. */
       readonly shapes: Shapes;
+      /** Inputs that are to be these numbers; the others are random. */
+      readonly values: Readonly<Record<string, number>>;
     };
 
 export interface OpenedModel {

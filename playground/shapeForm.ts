@@ -1,9 +1,13 @@
 /**
- * The form for sizes that a model leaves open. In: questions and the answers so far. Out: a form that calls back
- * with new answers. Invariant: an answer that is no size is told beside the form, and nothing is called.
+ * The form for what a model leaves open. In: questions and the answers so far. Out: a form that calls back with new
+ * answers. Invariant: an answer that will not do is told below the form, and the page stays as it was.
  */
 import { element } from "./element.ts";
-import { type Answers, DEFAULT_ANSWER, type Question } from "./openShapes.ts";
+import { type Answers, DEFAULT_SIZE, type Question } from "./openShapes.ts";
+
+const SIZES_NOTE = "The model leaves these open. Kernels are made for exact sizes, so choose them here.";
+const VALUES_NOTE =
+  "A whole number may choose how a model works, as a sampling rate does. It is random unless you give it.";
 
 /** @param compile may throw a RangeError whose message says which answer is wrong */
 export function shapeForm(
@@ -16,8 +20,9 @@ export function shapeForm(
     name,
     input: element("input", {
       name,
-      value: answers[name] ?? DEFAULT_ANSWER,
-      size: kind === "shape" ? 16 : 6,
+      value: answers[name] ?? (kind === "value" ? "" : DEFAULT_SIZE),
+      placeholder: kind === "value" ? "random" : "",
+      size: kind === "shape" ? 16 : 8,
       autocomplete: "off",
       spellcheck: false,
       inputMode: kind === "shape" ? "text" : "numeric",
@@ -25,15 +30,12 @@ export function shapeForm(
     }),
     shape: kind === "shape",
   }));
+  const onlyValues = questions.every(({ kind }) => kind === "value");
   const form = element(
     "form",
     { className: "panel shapes", noValidate: true },
-    element("h3", { textContent: "Open dimensions" }),
-    element(
-      "p",
-      { className: "note" },
-      "The model leaves these open. Kernels are made for exact sizes, so choose them here.",
-    ),
+    element("h3", { textContent: onlyValues ? "Inputs" : "Open dimensions" }),
+    element("p", { className: "note", textContent: onlyValues ? VALUES_NOTE : SIZES_NOTE }),
     element(
       "div",
       { className: "fields" },

@@ -13,7 +13,7 @@ import {
   stageSection,
   traceSection,
 } from "./modelView.ts";
-import { type Answers, type Question, questionsOf, shapesFrom } from "./openShapes.ts";
+import { type Answers, type Question, questionsOf, shapesFrom, valuesFrom } from "./openShapes.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { problemPanel } from "./problemPanel.ts";
 import type {
@@ -152,11 +152,13 @@ export class Workbench {
   /** Compiles the model that is open, with these sizes for what it leaves open. */
   #compile(answers: Answers): void {
     const { opened, name, questions } = this.#shown;
-    if (opened === undefined) return;
+    // Without a worker, the model was stopped and its bytes are gone.
+    if (opened === undefined || this.#worker === undefined) return;
     const shapes = shapesFrom(opened.inputs, answers);
+    const values = valuesFrom(opened.inputs, answers);
     this.#show({ name, opened, questions, answers });
     this.#begin("Compiling");
-    this.#ask({ kind: "compile", shapes });
+    this.#ask({ kind: "compile", shapes, values });
   }
 
   #fail(problem: Problem): void {

@@ -114,7 +114,7 @@ describe("the built playground", () => {
   for (const [digit, stroke] of [["1", ONE], ["7", SEVEN], ["0", ZERO]] as const) {
     it(`sees a drawn ${digit}`, async () => {
       press("#clear");
-      await until(() => text("#answer") === "–", "the pad is clear");
+      await until(() => text("#answer") === "?", "the pad is clear");
       draw(stroke);
       await until(() => text("#answer") === digit, `a ${digit} is seen, not a ${text("#answer")}`);
       expect(text(".bar.best .bar-digit") === digit, "the longest bar is of another digit");
@@ -124,7 +124,7 @@ describe("the built playground", () => {
 
   it("classifies while the pen is still down", async () => {
     press("#clear");
-    await until(() => text("#answer") === "–", "the pad is clear");
+    await until(() => text("#answer") === "?", "the pad is clear");
     pointer("pointerdown", ONE[0]!);
     for (const point of ONE.slice(1)) pointer("pointermove", point);
     await until(() => text("#answer") === "1", "a 1 is seen before the pen is lifted");
@@ -133,7 +133,7 @@ describe("the built playground", () => {
 
   it("draws a digit by itself when its key is pressed", async () => {
     press("#clear");
-    await until(() => text("#answer") === "–", "the pad is clear");
+    await until(() => text("#answer") === "?", "the pad is clear");
     const key = new inside.KeyboardEvent("keydown", { key: "1", bubbles: true });
     page.querySelector("#pad")!.dispatchEvent(key);
     await until(() => text("#answer") === "1", "a 1 is drawn and seen");
