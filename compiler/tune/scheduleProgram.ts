@@ -9,6 +9,7 @@ import type { ValueId } from "../ir/graph.ts";
 import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "../ir/program.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
+import { dropEmpty } from "../lower/empty.ts";
 import { packOperand } from "../lower/pack.ts";
 import { lowerPads } from "../lower/pad.ts";
 import { lowerStorage } from "../lower/storage.ts";
@@ -32,7 +33,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       continue;
     }
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
-    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(bound.body, "all") }))));
+    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") }))));
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
     const chosen = chooseSchedule(kernel, { constants });
     const inputs = [...call.inputs];
