@@ -65,13 +65,16 @@ export class Workbench {
     if (model === undefined) return;
     this.#show({ name: model.name, answers: {}, questions: [] });
     this.#begin("Reading the file");
+    const shown = this.#shown;
     let given: readonly GivenFile[];
     try {
       given = await Promise.all(files.map(readFile));
     } catch (error) {
-      this.#fail(unreadable(model.name, error));
+      if (this.#shown === shown) this.#fail(unreadable(model.name, error));
       return;
     }
+    // Meanwhile it may have been stopped, or another file have been dropped.
+    if (this.#shown !== shown || shown.problem !== undefined) return;
     const at = files.indexOf(model);
     this.#openBytes(
       given[at]!,

@@ -187,6 +187,15 @@ describe("the built playground", () => {
     expect(image.includes("photo.png is a PNG image"), image);
   });
 
+  it("can be stopped, and a file dropped meanwhile takes the place of the one before", async () => {
+    drop(["digits.onnx", sample]);
+    press("#stop");
+    expect(text(".problem").includes("Stopped"), text("#results"));
+    drop(["first.onnx", renamed(sample, "Softmax", "Softmix")]);
+    await compiled(["second.onnx", sample]);
+    expect(text(".model-name") === "second.onnx", `it shows ${text(".model-name")}`);
+  });
+
   it("still works after all that, without a violation of its policy", async () => {
     await compiled(["digits.onnx", sample]);
     expect(violations.length === 0, violations.join(", "));
