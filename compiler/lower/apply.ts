@@ -164,10 +164,11 @@ class Arrangement {
     switch (fate?.kind) {
       case "split":
         return add(mul(this.valueOf(`${name}.o`, region), int(fate.by)), this.valueOf(`${name}.i`, region));
+      // Where the inner axis is empty the loop never runs, so any divisor will do.
       case "mergedOuter":
-        return floordiv(this.valueOf(fate.into, region), this.extentOf(fate.innerOf, region));
+        return floordiv(this.valueOf(fate.into, region), Math.max(1, this.extentOf(fate.innerOf, region)));
       case "mergedInner":
-        return floormod(this.valueOf(fate.into, region), this.extentOf(fate.innerOf, region));
+        return floormod(this.valueOf(fate.into, region), Math.max(1, this.extentOf(fate.innerOf, region)));
       default:
         throw new InternalError(`axis ${name} has no loop`);
     }
