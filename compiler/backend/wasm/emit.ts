@@ -59,6 +59,8 @@ class Emitter extends VectorWriter {
       for (const s of statements) {
         if (s.kind !== "for") {
           gathered.push(this.leaf(s, at, vector));
+        } else if (s.extent <= 0) {
+          // A loop is written with its test at the end, and would run once.
         } else if (s.mode === "vector") {
           gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
         } else if (s.mode === "unroll" || s.extent === 1) {
@@ -78,7 +80,8 @@ class Emitter extends VectorWriter {
   private loop(statement: ForStatement, outer: Point): void {
     const outside = this.code;
     const counter = this.locals.take("i32");
-    const frame: Frame = { variable: statement.variable, counter, pointers: new Map() };
+    const last = statement.from + statement.extent - 1;
+    const frame: Frame = { variable: statement.variable, counter, last, pointers: new Map() };
     this.code = new Code(this.locals, outside.mathNames);
     this.frames.push(frame);
     this.statements(statement.body, outer);
@@ -376,7 +379,7 @@ class Emitter extends VectorWriter {
     }
     for (let lane = 0; lane < lanes; lane++) {
       const offset = this.address(buffer, address, variable, lane);
-      this.pushUniform(this.values.atLane(value, variable, lane));
+      this.inLane(value, variable, lane);
       code.access(store, offset);
     }
   }

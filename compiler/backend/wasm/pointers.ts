@@ -5,15 +5,22 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement } from "../../ir/dtype.ts";
+import { range } from "../../ir/expr.ts";
 import { layoutOf } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { Code, Locals } from "./assembler.ts";
 import { ValueTable, type Address, type Terms, type Value } from "./values.ts";
 
-/** Strides of the open loops, in elements; equal ones are one object. */
+/** How an access moves with the open loops, in elements; equal ones are one object. */
 interface Walk {
   readonly id: number;
   readonly strides: ReadonlyMap<string, number>;
+  readonly backwards: boolean;
+  /**
+   * Where it starts. An instruction's offset is added without wrapping, so a pointer may not lie before its buffer:
+   * with loops that walk backwards it starts at their far end.
+   */
+  readonly start: number;
 }
 
 interface Pointer {
@@ -29,6 +36,8 @@ interface Pointer {
 export interface Frame {
   readonly variable: string;
   readonly counter: number;
+  /** The largest value of the variable. */
+  readonly last: number;
   /** Pointers that advance with this loop. */
   readonly pointers: Map<number, Pointer>;
 }
@@ -73,6 +82,7 @@ export abstract class PointerWriter {
     }
     if (!innermost) {
       this.code.get(buffer);
+      if (walk.start) this.code.i32(walk.start * this.elementBytes[buffer]!).op("i32.add");
       return;
     }
     const key = buffer * WALKS + walk.id;
@@ -85,18 +95,19 @@ export abstract class PointerWriter {
         local: this.locals.fresh("i32"),
         stride: walk.strides.get(innermost.variable)! * this.elementBytes[buffer]!,
         buffer,
-        outer: this.walk(outer),
+        outer: this.walk(outer, walk.start),
       };
       innermost.pointers.set(key, known);
     }
     this.code.get(known.local);
   }
 
-  private walk(strides: ReadonlyMap<string, number>): Walk {
-    const key = [...strides].map(([name, c]) => `${name}*${c}`).sort().join("+"); // prettier-ignore
+  private walk(strides: ReadonlyMap<string, number>, start: number): Walk {
+    const key = `${start}+${[...strides].map(([name, c]) => `${name}*${c}`).sort().join("+")}`; // prettier-ignore
     let known = this.walks.get(key);
     if (!known) {
-      known = { id: this.walks.size, strides };
+      const backwards = [...strides.values()].some((c) => c < 0);
+      known = { id: this.walks.size, strides, backwards, start };
       this.walks.set(key, known);
     }
     return known;
@@ -111,10 +122,13 @@ export abstract class PointerWriter {
     }
     let walk = table.get(terms);
     if (!walk) {
-      walk = this.walk(new Map(terms.loops.filter(([name]) => name !== lane)));
+      walk = this.walk(new Map(terms.loops.filter(([name]) => name !== lane)), 0);
       table.set(terms, walk);
     }
-    return walk;
+    if (!walk.backwards) return walk;
+    let start = 0;
+    for (const { variable, last } of this.frames) start -= Math.min(0, walk.strides.get(variable) ?? 0) * last;
+    return this.walk(walk.strides, start);
   }
 
   /**
@@ -131,14 +145,18 @@ export abstract class PointerWriter {
       if (stride === undefined) at = this.values.addressAtLane(at, variable, lane);
       else offset = stride * lane;
     }
-    offset += at.constant;
-    this.pointer(buffer, this.walkOf(at.terms, variable ?? ""));
+    const walk = this.walkOf(at.terms, variable ?? "");
+    offset += at.constant - walk.start;
+    this.pointer(buffer, walk);
+    let backwards = offset < 0;
     for (const [term, c] of at.terms.rest) {
       this.pushUniform(term);
       if (c * bytes !== 1) this.code.i32(c * bytes).op("i32.mul");
       this.code.op("i32.add");
+      const [low, high] = range(term.expr!);
+      if (c < 0 ? high > 0 : low < 0) backwards = true;
     }
-    if (offset < 0) {
+    if (backwards) {
       this.code.i32(offset * bytes).op("i32.add");
       return 0;
     }

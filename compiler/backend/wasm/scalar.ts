@@ -33,7 +33,7 @@ export abstract class ScalarWriter extends PointerWriter {
   protected accumulatorLocal: Accumulator | undefined;
   private region = 0;
   /** Values that are held in locals, in order of writing. */
-  private held: { readonly value: Value; readonly mode: Mode }[] = [];
+  private held: { readonly value: Value; readonly mode: Mode; readonly local: number }[] = [];
 
   // -------------------------------------------------------------------------------------------------------------
   // Regions of straight code
@@ -44,8 +44,7 @@ export abstract class ScalarWriter extends PointerWriter {
   }
 
   protected closeRegion(): void {
-    for (const { value, mode } of this.held)
-      this.locals.release(mode === "v" ? value.vectorLocal : value.scalarLocal);
+    for (const { local } of this.held) this.locals.release(local);
     this.held = [];
     this.region++;
   }
@@ -79,7 +78,8 @@ export abstract class ScalarWriter extends PointerWriter {
   protected cached(value: Value, mode: Mode, type: ValueType, write: () => void): void {
     this.touch(value);
     const local = mode === "v" ? value.vectorLocal : value.scalarLocal;
-    if (local >= 0) {
+    const lanes = mode === "v" ? this.vector!.lanes : 0;
+    if (local >= 0 && (mode === "s" || value.lanes >= lanes)) {
       this.code.get(local);
       return;
     }
@@ -89,9 +89,11 @@ export abstract class ScalarWriter extends PointerWriter {
     if (value.readsAcc) return;
     const held = this.locals.take(type);
     this.code.tee(held);
-    if (mode === "v") value.vectorLocal = held;
-    else value.scalarLocal = held;
-    this.held.push({ value, mode });
+    if (mode === "v") {
+      value.vectorLocal = held;
+      value.lanes = lanes;
+    } else value.scalarLocal = held;
+    this.held.push({ value, mode, local: held });
   }
 
   /** After a store, values that were loaded from that buffer are stale. */
@@ -197,8 +199,12 @@ export abstract class ScalarWriter extends PointerWriter {
         code.i32(by).op(op === "floordiv" ? "i32.div_u" : "i32.rem_u");
         return;
       }
+      if (low <= -(2 ** 30)) {
+        this.roundedDown(op, by);
+        return;
+      }
       // Shift into the non-negative numbers by a multiple of the divisor.
-      const shift = low > -(2 ** 30) ? Math.ceil(-low / by) : Math.floor(2 ** 29 / by);
+      const shift = Math.ceil(-low / by);
       code
         .i32(shift * by)
         .op("i32.add")
@@ -218,6 +224,20 @@ export abstract class ScalarWriter extends PointerWriter {
     this.emitScalar(a);
     this.emitScalar(b);
     scalarBinary(code, op, a.type);
+  }
+
+  /** Quotient rounded down, or remainder in [0, by), of any number on the stack. */
+  private roundedDown(op: "floordiv" | "floormod", by: number): void {
+    const { code } = this;
+    if (op === "floormod") {
+      code.i32(by).op("i32.rem_s").i32(by).op("i32.add").i32(by).op("i32.rem_u");
+      return;
+    }
+    const a = this.locals.take("i32");
+    // One less than the truncated quotient where the remainder is negative.
+    code.tee(a).i32(by).op("i32.div_s");
+    code.get(a).i32(by).op("i32.rem_s").i32(31).op("i32.shr_s").op("i32.add");
+    this.locals.release(a);
   }
 
   /** A function of JavaScript's Math, in double precision. */

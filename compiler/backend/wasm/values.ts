@@ -115,6 +115,8 @@ abstract class Node {
   scalarUses = 0;
   vectorLocal = -1;
   scalarLocal = -1;
+  /** Lanes of `vectorLocal` that are in use; the others may hold anything. */
+  lanes = 0;
   /** The value at the point number `stamp`. */
   stamp = -1;
   image: Value | undefined = undefined;

@@ -5,6 +5,7 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement, type ComputeType } from "../../ir/dtype.ts";
+import { isComparison } from "../../ir/expr.ts";
 import { isAffine, ScalarWriter } from "./scalar.ts";
 import { memoryForms, vectorBinary } from "./select.ts";
 import type { BinaryValue, CastValue, LoadValue, UnaryValue, Value } from "./values.ts";
@@ -80,30 +81,35 @@ export abstract class VectorWriter extends ScalarWriter {
     this.byLanes(e);
   }
 
-  /** The general fallback: each lane as a scalar. */
+  /** Pushes one lane of `e` as a scalar. */
+  protected inLane(e: Value, variable: string, lane: number): void {
+    const accumulator = this.accumulatorLocal;
+    let scalar = -1;
+    if (accumulator?.vector && e.readsAcc) {
+      // Each lane of the accumulator in turn, as a scalar of its own.
+      const { type, local } = accumulator;
+      scalar = this.locals.take(type === "f32" ? "f32" : "i32");
+      this.code.get(local).lane(type === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", lane).set(scalar); // prettier-ignore
+      this.accumulatorLocal = { local: scalar, vector: false, type, combined: undefined };
+    }
+    this.pushUniform(this.values.atLane(e, variable, lane));
+    this.accumulatorLocal = accumulator;
+    if (scalar >= 0) this.locals.release(scalar);
+  }
+
+  /** The general fallback: each lane that is in use as a scalar. */
   private byLanes(e: Value): void {
     const { code } = this;
-    const vector = this.vector!;
-    const accumulator = this.accumulatorLocal;
+    const { variable, lanes } = this.vector!;
     const type = e.type === "f32" ? "f32" : "i32";
     if (!canVectorise(e.type)) throw new InternalError(`${e.type} in a vector`);
     const result = this.locals.take("v128");
-    for (let lane = 0; lane < 4; lane++) {
-      const value = this.values.atLane(e, vector.variable, lane);
-      if (accumulator?.vector && value.readsAcc) {
-        // Each lane of the accumulator in turn, as a scalar of its own.
-        const scalar = this.locals.take(type);
-        code.get(accumulator.local).lane(accumulator.type === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", lane).set(scalar); // prettier-ignore
-        this.accumulatorLocal = { local: scalar, vector: false, type: accumulator.type, combined: undefined };
-      }
-      this.vector = undefined;
+    for (let lane = 0; lane < lanes; lane++) {
       if (lane > 0) code.get(result);
-      this.emitScalar(value);
+      this.inLane(e, variable, lane);
       if (lane === 0) this.splat(e.type);
       else code.lane(`${type}x4.replace_lane`, lane);
       code.set(result);
-      this.vector = vector;
-      this.accumulatorLocal = accumulator;
     }
     code.get(result);
     this.locals.release(result);
@@ -112,7 +118,8 @@ export abstract class VectorWriter extends ScalarWriter {
   private vectorLoad(e: LoadValue): void {
     const { code } = this;
     const buffer = this.nest.buffers[e.buffer]!;
-    const { variable } = this.vector!;
+    // Lanes beyond those in use must not be read one by one: with a large stride they lie far outside of memory.
+    const { variable, lanes } = this.vector!;
     const forms = memoryForms(buffer.dtype);
     const { address } = e;
     const stride = address.terms.stride(variable);
@@ -125,13 +132,14 @@ export abstract class VectorWriter extends ScalarWriter {
       return;
     }
     if (stride === 1) {
+      // Reads past the lanes in use, by 12 bytes at most, which the memory plan keeps free after every value.
       code.access(forms.vectorLoad!, this.address(e.buffer, address, variable));
       for (const widen of forms.widen) code.op(widen);
       return;
     }
     const four = bytesPerElement(buffer.dtype) === 4;
     const result = this.locals.take("v128");
-    for (let lane = 0; lane < 4; lane++) {
+    for (let lane = 0; lane < lanes; lane++) {
       if (four && lane === 0) {
         code.access("v128.load32_zero", this.address(e.buffer, address, variable, 0)).set(result);
       } else if (four) {
@@ -197,8 +205,9 @@ export abstract class VectorWriter extends ScalarWriter {
     if (!canVectorise(e.type)) return false;
     const known = vectorBinary(undefined, e.op, e.type, false);
     if (!known) return false;
-    // x op c with a constant c that is not NaN: the one-instruction forms keep a NaN in x.
-    const pseudo = (e.op === "min" || e.op === "max") && e.type === "f32" && e.b.kind === "const";
+    // x op c with a constant c that is not NaN: the one-instruction forms keep a NaN in x (and, unlike the others,
+    // the sign of a zero x that is compared with a zero).
+    const pseudo = (e.op === "min" || e.op === "max") && e.type === "f32" && e.b.kind === "const" && !Number.isNaN(e.b.value); // prettier-ignore
     if (e.op === "add" && e.type === "f32") {
       const product = [e.a, e.b].find(
         (x) => x.kind === "binary" && x.op === "mul" && !this.shared(x, "v") && this.varies(x),
@@ -281,6 +290,7 @@ export abstract class VectorWriter extends ScalarWriter {
     }
     const comparison =
       e.kind === "binary" &&
+      isComparison(e.op) &&
       canVectorise(e.a.type) &&
       !(e.a.type === "index" && (!isAffine(e.a.expr!) || !isAffine(e.b.expr!))) &&
       this.varies(e);
@@ -292,7 +302,7 @@ export abstract class VectorWriter extends ScalarWriter {
     }
     // 0 or 1 to a mask: 0 - x.
     const value = this.locals.take("v128");
-    if (e.kind === "load" || !this.varies(e)) this.emitVector(e);
+    if (e.kind === "load" || e.kind === "select" || e.kind === "acc" || !this.varies(e)) this.emitVector(e);
     else this.byLanes(e);
     code.set(value).i32(0).op("i32x4.splat").get(value).op("i32x4.sub");
     this.locals.release(value);
