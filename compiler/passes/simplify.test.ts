@@ -210,6 +210,15 @@ describe("constants computed ahead", () => {
     ]);
   });
 
+  it("takes a constant of equal elements for a number", () => {
+    const kernel = parseKernel(map("x[i, j, k] * ca[i] + cm[j, k]"));
+    const program = programOf(kernel, (name) => name.startsWith("c"));
+    const ones = tensor("float32", [8], () => 1);
+    const after = simplify({ ...program, constants: new Map([...program.constants, ["ca", ones]]) });
+    expect(after.calls[0]!.inputs).toEqual(["x", "cm"]);
+    expect([...after.constants.keys()]).toEqual(["cm"]);
+  });
+
   it("computes the same constant once", () => {
     const kernel = parseKernel(map("x[i, j, k] * sqrt(ca[i])"));
     const program = programOf(kernel, (name) => name.startsWith("c"));
