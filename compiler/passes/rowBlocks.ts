@@ -22,7 +22,10 @@ const FEW_ROWS = 4;
 const LINE_ROWS = 16;
 
 /** Rows that make a block, and whether it stays in cache from one assignment to the next. */
-export function rowsOfBlock(form: RowForm, numbers: ValueNumbers): { readonly rows: number; readonly cached: boolean } {
+export function rowsOfBlock(
+  form: RowForm,
+  numbers: ValueNumbers,
+): { readonly rows: number; readonly cached: boolean } {
   const bytes = Math.max(1, rowBytes(form, numbers));
   const count = elementCount(form.rows.map((r) => r.extent));
   const beside = isBeside(form);
@@ -38,7 +41,8 @@ function rowBytes({ rows, assigns }: RowForm, numbers: ValueNumbers): number {
   const see = (value: number, along: ReadonlySet<string>): void => {
     const { dtype, shape, temp } = numbers.at(value);
     if (temp) touched.set(value, elementCount(shape) * bytesPerElement(dtype));
-    else if (rows.every((r) => along.has(r.name))) touched.set(value, (elementCount(shape) / count) * bytesPerElement(dtype));
+    else if (rows.every((r) => along.has(r.name)))
+      touched.set(value, (elementCount(shape) / count) * bytesPerElement(dtype));
   };
   for (const assign of assigns) {
     see(assign.out, new Set(assign.index.flatMap((e) => [...axesOf(e)])));
@@ -59,7 +63,8 @@ function isBeside({ rows, assigns }: RowForm): boolean {
     if (!reduce) continue;
     visit(reduce.body, (x) => {
       const end = x.kind === "load" ? x.index.findLast((e) => e.kind !== "const") : undefined;
-      if (end?.kind === "axis" && end.name === last.name && x.kind === "load" && axesOf(x).size > 1) beside = true;
+      if (end?.kind === "axis" && end.name === last.name && x.kind === "load" && axesOf(x).size > 1)
+        beside = true;
     });
   }
   return beside;
@@ -69,14 +74,15 @@ function isBeside({ rows, assigns }: RowForm): boolean {
 export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[] | undefined {
   const { rows, assigns } = form;
   const reductions = assigns.filter((a) => a.reduce);
-  if (!rows.length || !reductions.length || reductions.some((a) => a.axes.some((x) => x.extent !== 1))) return undefined;
+  if (!rows.length || !reductions.length || reductions.some((a) => a.axes.some((x) => x.extent !== 1)))
+    return undefined;
   let { rows: room } = rowsOfBlock(form, numbers);
   if (room < 2) return undefined;
 
   // From the innermost axis out: axes that fit whole, one that is cut, and loops over the rest.
   const whole: Axis[] = [];
   let cut: { readonly axis: Axis; readonly by: number } | undefined;
-  let outer = [...rows];
+  const outer = [...rows];
   while (outer.length && outer.at(-1)!.extent <= room) {
     const axis = outer.pop()!;
     whole.unshift(axis);
@@ -91,7 +97,11 @@ export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[
   const scratch = new Map<number, number>();
   for (const { out } of assigns) {
     const { id, dtype, shape, temp } = numbers.at(out);
-    if (temp && !scratch.has(out)) scratch.set(out, numbers.add(`${id} of a block`, dtype, [...blockAxes.map((a) => a.extent), ...shape], true));
+    if (temp && !scratch.has(out))
+      scratch.set(
+        out,
+        numbers.add(`${id} of a block`, dtype, [...blockAxes.map((a) => a.extent), ...shape], true),
+      );
   }
   const over = (axes: readonly Axis[], at: ReadonlyMap<string, Expr>, suffix: string): Assign[] =>
     assigns.map((assign) => blockOfAssign(assign, axes, at, scratch, suffix));
@@ -103,15 +113,29 @@ export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[
     const inBlock: Axis = { name: `${axis.name}i`, extent: by };
     const start = mul(coordinate(steps), int(by));
     body = [
-      { kind: "loop", axis: steps, carried: false, body: over([inBlock, ...whole], new Map([[axis.name, add(start, coordinate(inBlock))]]), "") },
+      {
+        kind: "loop",
+        axis: steps,
+        carried: false,
+        body: over([inBlock, ...whole], new Map([[axis.name, add(start, coordinate(inBlock))]]), ""),
+      },
     ];
     const rest = axis.extent % by;
     if (rest) {
       const last: Axis = { name: `${axis.name}r`, extent: rest };
-      body.push(...over([last, ...whole], new Map([[axis.name, add(coordinate(last), int(axis.extent - rest))]]), "r"));
+      body.push(
+        ...over(
+          [last, ...whole],
+          new Map([[axis.name, add(coordinate(last), int(axis.extent - rest))]]),
+          "r",
+        ),
+      );
     }
   }
-  return outer.reduceRight<readonly Block[]>((inside, axis) => [{ kind: "loop", axis, carried: false, body: inside }], body);
+  return outer.reduceRight<readonly Block[]>(
+    (inside, axis) => [{ kind: "loop", axis, carried: false, body: inside }],
+    body,
+  );
 }
 
 /** One assignment over the rows of a block: `at` says where a row of the block is among all rows. */
@@ -130,7 +154,11 @@ function blockOfAssign(
     return { name: a.name + suffix, extent: a.extent };
   };
   const [first, ...others] = block;
-  const axes = [...(first && at.size ? [first] : first ? [own(first)] : []), ...others.map(own), ...assign.axes.map(own)];
+  const axes = [
+    ...(first && at.size ? [first] : first ? [own(first)] : []),
+    ...others.map(own),
+    ...assign.axes.map(own),
+  ];
   const reduced = assign.reduce?.axes.map(own);
   const inBlock = axes.slice(0, block.length).map(coordinate);
   const memo = new Map<Expr, Expr>();
@@ -139,7 +167,9 @@ function blockOfAssign(
       substituteAxes(e, by),
       (x) => {
         const temp = x.kind === "load" ? scratch.get(x.buffer) : undefined;
-        return x.kind === "load" && temp !== undefined ? loadTyped(temp, x.type, [...inBlock, ...x.index]) : undefined;
+        return x.kind === "load" && temp !== undefined
+          ? loadTyped(temp, x.type, [...inBlock, ...x.index])
+          : undefined;
       },
       memo,
     );

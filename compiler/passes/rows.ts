@@ -11,10 +11,18 @@
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { axis as axisOf, axesOf, loadTyped, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
 import type { ValueId } from "../ir/graph.ts";
-import type { Assign, Axis, Block } from "../ir/kernel.ts";
+import type { Assign, Axis, Block, Reduction } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
 import { inOrder } from "./fuse.ts";
-import { closeCall, inputsOf, mapAssign, openCall, ValueNumbers, type OpenCall, type OpenKernel } from "./open.ts";
+import {
+  closeCall,
+  inputsOf,
+  mapAssign,
+  openCall,
+  ValueNumbers,
+  type OpenCall,
+  type OpenKernel,
+} from "./open.ts";
 import { blockRows, rowsOfBlock } from "./rowBlocks.ts";
 
 /** Kernels are not made larger than this: code that is run through once per block of rows leaves the cache. */
@@ -50,6 +58,8 @@ class RowFusion {
   private readonly outputs: ReadonlySet<ValueId>;
   /** Values that depend on constants only: they are made once, and must not be drawn into what runs every time. */
   private readonly fixed: Set<ValueId>;
+  private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
+  private readonly forms = new WeakMap<OpenCall, RowForm | "none">();
   private names = 0;
 
   constructor(program: Program, trace: RowTrace) {
@@ -59,7 +69,8 @@ class RowFusion {
     this.outputs = new Set(program.outputs.map((o) => o.id));
     this.fixed = new Set(program.constants.keys());
     for (const call of program.calls) {
-      if (call.inputs.every((id) => id === "" || this.fixed.has(id))) for (const id of call.outputs) this.fixed.add(id);
+      if (call.inputs.every((id) => id === "" || this.fixed.has(id)))
+        for (const id of call.outputs) this.fixed.add(id);
     }
     this.calls = program.calls.map((call) => openCall(call, this.numbers));
     this.calls.forEach((call, at) => this.enter(call!, at));
@@ -79,14 +90,28 @@ class RowFusion {
   }
 
   private blocked(call: OpenKernel): OpenKernel {
-    const form = formOf(call);
+    const form = this.formOf(call);
     const body = form && !form.flexible ? blockRows(form, this.numbers) : undefined;
-    return body ? { ...call, body: plainNames(body) } : { ...call, body: form && !form.flexible ? plainNames(call.body) : call.body };
+    return body
+      ? { ...call, body: plainNames(body) }
+      : { ...call, body: form && !form.flexible ? plainNames(call.body) : call.body };
+  }
+
+  private inputsOf(call: OpenCall): readonly ValueId[] {
+    let known = this.inputs.get(call);
+    if (!known) this.inputs.set(call, (known = inputsOf(call, this.numbers)));
+    return known;
+  }
+
+  private formOf(call: OpenCall): RowForm | undefined {
+    let known = this.forms.get(call);
+    if (!known) this.forms.set(call, (known = formOf(call) ?? "none"));
+    return known === "none" ? undefined : known;
   }
 
   private enter(call: OpenCall, at: number): void {
     for (const id of call.outputs) if (id) this.producer.set(id, at);
-    for (const id of inputsOf(call, this.numbers)) {
+    for (const id of this.inputsOf(call)) {
       let set = this.consumers.get(id);
       if (!set) this.consumers.set(id, (set = new Set()));
       set.add(at);
@@ -94,7 +119,7 @@ class RowFusion {
   }
 
   private leave(at: number): void {
-    for (const id of inputsOf(this.calls[at]!, this.numbers)) this.consumers.get(id)?.delete(at);
+    for (const id of this.inputsOf(this.calls[at]!)) this.consumers.get(id)?.delete(at);
     this.calls[at] = undefined;
   }
 
@@ -103,7 +128,7 @@ class RowFusion {
     const into = this.calls[at];
     if (into?.kind !== "kernel") return false;
     const tried = new Set<number>();
-    for (const id of inputsOf(into, this.numbers)) {
+    for (const id of this.inputsOf(into)) {
       const from = this.producer.get(id);
       const call = from === undefined ? undefined : this.calls[from];
       if (from === undefined || from === at || call?.kind !== "kernel" || tried.has(from)) continue;
@@ -122,11 +147,16 @@ class RowFusion {
   }
 
   private merged(call: OpenKernel, from: number, into: OpenKernel, at: number): OpenKernel | undefined {
-    const [first, second] = [formOf(call), formOf(into)];
-    if (!first || !second || ![...first.assigns, ...second.assigns].some((a) => a.reduce)) return undefined;
+    const [first, second] = [this.formOf(call), this.formOf(into)];
+    if (!first || !second) return undefined;
+    if (![...first.assigns, ...second.assigns].some((a) => a.reduce)) return undefined;
     const crossing = new Set(call.outputs.map((id) => this.numbers.numberOf(id)));
     const pairs = pairRows(first, second, crossing);
     if (!pairs) return undefined;
+    const rowsOfSecond = [...pairs].map(([a, b]): Axis => ({ name: b, extent: a.extent }));
+    if (!this.reduceOwnRows(first, [...pairs.keys()]) || !this.reduceOwnRows(second, rowsOfSecond))
+      return undefined;
+    if (first.assigns.length + second.assigns.length > MAX_ASSIGNS) return undefined;
 
     // New names for all axes, the same one for the two axes of a pair.
     const byFirst = new Map<string, Expr>();
@@ -142,20 +172,25 @@ class RowFusion {
       ...first.assigns.map((a) => this.renamed(a, byFirst)),
       ...second.assigns.map((a) => this.renamed(a, bySecond)),
     ].map((a) => ({ ...a, axes: a.axes.filter((x) => !isRow.has(x.name)) }));
-    if (assigns.length > MAX_ASSIGNS) return undefined;
-
     const form: RowForm = { rows, assigns, flexible: false };
-    if (!assigns.every((a) => !a.reduce || this.reducesOwnRow(a, rows))) return undefined;
     if (!this.sharesRows(form, first.assigns.length, crossing)) return undefined;
     if (!rowsOfBlock(form, this.numbers).cached) return undefined;
 
     const outputs = [...call.outputs, ...into.outputs];
     const inner = outputs.filter(
-      (id) => id !== "" && !this.outputs.has(id) && [...(this.consumers.get(id) ?? [])].every((c) => c === at || c === from),
+      (id) =>
+        id !== "" &&
+        !this.outputs.has(id) &&
+        [...(this.consumers.get(id) ?? [])].every((c) => c === at || c === from),
     );
     // What nobody reads is not worth a place, but some output must stay.
-    const kept = outputs.filter((id) => id !== "" && (!inner.includes(id) || (into.outputs.includes(id) && into.outputs.length === 1)));
-    const own = this.asScratch(form, inner.filter((id) => !kept.includes(id)).map((id) => this.numbers.numberOf(id)));
+    const kept = outputs.filter(
+      (id) => id !== "" && (!inner.includes(id) || (into.outputs.includes(id) && into.outputs.length === 1)),
+    );
+    const own = this.asScratch(
+      form,
+      inner.filter((id) => !kept.includes(id)).map((id) => this.numbers.numberOf(id)),
+    );
     if (!own || this.scratchBytes(own.assigns) > SCRATCH_LIMIT) return undefined;
     const result: OpenKernel = {
       kind: "kernel",
@@ -164,7 +199,7 @@ class RowFusion {
       body: loops(rows, own.assigns),
       outputs: kept,
     };
-    if (inputsOf(result, this.numbers).length > MAX_INPUTS || this.leadsTo(from, at)) return undefined;
+    if (this.inputsOf(result).length > MAX_INPUTS || this.leadsTo(from, at)) return undefined;
     return result;
   }
 
@@ -184,13 +219,17 @@ class RowFusion {
     return { ...result, axes, ...(result.reduce ? { reduce: { ...result.reduce, axes: reduced! } } : {}) };
   }
 
+  private reduceOwnRows({ assigns }: RowForm, rows: readonly Axis[]): boolean {
+    return assigns.every((a) => !a.reduce || this.reducesOwnRow(a, a.reduce, rows));
+  }
+
   /** Whether a reduction has one result per row and reads, of some operand, elements that no other row reads. */
-  private reducesOwnRow(assign: Assign, rows: readonly Axis[]): boolean {
-    if (assign.axes.some((a) => a.extent !== 1)) return false;
+  private reducesOwnRow(assign: Assign, reduce: Reduction, rows: readonly Axis[]): boolean {
+    if (assign.axes.some((a) => a.extent !== 1 && !rows.some((r) => r.name === a.name))) return false;
     const count = elementCount(rows.map((r) => r.extent));
-    const depth = elementCount(assign.reduce!.axes.map((a) => a.extent));
+    const depth = elementCount(reduce.axes.map((a) => a.extent));
     let own = false;
-    visit(assign.reduce!.body, (x) => {
+    visit(reduce.body, (x) => {
       if (x.kind !== "load") return;
       const { shape, temp } = this.numbers.at(x.buffer);
       if (temp) own ||= elementCount(shape) >= depth;
@@ -205,7 +244,8 @@ class RowFusion {
   /** Whether the parts read the same rows, hand over a row, or one of them is so small that it does not matter. */
   private sharesRows({ rows, assigns }: RowForm, split: number, crossing: ReadonlySet<number>): boolean {
     const parts = [assigns.slice(0, split), assigns.slice(split)];
-    if (parts.some((part) => part.every((a) => !a.reduce && a.axes.every((x) => x.extent === 1)))) return true;
+    if (parts.some((part) => part.every((a) => !a.reduce && a.axes.every((x) => x.extent === 1))))
+      return true;
     const count = elementCount(rows.map((r) => r.extent));
     const read = parts.map((part) => {
       const found = new Set<number>();
@@ -228,11 +268,22 @@ class RowFusion {
       const { dtype, shape } = this.numbers.at(value);
       const writers = assigns.filter((a) => a.out === value);
       if (writers.length !== 1) return undefined;
-      const dims = writers[0]!.index.flatMap((e, d) => (shape[d] === 1 || (e.kind === "axis" && isRow.has(e.name)) ? [] : [d]));
+      const dims = writers[0]!.index.flatMap((e, d) =>
+        shape[d] === 1 || (e.kind === "axis" && isRow.has(e.name)) ? [] : [d],
+      );
       // The rest of the index must lie within the row.
-      if (dims.some((d) => [...axesOf(writers[0]!.index[d]!)].some((name) => isRow.has(name)))) return undefined;
+      if (dims.some((d) => [...axesOf(writers[0]!.index[d]!)].some((name) => isRow.has(name))))
+        return undefined;
       kept.set(value, dims);
-      temps.set(value, this.numbers.add(`row scratch ${this.names++}`, dtype, dims.map((d) => shape[d]!), true));
+      temps.set(
+        value,
+        this.numbers.add(
+          `row scratch ${this.names++}`,
+          dtype,
+          dims.map((d) => shape[d]!),
+          true,
+        ),
+      );
     }
     const memo = new Map<Expr, Expr>();
     const change = (e: Expr): Expr =>
@@ -240,7 +291,13 @@ class RowFusion {
         e,
         (x) => {
           const temp = x.kind === "load" ? temps.get(x.buffer) : undefined;
-          return x.kind === "load" && temp !== undefined ? loadTyped(temp, x.type, kept.get(x.buffer)!.map((d) => x.index[d]!)) : undefined;
+          return x.kind === "load" && temp !== undefined
+            ? loadTyped(
+                temp,
+                x.type,
+                kept.get(x.buffer)!.map((d) => x.index[d]!),
+              )
+            : undefined;
         },
         memo,
       );
@@ -257,7 +314,10 @@ class RowFusion {
 
   private scratchBytes(assigns: readonly Assign[]): number {
     const temps = new Set(assigns.map((a) => a.out).filter((n) => this.numbers.at(n).temp));
-    return [...temps].reduce((sum, n) => sum + elementCount(this.numbers.at(n).shape) * bytesPerElement(this.numbers.at(n).dtype), 0);
+    return [...temps].reduce(
+      (sum, n) => sum + elementCount(this.numbers.at(n).shape) * bytesPerElement(this.numbers.at(n).dtype),
+      0,
+    );
   }
 
   /** Whether `to` depends on `from` also by way of a third call: then the two cannot run as one. */
@@ -270,11 +330,13 @@ class RowFusion {
       return before(at).some(reach);
     };
     const before = (at: number): number[] =>
-      inputsOf(this.calls[at]!, this.numbers).flatMap((id) => {
+      this.inputsOf(this.calls[at]!).flatMap((id) => {
         const p = this.producer.get(id);
         return p === undefined ? [] : [p];
       });
-    return before(to).filter((p) => p !== from).some(reach);
+    return before(to)
+      .filter((p) => p !== from)
+      .some(reach);
   }
 }
 
@@ -298,8 +360,13 @@ export function formOf(call: OpenCall): RowForm | undefined {
  * Which axes of the first form are the same coordinate as which of the second, by the values that cross from one to
  * the other. Undefined where the rows of one are not rows of the other.
  */
-function pairRows(first: RowForm, second: RowForm, crossing: ReadonlySet<number>): Map<Axis, string> | undefined {
-  const axesOfForm = (form: RowForm): readonly Axis[] => (form.flexible ? form.assigns[0]!.axes : form.rows).filter((a) => a.extent > 1);
+function pairRows(
+  first: RowForm,
+  second: RowForm,
+  crossing: ReadonlySet<number>,
+): Map<Axis, string> | undefined {
+  const axesOfForm = (form: RowForm): readonly Axis[] =>
+    (form.flexible ? form.assigns[0]!.axes : form.rows).filter((a) => a.extent > 1);
   const of = new Map(axesOfForm(first).map((a) => [a.name, a]));
   const to = new Set(axesOfForm(second).map((a) => a.name));
   let pairs: Map<Axis, string> | undefined;
@@ -359,5 +426,8 @@ function loadsIn(assigns: readonly Assign[]): Set<LoadExpr> {
 }
 
 function loops(rows: readonly Axis[], assigns: readonly Assign[]): readonly Block[] {
-  return rows.reduceRight<readonly Block[]>((body, axis) => [{ kind: "loop", axis, carried: false, body }], assigns);
+  return rows.reduceRight<readonly Block[]>(
+    (body, axis) => [{ kind: "loop", axis, carried: false, body }],
+    assigns,
+  );
 }
