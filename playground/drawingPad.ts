@@ -65,7 +65,7 @@ export class DrawingPad {
     this.#changed();
   }
 
-  /** Begins a stroke; with `extend`, what a pointer does. */
+  /** Begins a stroke; with `extend` and `end`, what a pointer does. */
   begin(x: number, y: number, radius = RADIUS): void {
     this.#strokes.push([{ x, y, radius }]);
     this.#inkLast();
@@ -75,6 +75,13 @@ export class DrawingPad {
   extend(x: number, y: number, radius = RADIUS): void {
     this.#strokes.at(-1)?.push({ x, y, radius });
     this.#inkLast();
+    this.#changed();
+  }
+
+  /** Ends the stroke. */
+  end(): void {
+    const stroke = this.#strokes.at(-1);
+    if (stroke !== undefined) this.#tail(stroke);
     this.#changed();
   }
 
@@ -107,7 +114,7 @@ export class DrawingPad {
   #up(event: PointerEvent): void {
     if (event.pointerId !== this.#pointer) return;
     this.#pointer = undefined;
-    this.#changed();
+    this.end();
   }
 
   #pointOf(event: PointerEvent): PadPoint {
@@ -130,6 +137,7 @@ export class DrawingPad {
     this.#ink.strokeStyle = this.#ink.fillStyle = "#fff";
     for (const stroke of this.#strokes) {
       for (let last = 0; last < stroke.length; last++) this.#segment(stroke, last);
+      this.#tail(stroke);
     }
   }
 
@@ -142,11 +150,16 @@ export class DrawingPad {
     drawSegment(this.#visible, this.#canvas.width, stroke, last);
     drawSegment(this.#ink, INK_SIDE, stroke, last);
   }
+
+  #tail(stroke: readonly PadPoint[]): void {
+    drawTail(this.#visible, this.#canvas.width, stroke);
+    drawTail(this.#ink, INK_SIDE, stroke);
+  }
 }
 
 /**
  * The part of a stroke that its point `last` adds: a dot, or a quadratic curve through the middles between points,
- * which keeps the line smooth where the pointer is sampled seldom, and from there straight to the point itself.
+ * which keeps the line smooth where the pointer is sampled seldom.
  */
 function drawSegment(
   context: CanvasRenderingContext2D,
@@ -156,20 +169,44 @@ function drawSegment(
 ): void {
   const to = stroke[last]!;
   const through = stroke[last - 1];
-  context.beginPath();
   if (through === undefined) {
+    context.beginPath();
     context.arc(to.x * side, to.y * side, to.radius * side, 0, 2 * Math.PI);
     context.fill();
     return;
   }
   const from = stroke[last - 2] ?? through;
-  context.lineCap = context.lineJoin = "round";
-  context.lineWidth = 2 * to.radius * side;
-  context.moveTo(((from.x + through.x) / 2) * side, ((from.y + through.y) / 2) * side);
-  const middle = { x: (through.x + to.x) / 2, y: (through.y + to.y) / 2 };
-  context.quadraticCurveTo(through.x * side, through.y * side, middle.x * side, middle.y * side);
-  context.lineTo(to.x * side, to.y * side);
+  startLine(context, side, from, through, to.radius);
+  context.quadraticCurveTo(
+    through.x * side,
+    through.y * side,
+    ((through.x + to.x) / 2) * side,
+    ((through.y + to.y) / 2) * side,
+  );
   context.stroke();
+}
+
+/** What the curves leave out: from the last middle to the last point. */
+function drawTail(context: CanvasRenderingContext2D, side: number, stroke: readonly PadPoint[]): void {
+  const [before, last] = stroke.slice(-2);
+  if (before === undefined || last === undefined) return;
+  startLine(context, side, before, last, last.radius);
+  context.lineTo(last.x * side, last.y * side);
+  context.stroke();
+}
+
+/** A line that starts in the middle between two points. */
+function startLine(
+  context: CanvasRenderingContext2D,
+  side: number,
+  a: PadPoint,
+  b: PadPoint,
+  radius: number,
+): void {
+  context.lineCap = context.lineJoin = "round";
+  context.lineWidth = 2 * radius * side;
+  context.beginPath();
+  context.moveTo(((a.x + b.x) / 2) * side, ((a.y + b.y) / 2) * side);
 }
 
 function contextOf(

@@ -5,14 +5,16 @@
  */
 import { type DrawingPad } from "./drawingPad.ts";
 import { HELD_OUT, type Point } from "./sample/skeletons.ts";
+import { flatten } from "./sample/strokes.ts";
 
 /** Box of the skeletons, and how much of the pad's height it takes. */
 const BOX = { width: 60, height: 100, share: 0.66 };
 const MILLISECONDS = 550;
 
-/** A point of the path; `lifted` where the pen comes down anew. */
+/** A point of the path, and whether the pen comes down or is lifted there. */
 interface PathPoint extends Point {
-  readonly lifted: boolean;
+  readonly first: boolean;
+  readonly last: boolean;
 }
 
 /** @param finished stops the drawing when it is aborted */
@@ -20,11 +22,12 @@ export async function writeDigit(pad: DrawingPad, digit: number, finished: Abort
   const ways = HELD_OUT[digit] ?? [];
   const skeleton = ways[Math.floor(Math.random() * ways.length)];
   if (skeleton === undefined) throw new RangeError(`there is no way to draw a ${digit}`);
-  // A corner is a point where the pen stands still: twice the same point keeps the pad from rounding it.
   const path = skeleton.flatMap((stroke) =>
-    stroke
-      .flatMap((piece) => densely(piece))
-      .map((point, index) => ({ ...place(point), lifted: index === 0 })),
+    stroke.flatMap(flatten).map((point, index, all) => ({
+      ...place(point),
+      first: index === 0,
+      last: index === all.length - 1,
+    })),
   );
   pad.clear();
   const slow = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -36,21 +39,10 @@ export async function writeDigit(pad: DrawingPad, digit: number, finished: Abort
   }
 }
 
-function lead(pad: DrawingPad, { x, y, lifted }: PathPoint): void {
-  if (lifted) pad.begin(x, y);
+function lead(pad: DrawingPad, { x, y, first, last }: PathPoint): void {
+  if (first) pad.begin(x, y);
   else pad.extend(x, y);
-}
-
-/** Points between the points of a piece, so that the pen moves evenly; straight, since the pad smooths. */
-function densely(piece: readonly Point[]): Point[] {
-  const points: Point[] = [];
-  piece.forEach((point, index) => {
-    const before = piece[index - 1];
-    if (before !== undefined) points.push({ x: (before.x + point.x) / 2, y: (before.y + point.y) / 2 });
-    points.push(point);
-  });
-  const last = piece.at(-1);
-  return last === undefined ? points : [...points, last];
+  if (last) pad.end();
 }
 
 function place({ x, y }: Point): Point {

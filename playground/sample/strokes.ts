@@ -82,7 +82,7 @@ function jitter(skeleton: Skeleton, random: Random, deviation: number): Skeleton
  * Points along a centripetal Catmull-Rom curve through `points` (Yuksel, Schaefer and Keyser 2011: no loops
  * between unevenly spaced points), in its Hermite form.
  */
-function flatten(points: readonly Point[]): Point[] {
+export function flatten(points: readonly Point[]): Point[] {
   const knots = points.slice(1).map((point, i) => Math.sqrt(distance(points[i] as Point, point)) || 1e-3);
   const tangents = points.map((point, i) => {
     const before = points[i - 1];
