@@ -49,7 +49,11 @@ export class InternalError extends Error {
 }
 
 /** Throws a {@link CompileError} with one diagnostic. */
-export function fail(code: DiagnosticCode, message: string, where: Omit<Diagnostic, "code" | "message"> = {}): never {
+export function fail(
+  code: DiagnosticCode,
+  message: string,
+  where: Omit<Diagnostic, "code" | "message"> = {},
+): never {
   throw new CompileError([{ code, message, ...where }]);
 }
 

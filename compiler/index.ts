@@ -13,10 +13,17 @@ import { clearInternTable } from "./ir/expr.ts";
 import type { Graph, GraphInput, TensorType, ValueId } from "./ir/graph.ts";
 import { operatorNames, supports } from "./ops/table.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
+import { vanishes } from "./passes/bind.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
 import { VERSION } from "./version.ts";
 
-export { CompileError, formatDiagnostic, InternalError, type Diagnostic, type DiagnosticCode } from "./diagnostic.ts";
+export {
+  CompileError,
+  formatDiagnostic,
+  InternalError,
+  type Diagnostic,
+  type DiagnosticCode,
+} from "./diagnostic.ts";
 export { readTensor } from "./frontend/onnx/tensor.ts";
 export { inspect, inspectStages, type InspectStage } from "./inspect.ts";
 export { interpret } from "./interpret.ts";
@@ -55,7 +62,10 @@ export function compile(model: Uint8Array, options: CompileOptions = {}): Compil
 }
 
 /** The names of dimensions that `compile` would need to make a bound program, by input. */
-export function openDimensions(model: Uint8Array, options: CompileOptions = {}): readonly { input: string; dims: readonly string[] }[] {
+export function openDimensions(
+  model: Uint8Array,
+  options: CompileOptions = {},
+): readonly { input: string; dims: readonly string[] }[] {
   const opened = openModel(model, options, new StageClock());
   return typesOfInputs(opened.graph, options).open;
 }
@@ -68,15 +78,17 @@ export interface OpenedModel {
 /** Stages 1 and 2: bytes to a Graph. */
 export function openModel(bytes: Uint8Array, options: CompileOptions, clock: StageClock): OpenedModel {
   const source = sourceOf(bytes);
-  const model = clock.time("read", () => readModel(source, options.externalData ? { externalData: options.externalData } : {}));
+  const model = clock.time("read", () =>
+    readModel(source, options.externalData ? { externalData: options.externalData } : {}),
+  );
   const graph = clock.time("import", () => importModel(model, { supports: supported, operatorNames }));
   options.trace?.("import", () => `${graph.nodes.length} nodes, ${graph.constants.size} constants`);
   return { graph, model };
 }
 
-/** If is resolved while binding and has no definition of its own. */
+/** Control flow and containers are dissolved while binding and have no definitions of their own. */
 function supported(domain: string, op: string): boolean {
-  return supports(domain, op) || (domain === "" && op === "If");
+  return supports(domain, op) || (domain === "" && vanishes(op));
 }
 
 /** The ONNX bytes inside a late artifact, or the bytes themselves. */
@@ -99,7 +111,9 @@ export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes
   const open: { input: string; dims: readonly string[] }[] = [];
   for (const name of Object.keys(options.inputShapes ?? {})) {
     if (!graph.inputs.some((input) => input.id === name)) {
-      fail("option-invalid", `the model has no input ${name}`, { hint: `inputs: ${graph.inputs.map((i) => i.id).join(", ")}` });
+      fail("option-invalid", `the model has no input ${name}`, {
+        hint: `inputs: ${graph.inputs.map((i) => i.id).join(", ")}`,
+      });
     }
   }
   for (const { id, type } of graph.inputs) {
@@ -113,7 +127,9 @@ export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes
       continue;
     }
     const shape = type.shape.map((dim) => (typeof dim === "number" ? dim : options.dims?.[dim]));
-    const missing = type.shape.filter((dim, d) => shape[d] === undefined || dim === 0).map((dim) => (dim === 0 ? "?" : String(dim)));
+    const missing = type.shape
+      .filter((dim, d) => shape[d] === undefined || dim === 0)
+      .map((dim) => (dim === 0 ? "?" : String(dim)));
     if (missing.length) open.push({ input: id, dims: missing });
     else bound.set(id, { dtype: type.dtype, shape: shape as number[] });
   }
@@ -121,7 +137,8 @@ export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes
 }
 
 function checkedShape(id: string, type: GraphInput["type"], given: readonly number[]): readonly number[] {
-  if (given.some((dim) => !Number.isInteger(dim) || dim < 0)) fail("option-invalid", `shape [${given}] of input ${id}`);
+  if (given.some((dim) => !Number.isInteger(dim) || dim < 0))
+    fail("option-invalid", `shape [${given}] of input ${id}`);
   if (type.shape && type.shape.length !== given.length) {
     fail("shape-mismatch", `input ${id} has rank ${type.shape.length}, not ${given.length}`);
   }
@@ -131,7 +148,11 @@ function checkedShape(id: string, type: GraphInput["type"], given: readonly numb
 function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outputs: Port[] } {
   const inputs = graph.inputs.map(({ id, type }, i): Port => {
     const shape = type.shape ?? [`${id}.shape`];
-    return { name: id, dtype: type.dtype, shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${id || i}.${d}` : dim)) };
+    return {
+      name: id,
+      dtype: type.dtype,
+      shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${id || i}.${d}` : dim)),
+    };
   });
   const declared = new Map(model.graph.outputs.map((o) => [o.name, o]));
   const outputs = graph.outputs.map(({ name }): Port => declaredPort(name, declared.get(name)));
@@ -142,10 +163,19 @@ function declaredPort(name: string, value: OnnxValue | undefined): Port {
   const type = value?.type;
   if (type?.kind !== "tensor" || !type.dtype) return { name, dtype: "float32", shape: [`${name}.shape`] };
   const shape = type.shape ?? [`${name}.shape`];
-  return { name, dtype: type.dtype, shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${name}.${d}` : dim)) };
+  return {
+    name,
+    dtype: type.dtype,
+    shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${name}.${d}` : dim)),
+  };
 }
 
-function lateArtifact(bytes: Uint8Array, opened: OpenedModel, options: CompileOptions, clock: StageClock): Compiled {
+function lateArtifact(
+  bytes: Uint8Array,
+  opened: OpenedModel,
+  options: CompileOptions,
+  clock: StageClock,
+): Compiled {
   const ports = portsOf(opened.graph, opened.model);
   const source = sourceOf(bytes);
   const plan = { kind: "late", name: opened.graph.name, compiler: VERSION, ...ports } as const;
@@ -183,11 +213,16 @@ function stageOf(graph: Graph, ports: { inputs: Port[]; outputs: Port[] }, optio
   return {
     inputs: ports.inputs,
     outputs: ports.outputs,
-    bind(inputs: Readonly<Record<string, TensorShape>>, values: Readonly<Record<string, Tensor>>): BoundStage {
+    bind(
+      inputs: Readonly<Record<string, TensorShape>>,
+      values: Readonly<Record<string, Tensor>>,
+    ): BoundStage {
       clearInternTable();
       const clock = new StageClock();
       const known = new Map(Object.entries(values));
-      const types = new Map(Object.entries(inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [id, { dtype, shape }]));
+      const types = new Map(
+        Object.entries(inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [id, { dtype, shape }]),
+      );
       const bound = clock.time("bind", () => bindGraph(graph, types, known, options));
       const { artifact } = build(bound, graph.nodes.length, { ...options, unsealed: true }, clock);
       if (!bound.rest) return { artifact };
@@ -216,7 +251,9 @@ export function describe(bytes: Uint8Array, options: CompileOptions = {}): Model
   return {
     name: graph.name,
     ...portsOf(graph, model),
-    opset: Object.fromEntries([...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version])),
+    opset: Object.fromEntries(
+      [...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version]),
+    ),
     nodes: model.graph.nodes.length,
     ops,
   };

@@ -17,27 +17,40 @@ export type InspectStage = (typeof inspectStages)[number];
  *
  * @param options.node only what belongs to nodes whose name contains this
  */
-export function inspect(model: Uint8Array, stage: InspectStage, options: CompileOptions & { readonly node?: string } = {}): string {
+export function inspect(
+  model: Uint8Array,
+  stage: InspectStage,
+  options: CompileOptions & { readonly node?: string } = {},
+): string {
   const clock = new StageClock();
   const { graph } = openModel(model, options, clock);
   if (stage === "import") return printGraph(graph);
   const types = typesOfInputs(graph, options);
   if (types.open.length) {
-    fail("dimension-unbound", `dimensions are open: ${types.open.map((o) => `${o.input} (${o.dims.join(", ")})`).join("; ")}`, {
-      hint: "bind them with --dim NAME=N",
-    });
+    fail(
+      "dimension-unbound",
+      `dimensions are open: ${types.open.map((o) => `${o.input} (${o.dims.join(", ")})`).join("; ")}`,
+      {
+        hint: "bind them with --dim NAME=N",
+      },
+    );
   }
   const bound = bindGraph(graph, types.bound, new Map(), options);
-  const wanted = (nodes: readonly string[]): boolean => !options.node || nodes.some((name) => name.includes(options.node!));
+  const wanted = (nodes: readonly string[]): boolean =>
+    !options.node || nodes.some((name) => name.includes(options.node!));
   const program = optimize(bound, options, clock);
   if (stage === "graph" || stage === "fused") {
     const shown = stage === "graph" ? optimize(bound, { ...options, passes: {} }, clock) : program;
     return printProgram({ ...shown, calls: shown.calls.filter((call) => wanted(call.nodes)) });
   }
   const scheduled = scheduleProgram(program);
-  const kernels = [...scheduled.init, ...scheduled.run].flatMap((c) => (c.kind === "kernel" && wanted(c.nodes) ? [c] : []));
+  const kernels = [...scheduled.init, ...scheduled.run].flatMap((c) =>
+    c.kind === "kernel" && wanted(c.nodes) ? [c] : [],
+  );
   if (stage === "kernels") {
-    return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printKernel(c.kernel)}\n${printSchedule(c.schedule)}`).join("\n\n");
+    return kernels
+      .map((c) => `// ${c.nodes.join(" + ")}\n${printKernel(c.kernel)}\n${printSchedule(c.schedule)}`)
+      .join("\n\n");
   }
   return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printNest(prepareNest(c))}`).join("\n\n");
 }

@@ -48,7 +48,9 @@ function interpretGraph(
   const at = new Map<ValueId, Tensor>([...values, ...bound.constants]);
   for (const node of bound.nodes) {
     const given = node.inputs.map((id) => (id === "" ? undefined : at.get(id)));
-    const outputTypes = node.outputs.map((id) => (id === "" ? { dtype: "bool" as const, shape: [0] } : bound.types.get(id)!));
+    const outputTypes = node.outputs.map((id) =>
+      id === "" ? { dtype: "bool" as const, shape: [0] } : bound.types.get(id)!,
+    );
     const made =
       node.computation.kind === "kernel"
         ? evaluateKernel(node.computation.kernel, given, outputTypes)
@@ -64,6 +66,7 @@ function interpretGraph(
   }
   if (!bound.rest) return;
   const { graph: rest, demands, carried } = bound.rest;
-  const taken = (ids: readonly ValueId[]): Map<ValueId, Tensor> => new Map(ids.map((id) => [id, at.get(id)!]));
+  const taken = (ids: readonly ValueId[]): Map<ValueId, Tensor> =>
+    new Map(ids.map((id) => [id, at.get(id)!]));
   interpretGraph(rest, taken(carried), taken(demands), options, results);
 }

@@ -66,7 +66,9 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
   }
   if (enabled(options, "simplify")) {
     const hits = new Map<string, number>();
-    program = clock.time("simplify", () => simplify(program, (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1)));
+    program = clock.time("simplify", () =>
+      simplify(program, (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1)),
+    );
     for (const [rule, count] of hits) trace?.("simplify", () => `${rule}: ${count}`);
   }
   if (enabled(options, "rows")) {
@@ -84,13 +86,20 @@ export interface Compiled {
 }
 
 /** Stages 4 to 11: from a bound graph to an artifact. */
-export function build(bound: BoundGraph, opsIn: number, options: CompileOptions, clock: StageClock): Compiled {
+export function build(
+  bound: BoundGraph,
+  opsIn: number,
+  options: CompileOptions,
+  clock: StageClock,
+): Compiled {
   const program = optimize(bound, options, clock);
   const scheduled = clock.time("schedule", () => scheduleProgram(program));
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
   const pages = Math.ceil(memory.bytes / PAGE);
   if (memory.bytes > (options.memoryLimit ?? MEMORY_LIMIT)) {
-    fail("limit-exceeded", `the program needs ${memory.bytes} bytes of memory`, { hint: "bind smaller dimensions or raise memoryLimit" });
+    fail("limit-exceeded", `the program needs ${memory.bytes} bytes of memory`, {
+      hint: "bind smaller dimensions or raise memoryLimit",
+    });
   }
   const variants = options.variants ?? ["relaxed-simd", "simd"];
   const nests = new Map<string, Nest>();
@@ -98,7 +107,10 @@ export function build(bound: BoundGraph, opsIn: number, options: CompileOptions,
   clock.time("emit", () => {
     for (const variant of variants) {
       const relaxed = variant === "relaxed-simd";
-      modules.set(variant, emitProgram(scheduled.init, scheduled.run, memory.places, { relaxed, pages, nests }));
+      modules.set(
+        variant,
+        emitProgram(scheduled.init, scheduled.run, memory.places, { relaxed, pages, nests }),
+      );
     }
   });
   const [first] = modules.values();
@@ -115,7 +127,9 @@ export function build(bound: BoundGraph, opsIn: number, options: CompileOptions,
       dtype: value.dtype,
       shape: value.shape,
       address: memory.places.address(id),
-      ...(value.dynamicDim !== undefined && size !== undefined ? { dynamicDim: value.dynamicDim, sizeAddress: size } : {}),
+      ...(value.dynamicDim !== undefined && size !== undefined
+        ? { dynamicDim: value.dynamicDim, sizeAddress: size }
+        : {}),
     };
   };
   const kernels = kernelReports(first!, scheduled);
@@ -140,11 +154,20 @@ export function build(bound: BoundGraph, opsIn: number, options: CompileOptions,
     outputs: program.outputs.map(({ id, name }) => slot(id, name)),
     memoryBytes: pages * PAGE,
     weights: weights.ranges,
-    variants: [...modules.keys()].map((name) => ({ requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"], section: name })),
-    libraries: first!.libraries.map((name) => ({ name, export: libraryKernels[name]!.export, section: `lib.${name}` })),
+    variants: [...modules.keys()].map((name) => ({
+      requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"],
+      section: name,
+    })),
+    libraries: first!.libraries.map((name) => ({
+      name,
+      export: libraryKernels[name]!.export,
+      section: `lib.${name}`,
+    })),
     math,
   };
-  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }));
+  const artifact = clock.time("pack", () =>
+    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
+  );
   return { artifact, report };
 }
 

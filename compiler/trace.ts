@@ -11,5 +11,9 @@ export function traceFilter(filter: string): (stage: string, node?: string) => b
     return { stage: stage ?? "", node };
   });
   return (stage, node) =>
-    filter === "" || wanted.some((w) => (w.stage === stage || w.stage === "all") && (w.node === undefined || (node ?? "").includes(w.node)));
+    filter === "" ||
+    wanted.some(
+      (w) =>
+        (w.stage === stage || w.stage === "all") && (w.node === undefined || (node ?? "").includes(w.node)),
+    );
 }

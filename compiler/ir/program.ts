@@ -106,7 +106,6 @@ export function storageElements(value: ProgramValue): number {
   return value.elements ?? elementCount(value.shape);
 }
 
-
 /** Everything that has a place in memory. */
 export interface Places {
   address(id: ValueId): number;

@@ -92,6 +92,7 @@ export function accessesOf(kernel: Kernel, assign: Assign): AssignAccesses {
 
 /** Sorts axes so that the one with the largest stride in `access` comes first; ties keep their order. */
 export function byStride(axes: readonly Axis[], access: Access): Axis[] {
-  const stride = (a: Axis): number => Math.abs(access.strides.get(a.name) ?? (access.opaque.has(a.name) ? 1e15 : 1e14));
+  const stride = (a: Axis): number =>
+    Math.abs(access.strides.get(a.name) ?? (access.opaque.has(a.name) ? 1e15 : 1e14));
   return axes.map((a, i) => ({ a, i })).sort((x, y) => stride(y.a) - stride(x.a) || x.i - y.i).map(({ a }) => a); // prettier-ignore
 }

@@ -18,6 +18,7 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
   const walk = (blocks: readonly Block[], depth: number): Statement[] =>
     blocks.flatMap((block): Statement[] => {
       if (block.kind === "assign") return new Arrangement(block, schedule, `acc${accumulators++}`, depth === 0).build();
+      if (block.axis.extent === 0) return [];
       const mode = depth === 0 && !block.carried ? "grid" : "serial";
       return [
         { kind: "for", mode, variable: block.axis.name, from: 0, extent: block.axis.extent, body: walk(block.body, depth + 1) },
@@ -205,6 +206,9 @@ class Arrangement {
       const fate = this.fates.get(origin.of) as Fate & { kind: "split" };
       const inner = `${origin.of}.i`;
       const out: Statement[] = [];
+      if (left > 0 && fate.tail === "pad" && (this.binds.get(inner) !== "vector" || origin.by !== LANES)) {
+        throw new InternalError(`the last tile of ${origin.of} is padded, but ${inner} is not a vector`);
+      }
       if (count > 0) out.push(...this.loop(name, 0, count, restricted(region, inner, origin.by, LANES), inside));
       if (left > 0) {
         const tail = fate.tail === "pad" ? restricted(region, inner, origin.by, left) : restricted(region, inner, left, left);
@@ -212,7 +216,21 @@ class Arrangement {
       }
       return out;
     }
+    this.requireOuter(name, region);
     return this.loop(name, 0, this.extentOf(name, region), region, inside);
+  }
+
+  /** How far an inner axis goes is known inside its outer one only, unless all tiles are whole. */
+  private requireOuter(name: string, region: Region): void {
+    const origin = this.origins.get(name)!;
+    if (origin.kind === "merged") {
+      this.requireOuter(origin.outer, region);
+      this.requireOuter(origin.inner, region);
+    } else if (origin.kind === "inner") {
+      this.requireOuter(origin.of, region);
+      if (region.values.has(`${origin.of}.o`) || this.extentOf(origin.of, region) % origin.by === 0) return;
+      throw new InternalError(`${name} stands outside ${origin.of}.o, whose last tile is not whole`);
+    } else if (origin.kind === "outer") this.requireOuter(origin.of, region);
   }
 
   private loop(name: string, from: number, extent: number, region: Region, inside: (region: Region) => Statement[]): Statement[] {

@@ -6,7 +6,15 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { add, axesOf, floordiv, floormod, int, loadTyped, mul, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
-import { assignments, coordinate, mapAssigns, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
+import {
+  assignments,
+  coordinate,
+  mapAssigns,
+  type Assign,
+  type Axis,
+  type Buffer,
+  type Kernel,
+} from "../ir/kernel.ts";
 
 export interface Packed {
   readonly kernel: Kernel;
@@ -28,7 +36,13 @@ export function soleLoad(assign: Assign, buffer: number): LoadExpr | undefined {
   return found.size === 1 ? only : undefined;
 }
 
-export function packOperand(kernel: Kernel, assign: Assign, buffer: number, axis: string, by: number): Packed {
+export function packOperand(
+  kernel: Kernel,
+  assign: Assign,
+  buffer: number,
+  axis: string,
+  by: number,
+): Packed {
   const load = soleLoad(assign, buffer);
   if (!load) throw new InternalError(`buffer ${buffer} is not read by exactly one load`);
   const used = axesOf(load);
@@ -40,7 +54,12 @@ export function packOperand(kernel: Kernel, assign: Assign, buffer: number, axis
   const lane: Axis = { name: `${axis}.lane`, extent: by };
   const axes = [...spatial, panel, ...reduced, lane];
   const original = kernel.buffers[buffer]!;
-  const packedBuffer: Buffer = { name: original.name, dtype: original.dtype, shape: axes.map((a) => a.extent), role: "in" };
+  const packedBuffer: Buffer = {
+    name: original.name,
+    dtype: original.dtype,
+    shape: axes.map((a) => a.extent),
+    role: "in",
+  };
 
   const position = add(mul(coordinate(panel), int(by)), coordinate(lane));
   const index = load.index.map((e) => substituteAxes(e, new Map([[axis, position]])));
@@ -68,13 +87,19 @@ export function packOperand(kernel: Kernel, assign: Assign, buffer: number, axis
   const memo = new Map<Expr, Expr>();
   const shift = (number: number): number => (added && number >= inputs ? number + 1 : number);
   const renumbered = (e: Expr): Expr =>
-    rewrite(e, (x) => (x.kind === "load" && added ? loadTyped(shift(x.buffer), x.type, x.index, x.pad) : undefined), memo);
+    rewrite(
+      e,
+      (x) => (x.kind === "load" && added ? loadTyped(shift(x.buffer), x.type, x.index, x.pad) : undefined),
+      memo,
+    );
   const replacement = loadTyped(target, load.type, packedIndex);
   const change = (a: Assign, e: Expr): Expr => {
     if (a !== assign) return renumbered(e);
     // The load itself goes first: renumbering could make another one look like it.
     const parts = rewrite(e, (x) => (x === load ? loadTyped(HOLE, load.type, []) : undefined));
-    return rewrite(renumbered(parts), (x) => (x.kind === "load" && x.buffer === HOLE ? replacement : undefined));
+    return rewrite(renumbered(parts), (x) =>
+      x.kind === "load" && x.buffer === HOLE ? replacement : undefined,
+    );
   };
   const body = mapAssigns(kernel.body, (a) => ({
     ...a,

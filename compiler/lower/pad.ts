@@ -10,7 +10,11 @@ import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 export function lowerPads(kernel: Kernel): Kernel {
   const memo = new Map<Expr, Expr>();
   const lowered = (e: Expr): Expr =>
-    rewrite(e, (x) => (x.kind === "load" && x.pad !== undefined ? guarded(x, kernel.buffers[x.buffer]!) : undefined), memo);
+    rewrite(
+      e,
+      (x) => (x.kind === "load" && x.pad !== undefined ? guarded(x, kernel.buffers[x.buffer]!) : undefined),
+      memo,
+    );
   const body = mapAssigns(kernel.body, (assign) => ({
     ...assign,
     value: lowered(assign.value),

@@ -43,7 +43,8 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     }
     for (const id of call.inputs) if (id) see(id, step);
     if (call.kind === "library") {
-      for (const a of call.library.arguments) if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}`);
+      for (const a of call.library.arguments)
+        if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}`);
     }
   });
   for (const id of program.inputs) {
@@ -67,13 +68,15 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     const bytes = storageElements(value) * bytesPerElement(value.dtype);
     bytesOf.set(root, Math.max(bytesOf.get(root) ?? 0, bytes));
   }
-  for (const [root, bytes] of bytesOf) blocks.push({ id: root, bytes, from: from.get(root)!, to: to.get(root)! });
+  for (const [root, bytes] of bytesOf)
+    blocks.push({ id: root, bytes, from: from.get(root)!, to: to.get(root)! });
   const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}`;
   const steps = new Map<ScheduledCall, number>();
   calls.forEach((call, step) => {
     steps.set(call, step);
     if (call.kind === "library") {
-      if (call.library.scratchBytes) blocks.push({ id: scratchId(step, -1), bytes: call.library.scratchBytes, from: step, to: step });
+      if (call.library.scratchBytes)
+        blocks.push({ id: scratchId(step, -1), bytes: call.library.scratchBytes, from: step, to: step });
       return;
     }
     call.kernel.buffers.forEach((buffer, i) => {
@@ -111,9 +114,12 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     ranges.push({ offset, bytes: bytes.length, address: address(id) });
     offset += bytes.length;
   };
-  for (const [id, tensor] of program.constants) if (from.has(id) && (to.get(id) ?? -1) >= 0) store(tensor, id);
+  for (const [id, tensor] of program.constants)
+    if (from.has(id) && (to.get(id) ?? -1) >= 0) store(tensor, id);
   for (const [tensor, id] of data) store(tensor, id);
-  const constantBytes = blocks.filter((b) => b.to === end && b.from < firstRun).reduce((sum, b) => sum + b.bytes, 0);
+  const constantBytes = blocks
+    .filter((b) => b.to === end && b.from < firstRun)
+    .reduce((sum, b) => sum + b.bytes, 0);
   return {
     places: {
       address: (id) => address(rootOf(id)),

@@ -26,7 +26,8 @@ export function lowerGraph(graph: BoundGraph): Program {
   for (const node of graph.nodes) {
     for (const id of node.outputs) if (id) values.set(id, valueOf(id));
     const common = { nodes: [node.name], inputs: node.inputs, outputs: node.outputs };
-    if (node.computation.kind === "kernel") calls.push({ kind: "kernel", kernel: node.computation.kernel, ...common });
+    if (node.computation.kind === "kernel")
+      calls.push({ kind: "kernel", kernel: node.computation.kernel, ...common });
     else calls.push({ kind: "library", library: node.computation.library, ...common });
   }
   const inputs = graph.inputs.map((input) => input.id);
@@ -39,7 +40,13 @@ export function lowerGraph(graph: BoundGraph): Program {
     const copy = `${id}>${i}`;
     const value = values.get(id)!;
     values.set(copy, value);
-    calls.push({ kind: "kernel", nodes: [name], kernel: copyKernel(value.dtype, value.shape), inputs: [id], outputs: [copy] });
+    calls.push({
+      kind: "kernel",
+      nodes: [name],
+      kernel: copyKernel(value.dtype, value.shape),
+      inputs: [id],
+      outputs: [copy],
+    });
     return { id: copy, name };
   });
   return { name: graph.name, values, constants, calls, inputs, outputs };

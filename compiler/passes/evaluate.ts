@@ -58,7 +58,9 @@ export function evaluateLibrary(
   const memory = new ArrayBuffer(end);
   const write = (at: number, tensor: Tensor): void => {
     const data = numeric(tensor);
-    new Uint8Array(memory, at, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    new Uint8Array(memory, at, data.byteLength).set(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    );
   };
   inputs.forEach((tensor, i) => tensor && write(inputAt[i]!, tensor));
   const values = call.arguments.map((a, i): number => {

@@ -93,7 +93,9 @@ class Fusion {
   }
 
   private dropDead(call: OpenCall, at: number): boolean {
-    const live = call.outputs.some((id) => id !== "" && (this.outputs.has(id) || (this.consumers.get(id)?.size ?? 0) > 0));
+    const live = call.outputs.some(
+      (id) => id !== "" && (this.outputs.has(id) || (this.consumers.get(id)?.size ?? 0) > 0),
+    );
     if (live) return false;
     this.replace(at, undefined);
     return true;
@@ -153,7 +155,10 @@ class Fusion {
     });
     if (!renamed.size) return;
     this.calls.forEach((call, at) => {
-      if (call?.kind === "library" && call.inputs.some((id) => id && renamed.has(this.numbers.numberOf(id)))) {
+      if (
+        call?.kind === "library" &&
+        call.inputs.some((id) => id && renamed.has(this.numbers.numberOf(id)))
+      ) {
         const inputs = call.inputs.map((id) => (id && renamed.has(this.numbers.numberOf(id)) ? this.numbers.at(renamed.get(this.numbers.numberOf(id))!).id : id)); // prettier-ignore
         this.replace(at, { ...call, inputs });
       }
@@ -167,7 +172,8 @@ class Fusion {
   private tryInline(call: OpenCall, at: number): boolean {
     const assign = mapAssignment(call);
     const [output] = call.outputs;
-    if (!assign || call.kind !== "kernel" || call.outputs.length !== 1 || this.outputs.has(output!)) return false;
+    if (!assign || call.kind !== "kernel" || call.outputs.length !== 1 || this.outputs.has(output!))
+      return false;
     const readers = [...(this.consumers.get(output!) ?? [])];
     if (!readers.length) return false;
     const number = this.numbers.numberOf(output!);
@@ -197,7 +203,14 @@ class Fusion {
     return true;
   }
 
-  private inlined(consumer: OpenKernel, number: number, producer: Assign, value: Expr, size: number, weight: number): OpenKernel | undefined {
+  private inlined(
+    consumer: OpenKernel,
+    number: number,
+    producer: Assign,
+    value: Expr,
+    size: number,
+    weight: number,
+  ): OpenKernel | undefined {
     let evaluations = 0;
     let refused = false;
     const { shape } = this.numbers.at(number);
@@ -253,7 +266,12 @@ class Fusion {
     return false;
   }
 
-  private withEpilogue(producer: OpenKernel, input: ValueId, consumer: Assign, call: OpenKernel): OpenKernel | undefined {
+  private withEpilogue(
+    producer: OpenKernel,
+    input: ValueId,
+    consumer: Assign,
+    call: OpenKernel,
+  ): OpenKernel | undefined {
     const number = this.numbers.numberOf(input);
     const { dtype, shape } = this.numbers.at(number);
     const target = this.numbers.numberOf(call.outputs[0]!);
@@ -262,14 +280,17 @@ class Fusion {
     let readsItself = false;
     visitAssigns(producer.body, [], (assign, _axes, loops) => {
       if (assign.out === number) writers.push({ assign, loops });
-      if (loadsOf(assign.value, number) || (assign.reduce && loadsOf(assign.reduce.body, number))) readsItself = true;
+      if (loadsOf(assign.value, number) || (assign.reduce && loadsOf(assign.reduce.body, number)))
+        readsItself = true;
       return assign;
     });
     const [writer] = writers;
     if (readsItself || writers.length !== 1 || !writer || producer.outputs.length !== 1) return undefined;
     const around: Axis[] = [...writer.loops.map((l) => l.axis), ...writer.assign.axes];
     // Each coordinate of the stored point is one axis of the writer.
-    const covered = writer.assign.index.every((e) => e.kind === "axis" || (e.kind === "const" && e.value === 0));
+    const covered = writer.assign.index.every(
+      (e) => e.kind === "axis" || (e.kind === "const" && e.value === 0),
+    );
     if (!covered || elementCount(around.map((a) => a.extent)) !== elementCount(shape)) return undefined;
 
     const loads = new Set<LoadExpr>();
@@ -304,7 +325,8 @@ class Fusion {
       body,
       outputs: call.outputs,
     };
-    if (inputsOf(result, this.numbers).length > MAX_INPUTS + 2 || sizeOf(body) > MAX_SIZE * 2) return undefined;
+    if (inputsOf(result, this.numbers).length > MAX_INPUTS + 2 || sizeOf(body) > MAX_SIZE * 2)
+      return undefined;
     // Values that the epilogue reads must not be made by the producer's own consumers: order is checked when sorted.
     return result;
   }
@@ -329,7 +351,11 @@ function visitAssigns(
 ): Block[] {
   return blocks.map((block) =>
     block.kind === "assign"
-      ? change(block, loops.map((l) => l.axis), loops)
+      ? change(
+          block,
+          loops.map((l) => l.axis),
+          loops,
+        )
       : { ...block, body: visitAssigns(block.body, [...loops, block], change) },
   );
 }
@@ -351,7 +377,12 @@ function staysInside(load: LoadExpr, shape: readonly number[]): boolean {
 }
 
 /** A padded read of a pure rearrangement of whole dimensions is a padded read of its source. */
-function movedPad(value: Expr, producer: Assign, x: LoadExpr, shapeOf: (buffer: number) => readonly number[]): Expr | undefined {
+function movedPad(
+  value: Expr,
+  producer: Assign,
+  x: LoadExpr,
+  shapeOf: (buffer: number) => readonly number[],
+): Expr | undefined {
   if (value.kind !== "load" || value.pad !== undefined) return undefined;
   const seen = new Set<string>();
   const source = shapeOf(value.buffer);
@@ -368,7 +399,8 @@ function movedPad(value: Expr, producer: Assign, x: LoadExpr, shapeOf: (buffer: 
   for (let d = 0; d < producer.index.length; d++) {
     const e = producer.index[d]!;
     if (e.kind === "axis") by.set(e.name, x.index[d]!);
-    else if (!(x.index[d]!.kind === "const" && (x.index[d] as Expr & { kind: "const" }).value === 0)) return undefined;
+    else if (!(x.index[d]!.kind === "const" && (x.index[d] as Expr & { kind: "const" }).value === 0))
+      return undefined;
   }
   return loadTyped(value.buffer, value.type, value.index.map((e) => substituteAxes(e, by)), x.pad); // prettier-ignore
 }
@@ -378,8 +410,14 @@ export function costOf(e: Expr): number {
   let cost = 0;
   visit(e, (x) => {
     if (x.type === "index") return;
-    if (x.kind === "unary") cost += ["neg", "abs", "not"].includes(x.op) ? 1 : ["floor", "ceil", "trunc", "round", "sqrt"].includes(x.op) ? 3 : 12;
-    else if (x.kind === "binary" && x.a.type !== "index") cost += x.op === "div" || x.op === "rem" ? 4 : x.op === "pow" ? 12 : 1;
+    if (x.kind === "unary")
+      cost += ["neg", "abs", "not"].includes(x.op)
+        ? 1
+        : ["floor", "ceil", "trunc", "round", "sqrt"].includes(x.op)
+          ? 3
+          : 12;
+    else if (x.kind === "binary" && x.a.type !== "index")
+      cost += x.op === "div" || x.op === "rem" ? 4 : x.op === "pow" ? 12 : 1;
     else if (x.kind === "select" || x.kind === "cast") cost += 1;
   });
   return cost;
@@ -407,10 +445,12 @@ function sizeOf(body: readonly Block[]): number {
 function contractionOpaque(body: readonly Block[]): number {
   let count = 0;
   visitAssigns(body, [], (assign) => {
-    if (assign.reduce?.op !== "sum" || elementCount(assign.reduce.axes.map((a) => a.extent)) < 4) return assign;
+    if (assign.reduce?.op !== "sum" || elementCount(assign.reduce.axes.map((a) => a.extent)) < 4)
+      return assign;
     visit(assign.reduce.body, (x) => {
       if (x.kind !== "load") return;
-      for (const i of x.index) for (const term of linear(i).terms.keys()) if (term.kind !== "axis" && axesOf(term).size) count++;
+      for (const i of x.index)
+        for (const term of linear(i).terms.keys()) if (term.kind !== "axis" && axesOf(term).size) count++;
     });
     return assign;
   });
@@ -419,9 +459,11 @@ function contractionOpaque(body: readonly Block[]): number {
 
 /** A kernel that is several independent assignments to different values becomes several kernels. */
 function splitCall(call: OpenCall, numbers: ValueNumbers): OpenCall[] {
-  if (call.kind !== "kernel" || call.body.length < 2 || call.body.length !== call.outputs.length) return [call];
+  if (call.kind !== "kernel" || call.body.length < 2 || call.body.length !== call.outputs.length)
+    return [call];
   const assigns = call.body.flatMap((b) => (b.kind === "assign" ? [b] : []));
-  if (assigns.length !== call.body.length || new Set(assigns.map((a) => a.out)).size !== assigns.length) return [call];
+  if (assigns.length !== call.body.length || new Set(assigns.map((a) => a.out)).size !== assigns.length)
+    return [call];
   const own = new Set(call.outputs.map((id) => numbers.numberOf(id)));
   for (const a of assigns) {
     for (const n of own) if (loadsOf(a.value, n) || (a.reduce && loadsOf(a.reduce.body, n))) return [call];
@@ -433,7 +475,14 @@ function splitCall(call: OpenCall, numbers: ValueNumbers): OpenCall[] {
 function renumbered(body: readonly Block[], by: ReadonlyMap<number, number>): Block[] {
   const memo = new Map<Expr, Expr>();
   return mapBody(body, (e) =>
-    rewrite(e, (x) => (x.kind === "load" && by.has(x.buffer) ? loadTyped(by.get(x.buffer)!, x.type, x.index, x.pad) : undefined), memo),
+    rewrite(
+      e,
+      (x) =>
+        x.kind === "load" && by.has(x.buffer)
+          ? loadTyped(by.get(x.buffer)!, x.type, x.index, x.pad)
+          : undefined,
+      memo,
+    ),
   );
 }
 

@@ -8,7 +8,19 @@
  * reads need no test), and which values live inside another one (the parts of a concatenation, views).
  */
 import { bytesPerElement, computeType, elementCount, type DType } from "../ir/dtype.ts";
-import { add, axesOf, constant, int, linear, loadTyped, mul, range, visit, type Expr, type LoadExpr } from "../ir/expr.ts";
+import {
+  add,
+  axesOf,
+  constant,
+  int,
+  linear,
+  loadTyped,
+  mul,
+  range,
+  visit,
+  type Expr,
+  type LoadExpr,
+} from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { assignments, coordinate, rowMajorStrides, singleAssign, type Assign, type Axis, type Block, type Halo, type Kernel, type Layout } from "../ir/kernel.ts"; // prettier-ignore
 import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
@@ -21,7 +33,11 @@ export interface LayoutOptions {
   readonly views: boolean;
 }
 
-export function chooseLayouts(program: Program, options: LayoutOptions, trace: (line: string) => void = () => undefined): Program {
+export function chooseLayouts(
+  program: Program,
+  options: LayoutOptions,
+  trace: (line: string) => void = () => undefined,
+): Program {
   return new LayoutChoice(program, options, trace).run();
 }
 
@@ -128,7 +144,9 @@ class LayoutChoice {
           const b = this.value(out).shape;
           if (a.length !== b.length || a.length < 3) return;
           // Point for point, or shifted along some dimensions (concatenation, slices, pads, windows).
-          const along = x.index.every((e2, d) => sameAxis(e2, assign.index[d]!) || (e2.kind === "const" && a[d] === 1));
+          const along = x.index.every(
+            (e2, d) => sameAxis(e2, assign.index[d]!) || (e2.kind === "const" && a[d] === 1),
+          );
           if (along) this.join(from, out);
         });
       see(assign.value);
@@ -173,7 +191,13 @@ class LayoutChoice {
           this.values.set(copy, { dtype, shape });
           const dim = inner.get(id);
           if (dim !== undefined) inner.set(copy, dim);
-          rebuilt.push({ kind: "kernel", nodes: [`layout of ${id}`], kernel: copyKernel(dtype, shape), inputs: [id], outputs: [copy] });
+          rebuilt.push({
+            kind: "kernel",
+            nodes: [`layout of ${id}`],
+            kernel: copyKernel(dtype, shape),
+            inputs: [id],
+            outputs: [copy],
+          });
         }
         return copy;
       });
@@ -227,7 +251,10 @@ class LayoutChoice {
   // Concatenation in place
 
   /** Which values are parts of which others, and from where in each dimension. */
-  private concatenations(inner: Map<ValueId, number>, wishes: Map<ValueId, Wish>): Map<ValueId, { of: ValueId; start: number[] }> {
+  private concatenations(
+    inner: Map<ValueId, number>,
+    wishes: Map<ValueId, Wish>,
+  ): Map<ValueId, { of: ValueId; start: number[] }> {
     const places = new Map<ValueId, { of: ValueId; start: number[] }>();
     for (let at = this.calls.length - 1; at >= 0; at--) {
       const call = this.calls[at]!;
@@ -243,7 +270,14 @@ class LayoutChoice {
         const value = this.value(id);
         const uses = parts.filter((p) => p.buffer === part.buffer).length;
         const haloFits = this.uniteHalos(id, target, part.dim, wishes, false);
-        if (this.pinned.has(id) || places.has(id) || uses !== 1 || value.dtype !== dtype || !haloFits || elementCount(value.shape) === 0) {
+        if (
+          this.pinned.has(id) ||
+          places.has(id) ||
+          uses !== 1 ||
+          value.dtype !== dtype ||
+          !haloFits ||
+          elementCount(value.shape) === 0
+        ) {
           remaining.push(part.assign);
           continue;
         }
@@ -264,7 +298,13 @@ class LayoutChoice {
   }
 
   /** Makes the halos of a part and its whole one, if that is possible. */
-  private uniteHalos(part: ValueId, whole: ValueId, dim: number, wishes: Map<ValueId, Wish>, commit: boolean): boolean {
+  private uniteHalos(
+    part: ValueId,
+    whole: ValueId,
+    dim: number,
+    wishes: Map<ValueId, Wish>,
+    commit: boolean,
+  ): boolean {
     const a = wishes.get(part);
     const b = wishes.get(whole);
     if (!a && !b) return true;
@@ -272,7 +312,12 @@ class LayoutChoice {
     if (a && b && !Object.is(a.value, b.value)) return false;
     for (const w of [a, b]) if (w && (w.before[dim] || w.after[dim])) return false;
     if (!commit) return true;
-    const wish = b ?? { before: a!.before.map(() => 0), after: a!.after.map(() => 0), value: a!.value, work: 0 };
+    const wish = b ?? {
+      before: a!.before.map(() => 0),
+      after: a!.after.map(() => 0),
+      value: a!.value,
+      work: 0,
+    };
     if (a) widen(wish, a);
     wishes.set(whole, wish);
     wishes.delete(part);
@@ -341,12 +386,20 @@ class LayoutChoice {
     const [target] = call.outputs as [ValueId];
     const from = this.value(source);
     const to = this.value(target);
-    if (this.pinned.has(target) || to.storage !== undefined || to.layout?.halo || this.program.constants.has(source)) return undefined;
+    if (
+      this.pinned.has(target) ||
+      to.storage !== undefined ||
+      to.layout?.halo ||
+      this.program.constants.has(source)
+    )
+      return undefined;
     if (from.dtype !== to.dtype || elementCount(to.shape) === 0) return undefined;
     const load = assign.value;
     if (load.kind !== "load" || load.pad !== undefined) return undefined;
     const layout = from.layout ?? { strides: rowMajorStrides(from.shape), offset: 0 };
-    const flat = linear(load.index.reduce<Expr>((sum, e, d) => add(sum, mul(e, int(layout.strides[d]!))), int(layout.offset)));
+    const flat = linear(
+      load.index.reduce<Expr>((sum, e, d) => add(sum, mul(e, int(layout.strides[d]!))), int(layout.offset)),
+    );
     const strides = new Array<number>(to.shape.length).fill(0);
     const dims = new Map<string, number>();
     assign.index.forEach((e, d) => {
@@ -408,7 +461,10 @@ function leavesShape(load: LoadExpr, shape: readonly number[]): boolean {
 }
 
 /** Which dimension each operand of a contraction or pool wants innermost. */
-function votesOf(call: KernelCall, constants: ReadonlyMap<ValueId, unknown>): { id: ValueId; dim: number; work: number }[] {
+function votesOf(
+  call: KernelCall,
+  constants: ReadonlyMap<ValueId, unknown>,
+): { id: ValueId; dim: number; work: number }[] {
   const votes: { id: ValueId; dim: number; work: number }[] = [];
   for (const { assign, loops } of assignments(call.kernel)) {
     const { reduce } = assign;
@@ -421,22 +477,38 @@ function votesOf(call: KernelCall, constants: ReadonlyMap<ValueId, unknown>): { 
     });
     const reduced = new Set(reduce.axes.map((a) => a.name));
     const out = idOf(call, assign.out);
-    const product = reduce.op === "sum" && reduce.body.kind === "binary" && reduce.body.op === "mul" && loads.length === 2;
+    const product =
+      reduce.op === "sum" && reduce.body.kind === "binary" && reduce.body.op === "mul" && loads.length === 2;
     const vote = (id: ValueId | undefined, dim: number, weight: number): void => {
       if (id !== undefined && dim >= 0) votes.push({ id, dim, work: weight });
     };
-    const plainDim = (index: readonly Expr[], name: string): number => index.findIndex((e) => e.kind === "axis" && e.name === name);
+    const plainDim = (index: readonly Expr[], name: string): number =>
+      index.findIndex((e) => e.kind === "axis" && e.name === name);
     if (product && depth >= 2) {
       const isConstant = (l: LoadExpr): boolean => constants.has(idOf(call, l.buffer) ?? "");
-      const innermost = assign.index.findLast((e) => e.kind === "axis") as (Expr & { kind: "axis" }) | undefined;
+      const innermost = assign.index.findLast((e) => e.kind === "axis") as
+        (Expr & { kind: "axis" }) | undefined;
       const [x, y] = loads as [LoadExpr, LoadExpr];
       // b carries the vector axis: the weights, or else the operand that the innermost result axis runs over.
-      const b = isConstant(x) !== isConstant(y) ? (isConstant(x) ? x : y) : innermost && axesOf(x).has(innermost.name) ? x : y;
+      const b =
+        isConstant(x) !== isConstant(y)
+          ? isConstant(x)
+            ? x
+            : y
+          : innermost && axesOf(x).has(innermost.name)
+            ? x
+            : y;
       const a = b === x ? y : x;
       const result = assign.axes.filter((axis) => plainDim(assign.index, axis.name) >= 0);
-      const own = result.filter((axis) => axesOf(b).has(axis.name) && !axesOf(a).has(axis.name)).sort((p, q) => q.extent - p.extent)[0];
-      const shared = result.filter((axis) => plainDim(a.index, axis.name) >= 0 && axesOf(b).has(axis.name)).sort((p, q) => q.extent - p.extent)[0];
-      const deep = reduce.axes.filter((axis) => plainDim(a.index, axis.name) >= 0).sort((p, q) => q.extent - p.extent)[0];
+      const own = result
+        .filter((axis) => axesOf(b).has(axis.name) && !axesOf(a).has(axis.name))
+        .sort((p, q) => q.extent - p.extent)[0];
+      const shared = result
+        .filter((axis) => plainDim(a.index, axis.name) >= 0 && axesOf(b).has(axis.name))
+        .sort((p, q) => q.extent - p.extent)[0];
+      const deep = reduce.axes
+        .filter((axis) => plainDim(a.index, axis.name) >= 0)
+        .sort((p, q) => q.extent - p.extent)[0];
       const vector = own ?? shared;
       if (vector) {
         vote(out, plainDim(assign.index, vector.name), work);
@@ -499,7 +571,10 @@ function concatenationOf(kernel: Kernel): Part[] | undefined {
     for (let d = 0; d < shape.length; d++) {
       const form = linear(block.index[d] ?? int(0));
       const from = value.index[d]!;
-      const plain = from.kind === "axis" ? form.terms.size === 1 && form.terms.get(from) === 1 : form.terms.size === 0 && shape[d] === 1;
+      const plain =
+        from.kind === "axis"
+          ? form.terms.size === 1 && form.terms.get(from) === 1
+          : form.terms.size === 0 && shape[d] === 1;
       if (!plain || (from.kind === "axis" && from.extent !== shape[d])) return undefined;
       start.push(form.constant);
       if (form.constant !== 0 || shape[d] !== kernel.buffers[block.out]!.shape[d]) dim = d;
@@ -513,20 +588,35 @@ function concatenationOf(kernel: Kernel): Part[] | undefined {
 /** The call with only these blocks, and only the inputs that they read. */
 function remainder(call: KernelCall, body: readonly Block[]): KernelCall {
   const used = new Set<number>();
-  for (const block of body) if (block.kind === "assign" && block.value.kind === "load") used.add(block.value.buffer);
+  for (const block of body)
+    if (block.kind === "assign" && block.value.kind === "load") used.add(block.value.buffer);
   const kept = call.inputs.flatMap((_, i) => (used.has(i) ? [i] : []));
   const to = new Map([...kept, call.inputs.length].map((old, i) => [old, i]));
   const blocks = body.map((block): Block => {
     if (block.kind !== "assign" || block.value.kind !== "load") return block;
     const { value } = block;
-    return { ...block, out: to.get(block.out)!, value: loadTyped(to.get(value.buffer)!, value.type, value.index) };
+    return {
+      ...block,
+      out: to.get(block.out)!,
+      value: loadTyped(to.get(value.buffer)!, value.type, value.index),
+    };
   });
   const buffers = [...kept, call.inputs.length].map((old) => call.kernel.buffers[old]!);
-  return { ...call, inputs: kept.map((i) => call.inputs[i]!), kernel: { ...call.kernel, buffers, body: blocks } };
+  return {
+    ...call,
+    inputs: kept.map((i) => call.inputs[i]!),
+    kernel: { ...call.kernel, buffers, body: blocks },
+  };
 }
 
 /** Assignments that write the border of a buffer: per dimension, its two sides over the full width of later ones. */
-function haloAssigns(buffer: number, dtype: DType, shape: readonly number[], halo: Halo, tag: number): Assign[] {
+function haloAssigns(
+  buffer: number,
+  dtype: DType,
+  shape: readonly number[],
+  halo: Halo,
+  tag: number,
+): Assign[] {
   const fills: Assign[] = [];
   for (let d = 0; d < shape.length; d++) {
     for (const side of ["before", "after"] as const) {
@@ -542,7 +632,13 @@ function haloAssigns(buffer: number, dtype: DType, shape: readonly number[], hal
         axes.push(axis);
         return add(coordinate(axis), int(start!));
       });
-      fills.push({ kind: "assign", axes, out: buffer, index, value: constant(computeType(dtype), halo.value) });
+      fills.push({
+        kind: "assign",
+        axes,
+        out: buffer,
+        index,
+        value: constant(computeType(dtype), halo.value),
+      });
     }
   }
   return fills;

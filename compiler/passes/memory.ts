@@ -27,7 +27,10 @@ const ALIGNMENT = 64;
 export const RESERVED = 64;
 const SLACK = 16;
 
-export function planMemory(blocks: readonly MemoryBlock[], options: { readonly reuse?: boolean } = {}): MemoryPlan {
+export function planMemory(
+  blocks: readonly MemoryBlock[],
+  options: { readonly reuse?: boolean } = {},
+): MemoryPlan {
   const reuse = options.reuse ?? true;
   const sized = blocks.map((b) => ({ ...b, size: alignUp(b.bytes + SLACK) }));
   const bySize = sized.toSorted((a, b) => b.size - a.size || a.from - b.from || (a.id < b.id ? -1 : 1));

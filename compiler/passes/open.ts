@@ -68,11 +68,17 @@ export function openCall(call: Call, numbers: ValueNumbers): OpenCall {
   if (call.kind === "library") return call;
   const ids = [...call.inputs, ...call.outputs];
   const global = call.kernel.buffers.map((buffer, i) =>
-    i < ids.length ? numbers.numberOf(ids[i]!) : numbers.add(`temp${tempCounter++}`, buffer.dtype, buffer.shape, true),
+    i < ids.length
+      ? numbers.numberOf(ids[i]!)
+      : numbers.add(`temp${tempCounter++}`, buffer.dtype, buffer.shape, true),
   );
   const memo = new Map<Expr, Expr>();
   const renumber = (e: Expr): Expr =>
-    rewrite(e, (x) => (x.kind === "load" ? loadTyped(global[x.buffer]!, x.type, x.index, x.pad) : undefined), memo);
+    rewrite(
+      e,
+      (x) => (x.kind === "load" ? loadTyped(global[x.buffer]!, x.type, x.index, x.pad) : undefined),
+      memo,
+    );
   const body = mapAssigns(call.kernel.body, (a) => ({ ...mapAssign(a, renumber), out: global[a.out]! }));
   return { kind: "kernel", name: call.kernel.name, nodes: call.nodes, body, outputs: call.outputs };
 }
@@ -104,7 +110,11 @@ export function closeCall(call: OpenCall, numbers: ValueNumbers): Call {
     return a;
   });
   const temps = [...used].filter((n) => numbers.at(n).temp);
-  const order = [...inputs.map((id) => numbers.numberOf(id)), ...call.outputs.map((id) => numbers.numberOf(id)), ...temps];
+  const order = [
+    ...inputs.map((id) => numbers.numberOf(id)),
+    ...call.outputs.map((id) => numbers.numberOf(id)),
+    ...temps,
+  ];
   const local = new Map(order.map((n, i) => [n, i]));
   const buffers = order.map((n, i): Buffer => {
     const { dtype, shape, temp } = numbers.at(n);
@@ -112,7 +122,11 @@ export function closeCall(call: OpenCall, numbers: ValueNumbers): Call {
   });
   const memo = new Map<Expr, Expr>();
   const renumber = (e: Expr): Expr =>
-    rewrite(e, (x) => (x.kind === "load" ? loadTyped(local.get(x.buffer)!, x.type, x.index, x.pad) : undefined), memo);
+    rewrite(
+      e,
+      (x) => (x.kind === "load" ? loadTyped(local.get(x.buffer)!, x.type, x.index, x.pad) : undefined),
+      memo,
+    );
   const body = mapAssigns(call.body, (a) => ({ ...mapAssign(a, renumber), out: local.get(a.out)! }));
   const kernel: Kernel = { name: call.name, buffers, body };
   return { kind: "kernel", nodes: call.nodes, kernel, inputs, outputs: call.outputs };

@@ -10,7 +10,9 @@ import type { Assign, Axis, Block } from "../ir/kernel.ts";
 /** @param which `reduced`: axes of reductions only, so that results still are stored at plain coordinates. */
 export function splitDividedAxes(body: readonly Block[], which: "reduced" | "all"): Block[] {
   return body.map((block) =>
-    block.kind === "assign" ? splitAssign(block, which) : { ...block, body: splitDividedAxes(block.body, which) },
+    block.kind === "assign"
+      ? splitAssign(block, which)
+      : { ...block, body: splitDividedAxes(block.body, which) },
   );
 }
 
@@ -25,7 +27,8 @@ function splitAssign(assign: Assign, which: "reduced" | "all"): Assign {
 }
 
 function findDivision(assign: Assign, which: "reduced" | "all"): { axis: Axis; by: number } | undefined {
-  const candidates = which === "all" ? [...assign.axes, ...(assign.reduce?.axes ?? [])] : (assign.reduce?.axes ?? []);
+  const candidates =
+    which === "all" ? [...assign.axes, ...(assign.reduce?.axes ?? [])] : (assign.reduce?.axes ?? []);
   const axes = new Map(candidates.map((a) => [a.name, a]));
   if (!axes.size) return undefined;
   let best: { axis: Axis; by: number } | undefined;
@@ -56,12 +59,15 @@ function splitAxis(assign: Assign, target: Axis, by: number): Assign {
   const position = add(mul(axis(outer.name, outer.extent), int(by)), axis(inner.name, inner.extent));
   const memo = new Map<Expr, Expr>();
   const replaced = (e: Expr): Expr => substituteAxes(e, new Map([[target.name, position]]), memo);
-  const axes = (list: readonly Axis[]): Axis[] => list.flatMap((a) => (a.name === target.name ? [outer, inner] : [a]));
+  const axes = (list: readonly Axis[]): Axis[] =>
+    list.flatMap((a) => (a.name === target.name ? [outer, inner] : [a]));
   return {
     ...assign,
     axes: axes(assign.axes),
     index: assign.index.map(replaced),
     value: replaced(assign.value),
-    ...(assign.reduce ? { reduce: { ...assign.reduce, axes: axes(assign.reduce.axes), body: replaced(assign.reduce.body) } } : {}),
+    ...(assign.reduce
+      ? { reduce: { ...assign.reduce, axes: axes(assign.reduce.axes), body: replaced(assign.reduce.body) } }
+      : {}),
   };
 }

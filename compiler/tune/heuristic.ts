@@ -30,7 +30,11 @@ export function orderAxes(kernel: Kernel): Kernel {
     if (!assign.reduce) return { ...assign, axes };
     // The operand that is read most often from memory leads the order of the reduction.
     const lead = leadingLoad(accesses);
-    return { ...assign, axes, reduce: { ...assign.reduce, axes: lead ? byStride(assign.reduce.axes, lead) : assign.reduce.axes } };
+    return {
+      ...assign,
+      axes,
+      reduce: { ...assign.reduce, axes: lead ? byStride(assign.reduce.axes, lead) : assign.reduce.axes },
+    };
   };
   const walk = (blocks: Kernel["body"]): Kernel["body"] =>
     blocks.map((b) => (b.kind === "assign" ? change(b) : { ...b, body: walk(b.body) }));
@@ -77,7 +81,12 @@ interface Merged {
 }
 
 /** Merges neighbouring axes that every access walks as one; returns the steps and the resulting axes. */
-function mergeAxes(axes: readonly Axis[], accesses: AssignAccesses, keep: ReadonlySet<string>, ignore: ReadonlySet<number>): { steps: Step[]; axes: Merged[] } {
+function mergeAxes(
+  axes: readonly Axis[],
+  accesses: AssignAccesses,
+  keep: ReadonlySet<string>,
+  ignore: ReadonlySet<number>,
+): { steps: Step[]; axes: Merged[] } {
   const steps: Step[] = [];
   const all = [...accesses.loads.filter((a) => !ignore.has(a.buffer)), accesses.store];
   const out: Merged[] = [];
@@ -98,7 +107,11 @@ function mergeAxes(axes: readonly Axis[], accesses: AssignAccesses, keep: Readon
       all.every((a) => (a.strides.get(last.inner) ?? 0) === (a.strides.get(axis.name) ?? 0) * axis.extent);
     if (mergeable) {
       steps.push({ kind: "merge", outer: last.name, inner: axis.name });
-      out[out.length - 1] = { name: `${last.name}*${axis.name}`, extent: last.extent * axis.extent, inner: axis.name };
+      out[out.length - 1] = {
+        name: `${last.name}*${axis.name}`,
+        extent: last.extent * axis.extent,
+        inner: axis.name,
+      };
     } else out.push({ name: axis.name, extent: axis.extent, inner: axis.name });
   }
   return { steps, axes: out };
@@ -112,7 +125,8 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
   const vectorAxis = axes.findLast((a) => a.extent > 1 && Math.abs(accesses.store.strides.get(a.inner) ?? 0) === 1 && (accesses.store.strides.get(a.inner) ?? 0) === 1); // prettier-ignore
   const bytes = kernel.buffers[assign.out]!.dtype;
   const wide = bytes === "int64" || bytes === "uint64" || bytes === "float64";
-  if (!vectorAxis || vectorAxis.extent < LANES || wide || !vectorTypes(assign) || callsHost(assign.value)) return steps;
+  if (!vectorAxis || vectorAxis.extent < LANES || wide || !vectorTypes(assign) || callsHost(assign.value))
+    return steps;
   const gathers = accesses.loads.filter((a) => a.opaque.has(vectorAxis.inner)).length;
   if (gathers > 1) return steps;
   const others = axes.filter((a) => a !== vectorAxis).map((a) => a.name);
@@ -154,7 +168,12 @@ function sizeOf(e: Expr): number {
 // ---------------------------------------------------------------------------------------------------------------
 // Reductions with a vector over a result axis: contractions, convolutions, pools
 
-function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses, context: SchedulingContext): Step[] | undefined {
+function planReduction(
+  kernel: Kernel,
+  assign: Assign,
+  accesses: AssignAccesses,
+  context: SchedulingContext,
+): Step[] | undefined {
   const reduce = assign.reduce!;
   const inside = accesses.loads.filter((a) => a.inReduction);
   const depth = elementCount(reduce.axes.map((a) => a.extent));
@@ -172,7 +191,8 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
     const stride = a.strides.get(v) ?? 0;
     const constant = context.constants.has(a.buffer);
     const rowStride = Math.max(...reduce.axes.map((x) => Math.abs(a.strides.get(x.name) ?? 0)));
-    if (constant ? stride !== 1 || (depth > 1 && rowStride > 64) : stride !== 1 && reuse >= 8 && depth >= 8) packed.add(a.buffer);
+    if (constant ? stride !== 1 || (depth > 1 && rowStride > 64) : stride !== 1 && reuse >= 8 && depth >= 8)
+      packed.add(a.buffer);
   }
 
   const reducedMerge = mergeAxes(reduce.axes, accesses, new Set(), packed);
@@ -186,13 +206,16 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
   const dependent = inside.filter(depends);
   // Among equals the innermost: neighbouring points share cache lines, and whole rows stay in cache between panels.
   const size = (x: Merged): number => Math.min(x.extent, 6);
-  const tileAxis = candidates.toReversed().toSorted((x, y) => reuseScore(y) - reuseScore(x) || size(y) - size(x))[0];
+  const tileAxis = candidates
+    .toReversed()
+    .toSorted((x, y) => reuseScore(y) - reuseScore(x) || size(y) - size(x))[0];
   function reuseScore(x: Merged): number {
     // Best is an axis along which some vector operand stays the same.
     return dependent.some((a) => stepsOf(x, a) === 0) ? 1 : 0;
   }
   const shared = tileAxis !== undefined && dependent.some((a) => stepsOf(tileAxis, a) === 0);
-  const streams = tileAxis === undefined ? 0 : inside.filter((a) => depends(a) && stepsOf(tileAxis, a) !== 0).length;
+  const streams =
+    tileAxis === undefined ? 0 : inside.filter((a) => depends(a) && stepsOf(tileAxis, a) !== 0).length;
   const vectors = Math.ceil(vector.axis.extent / LANES);
   const tile = chooseTile(tileAxis && (shared || depth > 1) ? tileAxis.extent : 1, vectors, streams > 0);
 
@@ -204,12 +227,18 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
   // Vector axis: v.o outside, then n vectors of 4 lanes.
   steps.push({ kind: "split", axis: v, by: tile.n * LANES, tail: "peel" });
   steps.push({ kind: "split", axis: `${v}.i`, by: LANES, tail: "pad" });
-  steps.push({ kind: "bind", axis: `${v}.i.o`, to: "unroll" }, { kind: "bind", axis: `${v}.i.i`, to: "vector" });
+  steps.push(
+    { kind: "bind", axis: `${v}.i.o`, to: "unroll" },
+    { kind: "bind", axis: `${v}.i.i`, to: "vector" },
+  );
   const tileLoops: string[] = [];
   let outer = spatialMerge.axes.map((a) => a.name);
   if (tileAxis && tile.m > 1) {
     const t = tileAxis.name;
-    steps.push({ kind: "split", axis: t, by: tile.m, tail: "peel" }, { kind: "bind", axis: `${t}.i`, to: "unroll" });
+    steps.push(
+      { kind: "split", axis: t, by: tile.m, tail: "peel" },
+      { kind: "bind", axis: `${t}.i`, to: "unroll" },
+    );
     outer = outer.map((name) => (name === t ? `${t}.o` : name));
     tileLoops.push(`${t}.i`);
   }
@@ -226,7 +255,10 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
       copies *= axis.extent;
     } else if (copies === 1 && axis.extent >= 8 && axis === reducedMerge.axes.at(-1)) {
       const by = tile.m * tile.n <= 4 ? 8 : 4;
-      steps.push({ kind: "split", axis: axis.name, by, tail: "peel" }, { kind: "bind", axis: `${axis.name}.i`, to: "unroll" });
+      steps.push(
+        { kind: "split", axis: axis.name, by, tail: "peel" },
+        { kind: "bind", axis: `${axis.name}.i`, to: "unroll" },
+      );
       reducedOrder.unshift(`${axis.name}.o`, `${axis.name}.i`);
       copies = MAX_UNROLL;
     } else {
@@ -235,7 +267,15 @@ function planReduction(kernel: Kernel, assign: Assign, accesses: AssignAccesses,
     }
   }
 
-  const place = panelPlace(outer, tileAxis && tile.m > 1 ? `${tileAxis.name}.o` : undefined, kernel, assign, inside, depends, tile.n);
+  const place = panelPlace(
+    outer,
+    tileAxis && tile.m > 1 ? `${tileAxis.name}.o` : undefined,
+    kernel,
+    assign,
+    inside,
+    depends,
+    tile.n,
+  );
   const order = [...outer.slice(0, place), `${v}.o`, ...outer.slice(place), ...reducedOrder, ...tileLoops];
   steps.push({ kind: "order", axes: order });
   return steps;
@@ -261,7 +301,9 @@ function panelPlace(
     4 * list.reduce((sum, a) => sum + elementCount(kernel.buffers[a.buffer]!.shape), 0);
   const last = tileLoop === undefined ? outer.length : outer.indexOf(tileLoop);
   if (!streamed.length) return last < 0 ? 0 : last;
-  const v = assign.axes.find((a) => panels.some((p) => p.strides.get(a.name)) && !streamed.some((s) => s.strides.get(a.name)));
+  const v = assign.axes.find(
+    (a) => panels.some((p) => p.strides.get(a.name)) && !streamed.some((s) => s.strides.get(a.name)),
+  );
   const panelCount = v ? Math.ceil(v.extent / (n * LANES)) : 1;
   const cache = 512 * 1024;
   // Everything that is streamed fits the second-level cache: keep the panel still.
@@ -293,8 +335,11 @@ function chooseVector(
       else if (stride === 1) perStep += 1;
       else if (context.constants.has(a.buffer) && canPack(kernel, assign, a)) perStep += 1;
       else {
-        const reuse = elementCount(assign.axes.filter((x) => x.name !== axis.name && !a.strides.get(x.name)).map((x) => x.extent));
-        perStep += canPack(kernel, assign, a) && a.opaque.size === 0 && reuse >= 8 && depth >= 8 ? 1 + 8 / reuse : 6;
+        const reuse = elementCount(
+          assign.axes.filter((x) => x.name !== axis.name && !a.strides.get(x.name)).map((x) => x.extent),
+        );
+        perStep +=
+          canPack(kernel, assign, a) && a.opaque.size === 0 && reuse >= 8 && depth >= 8 ? 1 + 8 / reuse : 6;
       }
     }
     perStep += 1;
@@ -353,7 +398,10 @@ function chooseTile(points: number, vectors: number, vectorStreams: boolean): Ti
       const fullN = Math.floor(vectors / n);
       const restN = vectors % n;
       const column = (width: number): number =>
-        width === 0 ? 0 : fullM * tileCycles(m, width, vectorStreams) + (restM ? tileCycles(restM, width, vectorStreams) : 0);
+        width === 0
+          ? 0
+          : fullM * tileCycles(m, width, vectorStreams) +
+            (restM ? tileCycles(restM, width, vectorStreams) : 0);
       // A remainder is more code, which costs a little even when it is fast.
       const cost = (fullN * column(n) + column(restN)) * (1 + (restM ? 0.02 : 0) + (restN ? 0.02 : 0));
       if (cost < bestCost * 0.999) {
@@ -373,20 +421,27 @@ function rowReduction(assign: Assign, accesses: AssignAccesses): Step[] | undefi
   const inside = accesses.loads.filter((a) => a.inReduction);
   const merged = mergeAxes(reduce.axes, accesses, new Set(), new Set());
   const vectorAxis = merged.axes.findLast((a) => a.extent >= LANES && inside.every((x) => !x.opaque.has(a.inner)) && inside.some((x) => x.strides.get(a.inner) === 1)); // prettier-ignore
-  if (!vectorAxis || inside.some((a) => ![0, 1].includes(a.strides.get(vectorAxis.inner) ?? 0))) return undefined;
+  if (!vectorAxis || inside.some((a) => ![0, 1].includes(a.strides.get(vectorAxis.inner) ?? 0)))
+    return undefined;
   if (reduce.body.type === "bool" || reduce.body.type === "index") return undefined;
   if (usesAxisValue(reduce.body, vectorAxis.inner) && merged.steps.length) return undefined;
   const spatialMerge = mergeAxes(assign.axes, accesses, new Set(), new Set());
   const name = vectorAxis.name;
   const others = merged.axes.filter((a) => a !== vectorAxis).map((a) => a.name);
   const steps: Step[] = [...spatialMerge.steps, ...merged.steps];
-  steps.push({ kind: "split", axis: name, by: LANES, tail: "pad" }, { kind: "bind", axis: `${name}.i`, to: "vector" });
+  steps.push(
+    { kind: "split", axis: name, by: LANES, tail: "pad" },
+    { kind: "bind", axis: `${name}.i`, to: "vector" },
+  );
   // Several rows at once hide the latency of one accumulator.
   const rows = spatialMerge.axes.findLast((a) => a.extent >= 2 && !accesses.opaque.has(a.inner));
   const outer = spatialMerge.axes.map((a) => a.name);
   if (rows && sizeOf(reduce.body) <= 24) {
     const by = Math.min(4, rows.extent);
-    steps.push({ kind: "split", axis: rows.name, by, tail: "peel" }, { kind: "bind", axis: `${rows.name}.i`, to: "unroll" });
+    steps.push(
+      { kind: "split", axis: rows.name, by, tail: "peel" },
+      { kind: "bind", axis: `${rows.name}.i`, to: "unroll" },
+    );
     const order = outer.map((a) => (a === rows.name ? `${a}.o` : a));
     steps.push({ kind: "order", axes: [...order, ...others, `${name}.o`, `${rows.name}.i`, `${name}.i`] });
   } else steps.push({ kind: "order", axes: [...outer, ...others, `${name}.o`, `${name}.i`] });

@@ -25,7 +25,8 @@ export function scheduleProgram(program: Program): ScheduledProgram {
 
   for (const call of program.calls) {
     // Outputs are written on every run: a caller may have been given their memory.
-    const early = call.inputs.every((id) => id === "" || fixed.has(id)) && !call.outputs.some((id) => isOutput.has(id));
+    const early =
+      call.inputs.every((id) => id === "" || fixed.has(id)) && !call.outputs.some((id) => isOutput.has(id));
     if (early) for (const id of call.outputs) fixed.add(id);
     const list = early ? init : run;
     if (call.kind === "library") {
@@ -33,7 +34,9 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       continue;
     }
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
-    let kernel = orderAxes(uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") }))));
+    let kernel = orderAxes(
+      uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") }))),
+    );
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
     const chosen = chooseSchedule(kernel, { constants });
     const inputs = [...call.inputs];
@@ -46,7 +49,11 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       const source = inputs[step.buffer]!;
       const target = packed.packer.buffers[1]!;
       const packer = orderAxes(lowerPads(packed.packer));
-      const key = JSON.stringify([source, target.shape, packer.body.map((b) => (b.kind === "assign" ? [b.value.id, b.axes] : 0))]);
+      const key = JSON.stringify([
+        source,
+        target.shape,
+        packer.body.map((b) => (b.kind === "assign" ? [b.value.id, b.axes] : 0)),
+      ]);
       let id = packs.get(key);
       if (id === undefined) {
         id = `${source}/panels${packs.size}`;
@@ -104,14 +111,20 @@ function uniqueAxes(kernel: Kernel): Kernel {
         axes,
         index: block.index.map(replaced),
         value: replaced(block.value),
-        ...(block.reduce ? { reduce: { ...block.reduce, axes: reduced!, body: replaced(block.reduce.body) } } : {}),
+        ...(block.reduce
+          ? { reduce: { ...block.reduce, axes: reduced!, body: replaced(block.reduce.body) } }
+          : {}),
       };
     });
   return { ...kernel, body: walk(kernel.body) };
 }
 
 /** The kernel with the layouts of the values that it is called on, and buffers named by position. */
-function boundKernel(kernel: Kernel, ids: readonly ValueId[], values: ReadonlyMap<ValueId, ProgramValue>): Kernel {
+function boundKernel(
+  kernel: Kernel,
+  ids: readonly ValueId[],
+  values: ReadonlyMap<ValueId, ProgramValue>,
+): Kernel {
   const buffers = kernel.buffers.map((buffer, i) => {
     const layout = i < ids.length ? values.get(ids[i]!)?.layout : undefined;
     return { ...buffer, name: `b${i}`, ...(layout ? { layout } : {}) };

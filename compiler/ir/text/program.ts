@@ -4,8 +4,12 @@ import { printKernel } from "./kernel.ts";
 
 function printValue(id: string, value: ProgramValue): string {
   const place = value.storage === undefined ? "" : ` in ${value.storage}`;
-  const strides = value.layout ? ` strides [${value.layout.strides.join(", ")}] + ${value.layout.offset}` : "";
-  const halo = value.layout?.halo ? ` halo ${value.layout.halo.before.join(",")}/${value.layout.halo.after.join(",")}` : "";
+  const strides = value.layout
+    ? ` strides [${value.layout.strides.join(", ")}] + ${value.layout.offset}`
+    : "";
+  const halo = value.layout?.halo
+    ? ` halo ${value.layout.halo.before.join(",")}/${value.layout.halo.after.join(",")}`
+    : "";
   return `${id}: ${value.dtype}[${value.shape.join(", ")}]${strides}${halo}${place}`;
 }
 
@@ -18,7 +22,12 @@ export function printProgram(program: Program): string {
     for (const id of call.outputs) lines.push(`${show(id)} =`);
     const name = call.kind === "kernel" ? call.kernel.name : `library ${call.library.kernel}`;
     lines.push(`  ${name}(${call.inputs.map((id) => id || "-").join(", ")})`);
-    if (call.kind === "kernel") lines.push(...printKernel(call.kernel).split("\n").map((line) => `    ${line}`));
+    if (call.kind === "kernel")
+      lines.push(
+        ...printKernel(call.kernel)
+          .split("\n")
+          .map((line) => `    ${line}`),
+      );
   }
   for (const { id, name } of program.outputs) lines.push(`output ${name} = ${id}`);
   return lines.join("\n");
