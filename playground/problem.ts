@@ -48,11 +48,12 @@ function ofDiagnostics(diagnostics: readonly ShownDiagnostic[], during: "open" |
       "It is no ONNX model, or it was cut short or damaged on its way here. Try to export or download it again.";
     return { kind: "file", title: "This file cannot be read as a model", explanation, diagnostics };
   }
-  const reasons = diagnostics.length === 1 ? "The compiler gives one reason" : `The compiler gives ${diagnostics.length} reasons`; // prettier-ignore
+  const count = diagnostics.length === 1 ? "one reason" : `${diagnostics.length} reasons`;
+  const hinted = diagnostics.some(({ hint }) => hint !== undefined);
   return {
     kind: "model",
     title: during === "run" ? "The model cannot be run with these shapes" : "This model cannot be compiled",
-    explanation: `${reasons}. What can be done about each stands beside it.`,
+    explanation: `The compiler gives ${count}.${hinted ? " What can be done stands beside." : ""}`,
     diagnostics,
   };
 }
