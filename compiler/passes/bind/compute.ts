@@ -1,0 +1,183 @@
+/**
+ * Binding of an ordinary node: one that has a definition. In: a node whose inputs all have static types. Out: a
+ * bound node, constants where all inputs that matter are known and the result is small, or the nodes that it
+ * expands into. Invariant: an expansion that needs an unknown value leaves nothing behind.
+ */
+import { fail } from "../../diagnostic.ts";
+import { elementCount, type Tensor } from "../../ir/dtype.ts";
+import { visit } from "../../ir/expr.ts";
+import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
+import { assignments, type Kernel } from "../../ir/kernel.ts";
+import { OpCall, type AttributeLike, type Expander, type InferredType } from "../../ops/define.ts";
+import { findOperator } from "../../ops/table.ts";
+import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
+import type { Computation } from "./boundGraph.ts";
+import type { Walk } from "./walk.ts";
+
+/** Offsets are 32-bit: no tensor has more elements than this. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
+
+/**
+ * Binds one node.
+ *
+ * @throws NeedsValue where an input must be known and is not
+ * @throws CompileError where the node cannot be computed
+ */
+export function compute(walk: Walk, node: OpNode): void {
+  const definition = findOperator(node.domain, node.op);
+  if (!definition) {
+    fail(
+      "op-unsupported",
+      `${node.domain || "ai.onnx"} ${node.op} (opset ${node.version}) has no definition`,
+      {
+        node: node.name,
+        op: node.op,
+      },
+    );
+  }
+  const bare = callOf(walk, node);
+  const outputs = definition.infer?.(bare) ?? [];
+  for (const { shape } of outputs) checkShape(node, shape);
+  const call = outputs.length ? callOf(walk, node, outputs) : bare;
+  const implementation =
+    typeof definition.implementation === "function"
+      ? definition.implementation(call)
+      : definition.implementation;
+  if (implementation.kind === "expand") {
+    expand(walk, node, () => implementation.expand(call, expander(walk, node)));
+    return;
+  }
+  if (implementation.kind === "library") {
+    const library = implementation.call(call);
+    const constant = node.inputs.every((id) => id === "" || walk.constants.has(id));
+    if (constant && outputs.every((type) => elementCount(type.shape) <= walk.foldLimit)) {
+      const inputs = node.inputs.map((id) => walk.constants.get(id));
+      evaluateLibrary(library, inputs, outputs).forEach((tensor, i) => store(walk, node.outputs[i], tensor));
+      return;
+    }
+    emit(walk, node, node.inputs, node.outputs, outputs, { kind: "library", library });
+    return;
+  }
+  const kernel = implementation.build(call);
+  const inputs = node.inputs.filter((id) => id !== "");
+  const wanted = node.outputs.filter((id) => id !== "");
+  const wantedTypes = outputs.filter((_, i) => Boolean(node.outputs[i]));
+  const used = buffersRead(kernel);
+  const small = wantedTypes.every((type) => elementCount(type.shape) <= walk.foldLimit);
+  if (small && inputs.every((id, i) => !used.has(i) || walk.constants.has(id))) {
+    const data = inputs.map((id) => walk.constants.get(id));
+    evaluateKernel(kernel, data, wantedTypes).forEach((tensor, i) => store(walk, wanted[i], tensor));
+    return;
+  }
+  emit(walk, node, inputs, wanted, wantedTypes, { kind: "kernel", kernel });
+}
+
+function callOf(walk: Walk, node: OpNode, outputs: readonly TensorType[] = []): OpCall {
+  const where = { node: node.name, op: node.op };
+  const types = node.inputs.map((id) => {
+    if (id === "") return undefined;
+    const type = walk.types.get(id);
+    if (type) return type;
+    if (walk.lists.has(id)) fail("dtype-unsupported", `input ${id} is a sequence, not a tensor`, where);
+    if (walk.absent.has(id)) fail("graph-invalid", `input ${id} is an optional without a value`, where);
+    return fail("graph-invalid", `input ${id} is produced by no node before`, where);
+  });
+  return new OpCall(node, types, node.inputs.map((id) => walk.constants.get(id)), outputs); // prettier-ignore
+}
+
+function store(walk: Walk, id: ValueId | undefined, tensor: Tensor): void {
+  if (id) walk.addConstant(id, tensor);
+}
+
+function emit(
+  walk: Walk,
+  node: OpNode,
+  inputs: readonly ValueId[],
+  outputs: readonly ValueId[],
+  types: readonly InferredType[],
+  computation: Computation,
+): void {
+  outputs.forEach((id, i) => {
+    if (id) walk.types.set(id, types[i]!);
+  });
+  walk.nodes.push({ name: node.name, op: node.op, inputs, outputs, computation });
+}
+
+/** Runs an expansion as one transaction: when it needs an unknown value, nothing of it stays. */
+function expand(walk: Walk, node: OpNode, write: () => readonly ValueId[]): void {
+  const mark = walk.nodes.length;
+  let made: readonly ValueId[];
+  try {
+    made = write();
+  } catch (error) {
+    walk.nodes.length = mark;
+    throw error;
+  }
+  node.outputs.forEach((id, i) => {
+    if (!id) return;
+    const from = made[i];
+    if (from === undefined)
+      fail("op-unsupported", `output ${i} is not computed`, { node: node.name, op: node.op });
+    walk.rename(id, from);
+  });
+}
+
+function expander(walk: Walk, parent: OpNode): Expander {
+  const add = (
+    op: string,
+    inputs: readonly ValueId[],
+    count: number,
+    attributes: Record<string, AttributeLike> = {},
+  ): ValueId[] => {
+    const outputs = Array.from({ length: count }, () => walk.fresh());
+    const node = walk.nodeOf(parent, op, inputs.map((id) => walk.resolve(id)), outputs, attributesOf(attributes)); // prettier-ignore
+    compute(walk, node);
+    return outputs.map((id) => walk.resolve(id));
+  };
+  return {
+    node: (op, inputs, attributes) => add(op, inputs, 1, attributes)[0]!,
+    nodes: (op, inputs, outputs, attributes) => add(op, inputs, outputs, attributes),
+    constant: (tensor) => walk.constant(tensor),
+    integers: (values) => walk.integers(values),
+    scalar: (dtype, value) => walk.constant(tensorOf(dtype, [], [value])),
+    typeOf: (id) => walk.types.get(walk.resolve(id))!,
+  };
+}
+
+export function attributesOf(attributes: Readonly<Record<string, AttributeLike>>): Map<string, Attribute> {
+  return new Map(Object.entries(attributes).map(([key, value]) => [key, attributeOf(value)]));
+}
+
+function attributeOf(value: AttributeLike): Attribute {
+  if (typeof value === "number") return { kind: "int", value };
+  if (typeof value === "string") return { kind: "string", value };
+  if (Array.isArray(value)) {
+    return typeof value[0] === "string"
+      ? { kind: "strings", value: value as readonly string[] }
+      : { kind: "ints", value: value as readonly number[] };
+  }
+  if (typeof value === "object" && "float" in value) return { kind: "float", value: value.float };
+  if (typeof value === "object" && "floats" in value) return { kind: "floats", value: value.floats };
+  return value as Attribute;
+}
+
+/** Refuses sizes that no memory holds, before anything is allocated for them. */
+function checkShape(node: OpNode, shape: readonly number[]): void {
+  const where = { node: node.name, op: node.op };
+  if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) fail("shape-mismatch", `the result has the shape [${shape}]`, where); // prettier-ignore
+  if (elementCount(shape) > MAX_ELEMENTS)
+    fail("limit-exceeded", `the result has the shape [${shape}]`, where);
+}
+
+/** Numbers of the input buffers that a kernel loads from. */
+function buffersRead(kernel: Kernel): Set<number> {
+  const read = new Set<number>();
+  for (const { assign } of assignments(kernel)) {
+    for (const e of [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])]) {
+      visit(e, (x) => {
+        if (x.kind === "load") read.add(x.buffer);
+      });
+    }
+  }
+  return read;
+}
