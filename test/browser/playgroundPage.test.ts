@@ -2,6 +2,7 @@
  * The playground as it is built, end to end, in a frame: a drawing is classified, models are dropped and compiled,
  * what is no model is told so. The frame has the strict content security policy of the preview server.
  */
+import { externalTensor, onnxModel } from "../../compiler/frontend/onnx/write.ts";
 import { expect } from "./expect.ts";
 
 const PAGE = "/built-playground/index.html";
@@ -167,6 +168,20 @@ describe("the built playground", () => {
     const artifact = await (await fetch(link.href)).arrayBuffer();
     await compiled(["digits.tile", artifact]);
     expect(text(".about").startsWith("Tilewright artifact"), `it is "${text(".about")}"`);
+  });
+
+  it("takes weights from a file that is dropped together with the model", async () => {
+    const builder = onnxModel("split");
+    const x = builder.input("x", "float32", [4]);
+    const w = builder.initializerOf(externalTensor("float32", [4], { location: "deep/split.bin" }), "w");
+    builder.output(builder.node("Add", [x, w]), "float32", [4], "y");
+    const model = builder.toBytes() as Uint8Array<ArrayBuffer>;
+    const alone = await problem(["split.onnx", model]);
+    expect(alone.includes("external-data-missing") && alone.includes("split.bin"), alone);
+    await compiled(["split.bin", Float32Array.of(100, 200, 300, 400)], ["split.onnx", model]);
+    // To each is added a random number from 0 to 1.
+    const values = text(".values").split(", ").map(Number);
+    expect(values.map(Math.floor).join() === "100,200,300,400", `y is ${text(".values")}`);
   });
 
   it("lists every operator that it does not know, with what to do", async () => {
