@@ -47,12 +47,15 @@ export function packOperand(
   if (!load) throw new InternalError(`buffer ${buffer} is not read by exactly one load`);
   const used = axesOf(load);
   const spatial = assign.axes.filter((a) => used.has(a.name) && a.name !== axis);
-  const reduced = (assign.reduce?.axes ?? []).filter((a) => used.has(a.name));
+  const reduced = (assign.reduce?.axes ?? []).filter((a) => used.has(a.name) && a.name !== axis);
   const vector = [...assign.axes, ...(assign.reduce?.axes ?? [])].find((a) => a.name === axis);
   if (!vector) throw new InternalError(`no axis ${axis} to pack by`);
   const panel: Axis = { name: `${axis}.panel`, extent: Math.ceil(vector.extent / by) };
   const lane: Axis = { name: `${axis}.lane`, extent: by };
-  const axes = [...spatial, panel, ...reduced, lane];
+  // A panel along the reduction itself follows the other reduced axes, as its loop does.
+  const along = (assign.reduce?.axes ?? []).some((a) => a.name === axis);
+  const middle = along ? [...reduced, panel] : [panel, ...reduced];
+  const axes = [...spatial, ...middle, lane];
   const original = kernel.buffers[buffer]!;
   const packedBuffer: Buffer = {
     name: original.name,
@@ -75,12 +78,8 @@ export function packOperand(
   };
 
   const at = coordinate(vector);
-  const packedIndex = [
-    ...spatial.map(coordinate),
-    floordiv(at, by),
-    ...reduced.map(coordinate),
-    floormod(at, by),
-  ];
+  const part = (a: Axis): Expr => (a === panel ? floordiv(at, by) : coordinate(a));
+  const packedIndex = [...spatial.map(coordinate), ...middle.map(part), floormod(at, by)];
   const inputs = kernel.buffers.filter((b) => b.role === "in").length;
   const added = assignments(kernel).some((other) => other.assign !== assign && loads(other.assign, buffer));
   const target = added ? inputs : buffer;

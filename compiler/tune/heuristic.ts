@@ -54,7 +54,8 @@ function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingConte
   const accesses = accessesOf(kernel, assign);
   if (!assign.reduce) return scheduleMap(kernel, assign, accesses);
   if (!vectorTypes(assign)) return [];
-  const plan = planReduction(kernel, assign, accesses, context);
+  const plan =
+    deepReduction(kernel, assign, accesses, context) ?? planReduction(kernel, assign, accesses, context);
   return plan ?? rowReduction(assign, accesses) ?? [];
 }
 
@@ -309,6 +310,61 @@ function panelPlace(
   // Everything that is streamed fits the second-level cache: keep the panel still.
   if (bytes(streamed) <= cache || panelCount === 1) return 0;
   return bytes(panels) <= cache && last > 0 ? last : 0;
+}
+
+/**
+ * Sums of products with few results per point (a convolution to one or three channels): a vector over the results
+ * would be mostly idle, so the vector runs along the reduction and its lanes are added up at the end. A tile of
+ * points by results keeps enough accumulators going.
+ */
+function deepReduction(
+  kernel: Kernel,
+  assign: Assign,
+  accesses: AssignAccesses,
+  context: SchedulingContext,
+): Step[] | undefined {
+  const reduce = assign.reduce!;
+  const inside = accesses.loads.filter((a) => a.inReduction);
+  const { body } = reduce;
+  const [a, b] = inside;
+  if (reduce.op !== "sum" || body.type !== "f32" || body.kind !== "binary" || body.op !== "mul" || !a || !b)
+    return undefined;
+  if (inside.length !== 2 || inside.some((x) => x.opaque.size > 0)) return undefined;
+  const depth = elementCount(reduce.axes.map((x) => x.extent));
+  const isConstant = (x: Access): boolean => context.constants.has(x.buffer);
+  if (depth < 64 || isConstant(a) === isConstant(b)) return undefined;
+  const [weights, data] = isConstant(a) ? [a, b] : [b, a];
+  const moves = (x: Access, axis: Axis): boolean => (x.strides.get(axis.name) ?? 0) !== 0;
+  const results = assign.axes.filter((x) => x.extent > 1 && moves(weights, x));
+  const count = elementCount(results.map((x) => x.extent));
+  const points = assign.axes.filter((x) => x.extent > 1 && !moves(weights, x) && moves(data, x));
+  const lane = reduce.axes.find(
+    (x) => data.strides.get(x.name) === 1 && x.extent % LANES === 0 && x.extent >= 8,
+  );
+  const point = points.at(-1);
+  if (count > 3 || !lane || !point || results.some((x) => moves(data, x))) return undefined;
+  const steps: Step[] = [];
+  if (weights.strides.get(lane.name) !== 1) {
+    if (!canPack(kernel, assign, weights)) return undefined;
+    steps.push({ kind: "pack", buffer: weights.buffer, panels: [[lane.name, LANES]] });
+  }
+  const m = Math.min(point.extent, [12, 6, 3][count - 1]!);
+  steps.push(
+    { kind: "split", axis: point.name, by: m, tail: "peel" },
+    { kind: "bind", axis: `${point.name}.i`, to: "unroll" },
+  );
+  for (const x of results) steps.push({ kind: "bind", axis: x.name, to: "unroll" });
+  steps.push(
+    { kind: "split", axis: lane.name, by: LANES, tail: "peel" },
+    { kind: "bind", axis: `${lane.name}.i`, to: "vector" },
+  );
+  const tile = [`${point.name}.i`, ...results.map((x) => x.name)];
+  const outer = assign.axes
+    .filter((x) => !results.includes(x))
+    .map((x) => (x === point ? `${x.name}.o` : x.name));
+  const deep = reduce.axes.filter((x) => x !== lane).map((x) => x.name);
+  steps.push({ kind: "order", axes: [...outer, ...deep, `${lane.name}.o`, ...tile, `${lane.name}.i`] });
+  return steps;
 }
 
 /** Only what the kernel does not change can be copied beforehand. */

@@ -43,7 +43,9 @@ export function scheduleProgram(program: Program): ScheduledProgram {
     for (const step of chosen) {
       if (step.kind !== "pack") continue;
       const [[axis, by]] = step.panels as [readonly [string, number]];
-      const assign = assignments(kernel).find(({ assign: a }) => a.axes.some((x) => x.name === axis))!.assign;
+      const assign = assignments(kernel).find(({ assign: a }) =>
+        [...a.axes, ...(a.reduce?.axes ?? [])].some((x) => x.name === axis),
+      )!.assign;
       const packed = packOperand(kernel, assign, step.buffer, axis, by);
       kernel = packed.kernel;
       const source = inputs[step.buffer]!;
