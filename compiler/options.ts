@@ -22,6 +22,10 @@ export interface CompileOptions {
   readonly trace?: TraceSink;
   /** Most bytes of memory that the program may need; default 4 GiB less a page. */
   readonly memoryLimit?: number;
+  /** Most nodes that the bodies of loops may become in one program; default 10,000. */
+  readonly maxUnrolledNodes?: number;
+  /** Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. */
+  readonly maxIterations?: number;
   /** Leaves out the hashes: for a program that the same page runs at once. */
   readonly unsealed?: boolean;
 }

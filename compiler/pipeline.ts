@@ -51,7 +51,12 @@ export function bindGraph(
   known: ReadonlyMap<ValueId, Tensor>,
   options: CompileOptions,
 ): BoundGraph {
-  return bind(graph, types, known, { fold: enabled(options, "fold") });
+  const { maxUnrolledNodes, maxIterations } = options;
+  return bind(graph, types, known, {
+    fold: enabled(options, "fold"),
+    ...(maxUnrolledNodes === undefined ? {} : { maxUnrolledNodes }),
+    ...(maxIterations === undefined ? {} : { maxIterations }),
+  });
 }
 
 /** Stages 4 to 6: what runs, as kernels with layouts. */

@@ -13,6 +13,7 @@ import { cut } from "./bind/cut.ts";
 import { Walk } from "./bind/walk.ts";
 
 export type { BindOptions, BoundGraph, BoundNode, Computation, Rest } from "./bind/boundGraph.ts";
+export { buffersRead } from "./bind/compute.ts";
 export { vanishes } from "./bind/walk.ts";
 
 /**

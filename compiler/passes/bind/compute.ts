@@ -38,6 +38,11 @@ export function compute(walk: Walk, node: OpNode): void {
   const bare = callOf(walk, node);
   const outputs = definition.infer?.(bare) ?? [];
   for (const { shape } of outputs) checkShape(node, shape);
+  if (outputs.length > 0 && outputs.every(({ dtype, shape }) => dtype !== "string" && elementCount(shape) === 0)) {
+    // Nothing to compute, and definitions need not think of dividing coordinates by an extent of 0.
+    outputs.forEach(({ dtype, shape }, i) => store(walk, node.outputs[i], tensorOf(dtype, shape, [])));
+    return;
+  }
   const call = outputs.length ? callOf(walk, node, outputs) : bare;
   const implementation =
     typeof definition.implementation === "function"
@@ -170,7 +175,7 @@ function checkShape(node: OpNode, shape: readonly number[]): void {
 }
 
 /** Numbers of the input buffers that a kernel loads from. */
-function buffersRead(kernel: Kernel): Set<number> {
+export function buffersRead(kernel: Kernel): Set<number> {
   const read = new Set<number>();
   for (const { assign } of assignments(kernel)) {
     for (const e of [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])]) {
