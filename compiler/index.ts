@@ -3,17 +3,13 @@
  * bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time. Invariant: pure;
  * neither the DOM nor Node is needed, so the same code runs in a page, a worker and on the command line.
  */
-import { isArtifact, readArtifact, SOURCE_SECTION, writeArtifact, type Port } from "../runtime/format.ts";
+import { SOURCE_SECTION, writeArtifact, type Port } from "../runtime/format.ts";
 import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
-import { fail } from "./diagnostic.ts";
-import { importModel } from "./frontend/onnx/import.ts";
-import { readModel, type OnnxModel, type OnnxValue } from "./frontend/onnx/model.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import { clearInternTable } from "./ir/expr.ts";
-import type { Graph, GraphInput, TensorType, ValueId } from "./ir/graph.ts";
-import { operatorNames, supports } from "./ops/table.ts";
+import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
+import { openModel, portsOf, sourceOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
-import { vanishes } from "./passes/bind.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
 import { VERSION } from "./version.ts";
 
@@ -68,106 +64,6 @@ export function openDimensions(
 ): readonly { input: string; dims: readonly string[] }[] {
   const opened = openModel(model, options, new StageClock());
   return typesOfInputs(opened.graph, options).open;
-}
-
-export interface OpenedModel {
-  readonly graph: Graph;
-  readonly model: OnnxModel;
-}
-
-/** Stages 1 and 2: bytes to a Graph. */
-export function openModel(bytes: Uint8Array, options: CompileOptions, clock: StageClock): OpenedModel {
-  const source = sourceOf(bytes);
-  const model = clock.time("read", () =>
-    readModel(source, options.externalData ? { externalData: options.externalData } : {}),
-  );
-  const graph = clock.time("import", () => importModel(model, { supports: supported, operatorNames }));
-  options.trace?.("import", () => `${graph.nodes.length} nodes, ${graph.constants.size} constants`);
-  return { graph, model };
-}
-
-/** Control flow and containers are dissolved while binding and have no definitions of their own. */
-function supported(domain: string, op: string): boolean {
-  return supports(domain, op) || (domain === "" && vanishes(op));
-}
-
-/** The ONNX bytes inside a late artifact, or the bytes themselves. */
-function sourceOf(bytes: Uint8Array): Uint8Array {
-  if (!isArtifact(bytes)) return bytes;
-  const { plan, sections } = readArtifact(bytes, { verify: false });
-  const source = sections.get(SOURCE_SECTION);
-  if (plan.kind !== "late" || !source) fail("option-invalid", "this artifact is already bound to its shapes");
-  return source;
-}
-
-interface InputTypes {
-  readonly bound: ReadonlyMap<ValueId, TensorType>;
-  readonly open: readonly { readonly input: string; readonly dims: readonly string[] }[];
-}
-
-/** Concrete input types as far as options tell them. A declared dimension of 0 means "any", as exporters use it. */
-export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes {
-  const bound = new Map<ValueId, TensorType>();
-  const open: { input: string; dims: readonly string[] }[] = [];
-  for (const name of Object.keys(options.inputShapes ?? {})) {
-    if (!graph.inputs.some((input) => input.id === name)) {
-      fail("option-invalid", `the model has no input ${name}`, {
-        hint: `inputs: ${graph.inputs.map((i) => i.id).join(", ")}`,
-      });
-    }
-  }
-  for (const { id, type } of graph.inputs) {
-    const given = options.inputShapes?.[id];
-    if (given) {
-      bound.set(id, { dtype: type.dtype, shape: checkedShape(id, type, given) });
-      continue;
-    }
-    if (!type.shape) {
-      open.push({ input: id, dims: ["shape"] });
-      continue;
-    }
-    const shape = type.shape.map((dim) => (typeof dim === "number" ? dim : options.dims?.[dim]));
-    const missing = type.shape
-      .filter((dim, d) => shape[d] === undefined || dim === 0)
-      .map((dim) => (dim === 0 ? "?" : String(dim)));
-    if (missing.length) open.push({ input: id, dims: missing });
-    else bound.set(id, { dtype: type.dtype, shape: shape as number[] });
-  }
-  return { bound, open };
-}
-
-function checkedShape(id: string, type: GraphInput["type"], given: readonly number[]): readonly number[] {
-  if (given.some((dim) => !Number.isInteger(dim) || dim < 0))
-    fail("option-invalid", `shape [${given}] of input ${id}`);
-  if (type.shape && type.shape.length !== given.length) {
-    fail("shape-mismatch", `input ${id} has rank ${type.shape.length}, not ${given.length}`);
-  }
-  return given;
-}
-
-function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outputs: Port[] } {
-  const inputs = graph.inputs.map(({ id, type }, i): Port => {
-    const shape = type.shape ?? [`${id}.shape`];
-    return {
-      name: id,
-      dtype: type.dtype,
-      shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${id || i}.${d}` : dim)),
-    };
-  });
-  const declared = new Map(model.graph.outputs.map((o) => [o.name, o]));
-  const outputs = graph.outputs.map(({ name }): Port => declaredPort(name, declared.get(name)));
-  return { inputs, outputs };
-}
-
-function declaredPort(name: string, value: OnnxValue | undefined): Port {
-  const type = value?.type;
-  if (type?.kind !== "tensor" || !type.dtype) return { name, dtype: "float32", shape: [`${name}.shape`] };
-  const shape = type.shape ?? [`${name}.shape`];
-  return {
-    name,
-    dtype: type.dtype,
-    shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${name}.${d}` : dim)),
-  };
 }
 
 function lateArtifact(

@@ -1,6 +1,6 @@
 /** The printed form of a model at any stage, for `tilewright inspect`. In: a model. Out: text. */
 import { fail } from "./diagnostic.ts";
-import { openModel, typesOfInputs } from "./index.ts";
+import { openModel, typesOfInputs } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
 import { bindGraph, optimize, StageClock } from "./pipeline.ts";
 import { prepareNest } from "./backend/wasm/program.ts";

@@ -5,7 +5,7 @@
 import { fail, InternalError } from "./diagnostic.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
-import { openModel } from "./index.ts";
+import { openModel } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
 import { bindGraph, StageClock } from "./pipeline.ts";
 import { evaluateKernel, evaluateLibrary } from "./passes/evaluate.ts";
