@@ -7,24 +7,22 @@
  * their work: convolutions vote for channels), which values get a border that holds the padding (so that padded
  * reads need no test), and which values live inside another one (the parts of a concatenation, views).
  */
-import { bytesPerElement, computeType, elementCount, type DType } from "../ir/dtype.ts";
-import {
-  add,
-  axesOf,
-  constant,
-  int,
-  linear,
-  loadTyped,
-  mul,
-  range,
-  visit,
-  type Expr,
-  type LoadExpr,
-} from "../ir/expr.ts";
+import { bytesPerElement, elementCount } from "../ir/dtype.ts";
+import { add, int, linear, mul, range, visit, type Expr } from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
-import { assignments, coordinate, rowMajorStrides, singleAssign, type Assign, type Axis, type Block, type Halo, type Kernel, type Layout } from "../ir/kernel.ts"; // prettier-ignore
+import {
+  assignments,
+  rowMajorStrides,
+  singleAssign,
+  type Block,
+  type Halo,
+  type Layout,
+} from "../ir/kernel.ts";
 import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
 import { copyKernel } from "../lower/copy.ts";
+import { concatenationOf, remainder } from "./layout/concatenation.ts";
+import { haloAssigns, leavesShape, widen, type Wish } from "./layout/halo.ts";
+import { idOf, innermostDimensions } from "./layout/votes.ts";
 
 export interface LayoutOptions {
   /** Strides and halos. */
@@ -41,14 +39,6 @@ export function chooseLayouts(
   return new LayoutChoice(program, options, trace).run();
 }
 
-/** A halo that a reader wants. */
-interface Wish {
-  readonly before: number[];
-  readonly after: number[];
-  readonly value: number;
-  work: number;
-}
-
 class LayoutChoice {
   private readonly options: LayoutOptions;
   private readonly trace: (line: string) => void;
@@ -57,7 +47,6 @@ class LayoutChoice {
   private calls: Call[];
   /** Values whose layout is the caller's or the library's. */
   private readonly pinned = new Set<ValueId>();
-  private readonly parents = new Map<ValueId, ValueId>();
 
   constructor(program: Program, options: LayoutOptions, trace: (line: string) => void) {
     this.options = options;
@@ -76,7 +65,9 @@ class LayoutChoice {
   }
 
   run(): Program {
-    const inner = this.options.layout ? this.vote() : new Map<ValueId, number>();
+    const inner = this.options.layout
+      ? innermostDimensions(this.calls, this.values, this.program.constants)
+      : new Map<ValueId, number>();
     if (this.options.layout) this.copyPinned(inner);
     const wishes = this.options.layout ? this.halos() : new Map<ValueId, Wish>();
     const places = this.options.views ? this.concatenations(inner, wishes) : new Map<ValueId, never>();
@@ -91,70 +82,7 @@ class LayoutChoice {
   }
 
   // -------------------------------------------------------------------------------------------------------------
-  // Innermost dimensions
 
-  private find(id: ValueId): ValueId {
-    let at = id;
-    for (let next = this.parents.get(at); next !== undefined; next = this.parents.get(at)) at = next;
-    return at;
-  }
-
-  private join(a: ValueId, b: ValueId): void {
-    const x = this.find(a);
-    const y = this.find(b);
-    if (x !== y) this.parents.set(x, y);
-  }
-
-  /** The innermost dimension of every value that has a preference. */
-  private vote(): Map<ValueId, number> {
-    const votes: { id: ValueId; dim: number; work: number }[] = [];
-    for (const call of this.calls) {
-      if (call.kind !== "kernel") continue;
-      this.unite(call);
-      for (const vote of votesOf(call, this.program.constants)) votes.push(vote);
-    }
-    const tallies = new Map<ValueId, Map<number, number>>();
-    for (const { id, dim, work } of votes) {
-      const root = this.find(id);
-      let tally = tallies.get(root);
-      if (!tally) tallies.set(root, (tally = new Map()));
-      tally.set(dim, (tally.get(dim) ?? 0) + work);
-    }
-    const chosen = new Map<ValueId, number>();
-    for (const [id, { shape }] of this.values) {
-      const tally = tallies.get(this.find(id));
-      if (!tally || shape.length < 2) continue;
-      const [best] = [...tally].sort((a, b) => b[1] - a[1])[0]!;
-      if (best < shape.length) chosen.set(id, best);
-    }
-    return chosen;
-  }
-
-  /** Values that one map reads and writes at the same point should lie alike. */
-  private unite(call: KernelCall): void {
-    for (const { assign } of assignments(call.kernel)) {
-      const out = idOf(call, assign.out);
-      if (out === undefined) continue;
-      const see = (e: Expr): void =>
-        visit(e, (x) => {
-          if (x.kind !== "load") return;
-          const from = idOf(call, x.buffer);
-          if (from === undefined || from === out || this.program.constants.has(from)) return;
-          const a = this.value(from).shape;
-          const b = this.value(out).shape;
-          if (a.length !== b.length || a.length < 3) return;
-          // Point for point, or shifted along some dimensions (concatenation, slices, pads, windows).
-          const along = x.index.every(
-            (e2, d) => sameAxis(e2, assign.index[d]!) || (e2.kind === "const" && a[d] === 1),
-          );
-          if (along) this.join(from, out);
-        });
-      see(assign.value);
-      if (assign.reduce) see(assign.reduce.body);
-    }
-  }
-
-  // -------------------------------------------------------------------------------------------------------------
   // Copies of what the caller lays out, where a contraction wants it otherwise
 
   private copyPinned(inner: Map<ValueId, number>): void {
@@ -434,103 +362,6 @@ class LayoutChoice {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-
-function idOf(call: KernelCall, buffer: number): ValueId | undefined {
-  return buffer < call.inputs.length ? call.inputs[buffer] : call.outputs[buffer - call.inputs.length];
-}
-
-function widen(target: Wish, by: Wish): void {
-  by.before.forEach((n, d) => (target.before[d] = Math.max(target.before[d]!, n)));
-  by.after.forEach((n, d) => (target.after[d] = Math.max(target.after[d]!, n)));
-}
-
-/** Whether two positions move along the same single axis, perhaps shifted or with a stride. */
-function sameAxis(a: Expr, b: Expr): boolean {
-  if (a === b) return true;
-  const x = [...axesOf(a)];
-  const y = [...axesOf(b)];
-  return y.length === 1 && x.includes(y[0]!);
-}
-
-function leavesShape(load: LoadExpr, shape: readonly number[]): boolean {
-  return load.index.some((e, d) => {
-    const [low, high] = range(e);
-    return low < 0 || high >= shape[d]!;
-  });
-}
-
-/** Which dimension each operand of a contraction or pool wants innermost. */
-function votesOf(
-  call: KernelCall,
-  constants: ReadonlyMap<ValueId, unknown>,
-): { id: ValueId; dim: number; work: number }[] {
-  const votes: { id: ValueId; dim: number; work: number }[] = [];
-  for (const { assign, loops } of assignments(call.kernel)) {
-    const { reduce } = assign;
-    if (!reduce) continue;
-    const depth = elementCount(reduce.axes.map((a) => a.extent));
-    const work = depth * elementCount([...assign.axes, ...loops.map((l) => l.axis)].map((a) => a.extent));
-    const loads: LoadExpr[] = [];
-    visit(reduce.body, (x) => {
-      if (x.kind === "load") loads.push(x);
-    });
-    const reduced = new Set(reduce.axes.map((a) => a.name));
-    const out = idOf(call, assign.out);
-    const product =
-      reduce.op === "sum" && reduce.body.kind === "binary" && reduce.body.op === "mul" && loads.length === 2;
-    const vote = (id: ValueId | undefined, dim: number, weight: number): void => {
-      if (id !== undefined && dim >= 0) votes.push({ id, dim, work: weight });
-    };
-    const plainDim = (index: readonly Expr[], name: string): number =>
-      index.findIndex((e) => e.kind === "axis" && e.name === name);
-    if (product && depth >= 2) {
-      const isConstant = (l: LoadExpr): boolean => constants.has(idOf(call, l.buffer) ?? "");
-      const innermost = assign.index.findLast((e) => e.kind === "axis") as
-        (Expr & { kind: "axis" }) | undefined;
-      const [x, y] = loads as [LoadExpr, LoadExpr];
-      // b carries the vector axis: the weights, or else the operand that the innermost result axis runs over.
-      const b =
-        isConstant(x) !== isConstant(y)
-          ? isConstant(x)
-            ? x
-            : y
-          : innermost && axesOf(x).has(innermost.name)
-            ? x
-            : y;
-      const a = b === x ? y : x;
-      const result = assign.axes.filter((axis) => plainDim(assign.index, axis.name) >= 0);
-      const own = result
-        .filter((axis) => axesOf(b).has(axis.name) && !axesOf(a).has(axis.name))
-        .sort((p, q) => q.extent - p.extent)[0];
-      const shared = result
-        .filter((axis) => plainDim(a.index, axis.name) >= 0 && axesOf(b).has(axis.name))
-        .sort((p, q) => q.extent - p.extent)[0];
-      const deep = reduce.axes
-        .filter((axis) => plainDim(a.index, axis.name) >= 0)
-        .sort((p, q) => q.extent - p.extent)[0];
-      const vector = own ?? shared;
-      if (vector) {
-        vote(out, plainDim(assign.index, vector.name), work);
-        vote(idOf(call, b.buffer), plainDim(b.index, vector.name), work);
-      }
-      if (own && deep) vote(idOf(call, a.buffer), plainDim(a.index, deep.name), work);
-      else if (!own && shared) vote(idOf(call, a.buffer), plainDim(a.index, shared.name), work);
-    } else if (loads.length >= 1) {
-      // Windows: a dimension that only the result moves along is the one to vectorise.
-      for (const l of loads) {
-        const windowed = l.index.some((e) => e.kind !== "axis" && [...axesOf(e)].some((n) => reduced.has(n)) && [...axesOf(e)].some((n) => !reduced.has(n))); // prettier-ignore
-        if (!windowed) continue;
-        const along = assign.axes.filter((axis) => plainDim(l.index, axis.name) >= 0 && plainDim(assign.index, axis.name) >= 0).sort((p, q) => q.extent - p.extent)[0]; // prettier-ignore
-        if (!along) continue;
-        vote(idOf(call, l.buffer), plainDim(l.index, along.name), work / 4);
-        vote(out, plainDim(assign.index, along.name), work / 4);
-      }
-    }
-  }
-  return votes;
-}
-
 /** Strides with dimension `inner` innermost and a border around. */
 function laidOut(value: ProgramValue, inner: number | undefined, wish: Wish | undefined): ProgramValue {
   const { shape } = value;
@@ -549,97 +380,4 @@ function laidOut(value: ProgramValue, inner: number | undefined, wish: Wish | un
   }
   const halo: Halo | undefined = wish && { before: wish.before, after: wish.after, value: wish.value };
   return { ...value, layout: { strides, offset, ...(halo ? { halo } : {}) }, elements: stride };
-}
-
-interface Part {
-  readonly assign: Assign;
-  readonly buffer: number;
-  readonly dim: number;
-  readonly start: number[];
-}
-
-/** A kernel that does nothing but copy whole inputs next to each other. */
-function concatenationOf(kernel: Kernel): Part[] | undefined {
-  const parts: Part[] = [];
-  for (const block of kernel.body) {
-    if (block.kind !== "assign" || block.reduce) return undefined;
-    const { value } = block;
-    if (value.kind !== "load" || value.pad !== undefined) return undefined;
-    const { shape } = kernel.buffers[value.buffer]!;
-    const start: number[] = [];
-    let dim = -1;
-    for (let d = 0; d < shape.length; d++) {
-      const form = linear(block.index[d] ?? int(0));
-      const from = value.index[d]!;
-      const plain =
-        from.kind === "axis"
-          ? form.terms.size === 1 && form.terms.get(from) === 1
-          : form.terms.size === 0 && shape[d] === 1;
-      if (!plain || (from.kind === "axis" && from.extent !== shape[d])) return undefined;
-      start.push(form.constant);
-      if (form.constant !== 0 || shape[d] !== kernel.buffers[block.out]!.shape[d]) dim = d;
-    }
-    if (block.index.length !== shape.length) return undefined;
-    parts.push({ assign: block, buffer: value.buffer, dim: Math.max(dim, 0), start });
-  }
-  return parts.length >= 2 ? parts : undefined;
-}
-
-/** The call with only these blocks, and only the inputs that they read. */
-function remainder(call: KernelCall, body: readonly Block[]): KernelCall {
-  const used = new Set<number>();
-  for (const block of body)
-    if (block.kind === "assign" && block.value.kind === "load") used.add(block.value.buffer);
-  const kept = call.inputs.flatMap((_, i) => (used.has(i) ? [i] : []));
-  const to = new Map([...kept, call.inputs.length].map((old, i) => [old, i]));
-  const blocks = body.map((block): Block => {
-    if (block.kind !== "assign" || block.value.kind !== "load") return block;
-    const { value } = block;
-    return {
-      ...block,
-      out: to.get(block.out)!,
-      value: loadTyped(to.get(value.buffer)!, value.type, value.index),
-    };
-  });
-  const buffers = [...kept, call.inputs.length].map((old) => call.kernel.buffers[old]!);
-  return {
-    ...call,
-    inputs: kept.map((i) => call.inputs[i]!),
-    kernel: { ...call.kernel, buffers, body: blocks },
-  };
-}
-
-/** Assignments that write the border of a buffer: per dimension, its two sides over the full width of later ones. */
-function haloAssigns(
-  buffer: number,
-  dtype: DType,
-  shape: readonly number[],
-  halo: Halo,
-  tag: number,
-): Assign[] {
-  const fills: Assign[] = [];
-  for (let d = 0; d < shape.length; d++) {
-    for (const side of ["before", "after"] as const) {
-      const width = halo[side][d]!;
-      if (!width) continue;
-      const axes: Axis[] = [];
-      const index = shape.map((dim, k): Expr => {
-        const [start, extent] =
-          k === d
-            ? side === "before" ? [-width, width] : [dim, width]
-            : k < d ? [0, dim] : [-halo.before[k]!, dim + halo.before[k]! + halo.after[k]!]; // prettier-ignore
-        const axis: Axis = { name: `border${tag}.${d}${side}.${k}`, extent: extent! };
-        axes.push(axis);
-        return add(coordinate(axis), int(start!));
-      });
-      fills.push({
-        kind: "assign",
-        axes,
-        out: buffer,
-        index,
-        value: constant(computeType(dtype), halo.value),
-      });
-    }
-  }
-  return fills;
 }
