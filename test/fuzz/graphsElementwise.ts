@@ -77,7 +77,7 @@ export const jump: Addition = (b) => {
 export const guarded: Addition = (b) => {
   const x = b.float(({ bound }) => bound <= 1e5);
   const absolute = b.node("Abs", [x], {}, "float32", x.shape, same(x));
-  const one = b.literal("float32", b.random.pick([[], [1]]), [1]);
+  const one = b.literal("float32", x.shape.length > 0 && b.random.chance(0.5) ? [1] : [], [1]);
   const positive = b.node("Add", [absolute, one], {}, "float32", x.shape, { bound: x.bound + 1, step: Math.min(x.step, 1), error: x.error });
   const inexact = (op: string, bound: number): Value => b.node(op, [positive], {}, "float32", x.shape, { bound, error: x.error });
   switch (b.random.below(6)) {
