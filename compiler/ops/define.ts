@@ -205,7 +205,7 @@ export function unflatten(shape: readonly number[], flat: Expr): Expr[] {
   return shape.map((dim, d) => {
     if (dim === 1) return int(0);
     const quotient = floordiv(flat, Math.max(1, strides[d]!));
-    return d === 0 ? quotient : floormod(quotient, dim);
+    return d === 0 ? quotient : floormod(quotient, Math.max(1, dim));
   });
 }
 

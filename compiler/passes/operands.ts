@@ -2,22 +2,11 @@
  * One level of an expression. In: a node. Out: the same node over changed operands, or the nodes that each is an
  * operand of. Invariant: positions of loads are left alone: what is said here is about values.
  */
-import { binary, bitcast, cast, select, unary, type BitsType, type Expr } from "../ir/expr.ts";
+import { binary, bitcast, cast, operands, select, unary, type BitsType, type Expr } from "../ir/expr.ts";
 
 /** The operands whose values `e` is computed from. */
 export function valueOperands(e: Expr): readonly Expr[] {
-  switch (e.kind) {
-    case "unary":
-    case "cast":
-    case "bitcast":
-      return [e.a];
-    case "binary":
-      return [e.a, e.b];
-    case "select":
-      return [e.condition, e.a, e.b];
-    default:
-      return [];
-  }
+  return e.kind === "load" ? [] : operands(e);
 }
 
 /** `e` with its operands changed, each by one of the same type. */
