@@ -46,7 +46,11 @@ export function packOperand(
   const load = soleLoad(assign, buffer);
   if (!load) throw new InternalError(`buffer ${buffer} is not read by exactly one load`);
   const used = axesOf(load);
-  const spatial = assign.axes.filter((a) => used.has(a.name) && a.name !== axis);
+  // The load may also move with loops around the assignment, blocks of rows say.
+  const around = assignments(kernel).find((found) => found.assign === assign)?.loops ?? [];
+  const spatial = [...around.map((loop) => loop.axis), ...assign.axes].filter(
+    (a) => used.has(a.name) && a.name !== axis,
+  );
   const reduced = (assign.reduce?.axes ?? []).filter((a) => used.has(a.name) && a.name !== axis);
   const vector = [...assign.axes, ...(assign.reduce?.axes ?? [])].find((a) => a.name === axis);
   if (!vector) throw new InternalError(`no axis ${axis} to pack by`);
