@@ -10,6 +10,8 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "test/browser/**"],
     environment: "node",
     pool: "forks",
+    // Node 20 has the relaxed SIMD instructions behind a flag that later versions do not know.
+    execArgv: process.versions.node.startsWith("20.") ? ["--experimental-wasm-relaxed-simd"] : [],
     maxWorkers: 2,
     testTimeout: 20_000,
     passWithNoTests: false,

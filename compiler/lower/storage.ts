@@ -4,7 +4,7 @@
  * rounding is to nearest even, as ir/numeric.ts does it for the interpreter; backends see only native types.
  */
 import type { DType } from "../ir/dtype.ts";
-import { add, binary, bitcast, cast, constant, f32, load, lt, mul, rewrite, select, sub, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import { add, binary, bitcast, cast, constant, f32, load, lt, mul, or, rewrite, select, sub, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
 import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 import { encodeSmallFloat, isSmallFloat, storeFunction } from "../ir/numeric.ts";
 
@@ -151,6 +151,7 @@ export function lowerStorage(kernel: Kernel): Kernel {
     let value = lowered(casts && assign.value.kind === "cast" ? assign.value.a : assign.value);
     if (format) value = encode(toF32(value), format, casts && dtype.startsWith("float8"));
     else if (needs(dtype)) value = encodeScale(toF32(value), casts);
+    else if (isSubByte(dtype)) value = cast(value, dtype);
     return {
       ...assign,
       value,
@@ -161,8 +162,34 @@ export function lowerStorage(kernel: Kernel): Kernel {
   return { ...kernel, buffers, body };
 }
 
+/** Integers that fill a byte in memory but not in value: the machine's store would keep too many bits. */
+function isSubByte(dtype: DType): boolean {
+  return dtype === "int4" || dtype === "uint4" || dtype === "int2" || dtype === "uint2";
+}
+
+/**
+ * A number of any type as an f32 that rounds to a smaller type as the number itself would: what f32 has no room for
+ * makes the last bit odd, so that it is never taken for a tie.
+ */
 function toF32(x: Expr): Expr {
-  return x.type === "f32" ? x : cast(x, "float32");
+  if (x.type === "f32") return x;
+  if (x.type !== "f64") return toF32(cast(x.type === "i64" || x.type === "u64" ? jammed(x) : x, "float64"));
+  const nearest = cast(x, "float32");
+  const back = cast(nearest, "float64");
+  const bits = bitcast(nearest, "i32");
+  const tooFar = binary("gt", unary("abs", back), unary("abs", x));
+  const odd = bitOr(select(tooFar, sub(bits, i32(1)), bits), i32(1));
+  return select(binary("eq", back, x), nearest, bitcast(odd, "f32"));
+}
+
+/** A 64-bit integer with no more bits than f64 has; where that drops some, the last one is set. */
+function jammed(x: Expr): Expr {
+  const big = (value: bigint): Expr => constant(x.type, value);
+  const low = binary("and", x, big(2047n));
+  const high = sub(x, low);
+  const odd = select(binary("eq", low, big(0n)), high, binary("or", high, big(2048n)));
+  const large = binary("ge", x, big(2n ** 53n));
+  return select(x.type === "u64" ? large : or(large, binary("le", x, big(-(2n ** 53n)))), odd, x);
 }
 
 function padBits(dtype: DType, pad: number): number {

@@ -208,8 +208,8 @@ class Emitter extends VectorWriter {
   private straight(leaves: readonly Leaf[]): void {
     this.openRegion();
     for (const leaf of leaves) {
-      if (leaf.kind === "update") this.count(leaf.body, leaf.vector ? "v" : "s");
-      else if (leaf.kind === "store") this.count(leaf.value, leaf.vector ? "v" : "s");
+      if (leaf.kind === "update") this.count(leaf.body, leaf.vector);
+      else if (leaf.kind === "store") this.count(leaf.value, leaf.vector);
     }
     for (const leaf of leaves) this.emitLeaf(leaf);
     this.closeRegion();

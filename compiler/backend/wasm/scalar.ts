@@ -58,16 +58,17 @@ export abstract class ScalarWriter extends PointerWriter {
     value.scalarLocal = -1;
   }
 
-  /** Counts the uses of a value that is going to be written in this region. */
-  protected count(value: Value, mode: Mode): void {
+  /** Counts the uses of a value that is going to be written in this region, as `vector` says. */
+  protected count(value: Value, vector: Vector | undefined): void {
     this.touch(value);
-    const uses = mode === "v" ? ++value.vectorUses : ++value.scalarUses;
+    const uses = vector ? ++value.vectorUses : ++value.scalarUses;
     if (uses > 1) return;
     if (value.kind === "load") {
-      for (const [term] of value.address.terms.rest) this.count(term, "s");
-      return;
-    }
-    for (const operand of operandsOf(value)) this.count(operand, mode);
+      for (const [term] of value.address.terms.rest) this.count(term, undefined);
+    } else if (vector && value.kind !== "const" && !value.readsAcc && !value.axes.names.has(vector.variable)) {
+      // The same in all lanes: written as a scalar.
+      this.count(value, undefined);
+    } else for (const operand of operandsOf(value)) this.count(operand, vector);
   }
 
   protected shared(value: Value, mode: Mode): boolean {

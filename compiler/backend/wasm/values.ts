@@ -29,6 +29,7 @@ export class Terms {
   /** All others: divisions, clamps, loaded positions. */
   readonly rest: readonly (readonly [value: Value, coefficient: number])[];
   readonly axes: AxisSet;
+  readonly readsAcc: boolean;
   readonly all: readonly (readonly [term: Expr, coefficient: number])[];
   readonly loads: Map<number, LoadValue>[] = [];
   readonly projections = new Map<Scope, Projection>();
@@ -44,6 +45,7 @@ export class Terms {
     this.all = all;
     this.rest = rest;
     this.axes = axes;
+    this.readsAcc = rest.some(([value]) => value.readsAcc);
     this.loops = all.flatMap(([term, c]) => (term.kind === "axis" ? [[term.name, c] as const] : []));
   }
 
@@ -157,7 +159,7 @@ export class LoadValue extends Node {
   readonly buffer: number;
   readonly address: Address;
   constructor(id: number, type: ComputeType, buffer: number, address: Address) {
-    super(id, type, address.terms.axes, false, undefined);
+    super(id, type, address.terms.axes, address.terms.readsAcc, undefined);
     this.buffer = buffer;
     this.address = address;
   }

@@ -92,7 +92,9 @@ export abstract class VectorWriter extends ScalarWriter {
       this.code.get(local).lane(type === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", lane).set(scalar); // prettier-ignore
       this.accumulatorLocal = { local: scalar, vector: false, type, combined: undefined };
     }
-    this.pushUniform(this.values.atLane(e, variable, lane));
+    const value = this.values.atLane(e, variable, lane);
+    this.count(value, undefined);
+    this.pushUniform(value);
     this.accumulatorLocal = accumulator;
     if (scalar >= 0) this.locals.release(scalar);
   }
@@ -122,6 +124,10 @@ export abstract class VectorWriter extends ScalarWriter {
     const { variable, lanes } = this.vector!;
     const forms = memoryForms(buffer.dtype);
     const { address } = e;
+    if (e.readsAcc && this.accumulatorLocal?.vector) {
+      this.byLanes(e);
+      return;
+    }
     const stride = address.terms.stride(variable);
     if (stride === 0) {
       if (bytesPerElement(buffer.dtype) === 4) {
