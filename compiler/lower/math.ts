@@ -31,7 +31,7 @@ function powerOfTwo(n: Expr): Expr {
 function exp(x: Expr): Expr {
   const clamped = max(min(x, f32(89)), f32(-104));
   const n = unary("round", mul(clamped, f32(Math.LOG2E)));
-  const r = sub(sub(clamped, mul(n, f32(0.693359375))), mul(n, f32(-2.12194440054690583e-4)));
+  const r = sub(sub(clamped, mul(n, f32(0.693359375))), mul(n, f32(-2.1219444005469058e-4)));
   const p = polynomial(r, [1.987569150e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]); // prettier-ignore
   const value = add(add(mul(p, mul(r, r)), r), f32(1));
   // 2^n in two halves, so that neither overflows before the product is rounded once.
@@ -104,7 +104,7 @@ function sineOrCosine(x: Expr, cosine: boolean): Expr {
   const truncated = cast(mul(a, f32(4 / Math.PI)), "int32");
   const octant = binary("and", add(truncated, i32(1)), i32(-2));
   const y = cast(octant, "float32");
-  const r = sub(sub(sub(a, mul(y, f32(0.78515625))), mul(y, f32(2.4187564849853515625e-4))), mul(y, f32(3.77489497744594108e-8))); // prettier-ignore
+  const r = sub(sub(sub(a, mul(y, f32(0.78515625))), mul(y, f32(2.4187564849853515625e-4))), mul(y, f32(3.774894977445941e-8))); // prettier-ignore
   const z = mul(r, r);
   const sine = add(mul(mul(polynomial(z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]), z), r), r);
   const cos = add(sub(mul(mul(polynomial(z, [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]), z), z), mul(z, f32(0.5))), f32(1)); // prettier-ignore

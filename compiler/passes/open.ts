@@ -7,7 +7,7 @@ import { cast, loadTyped, rewrite, visit, type Expr } from "../ir/expr.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { coordinate, mapAssigns, type Assign, type Block, type Buffer, type Kernel } from "../ir/kernel.ts";
-import type { Call, LibraryCallSite, Program, ProgramValue } from "../ir/program.ts";
+import type { Call, LibraryCallSite, ProgramValue } from "../ir/program.ts";
 
 export interface OpenKernel {
   readonly kind: "kernel";

@@ -4,8 +4,6 @@
  * they are called on; what a call needs beyond its kernel is a list of constant addresses.
  */
 import { InternalError } from "../../diagnostic.ts";
-import type { Tensor } from "../../ir/dtype.ts";
-import type { ValueId } from "../../ir/graph.ts";
 import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
