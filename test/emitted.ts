@@ -80,5 +80,7 @@ export function runEmitted(nest: Nest, data: readonly NumericData[], relaxed: bo
   (exports["kernel"] as (...addresses: number[]) => void)(...addresses);
   const stray = bytes.findIndex((byte, at) => byte !== FILL && owned[at] === 0);
   if (stray >= 0) throw new RangeError(`byte ${stray} belongs to no buffer and was written`);
-  return data.map((view, i) => viewOf(nest.buffers[i]!.dtype, memory.buffer, addresses[i]!, view.length).slice());
+  return data.map((view, i) =>
+    viewOf(nest.buffers[i]!.dtype, memory.buffer, addresses[i]!, view.length).slice(),
+  );
 }

@@ -72,12 +72,18 @@ function stepsOf(assign: Assign, choices: readonly Choice[]): Step[] {
         serial.push([`${name}.o`, rank], [`${name}.i`, rank + 0.5]);
         break;
       case "tile":
-        steps.push({ kind: "split", axis: name, by, tail: "peel" }, { kind: "bind", axis: `${name}.i`, to: "unroll" });
+        steps.push(
+          { kind: "split", axis: name, by, tail: "peel" },
+          { kind: "bind", axis: `${name}.i`, to: "unroll" },
+        );
         serial.push([`${name}.o`, rank]);
         tile.push(`${name}.i`);
         break;
       case "vector":
-        steps.push({ kind: "split", axis: name, by: LANES, tail: "pad" }, { kind: "bind", axis: `${name}.i`, to: "vector" });
+        steps.push(
+          { kind: "split", axis: name, by: LANES, tail: "pad" },
+          { kind: "bind", axis: `${name}.i`, to: "vector" },
+        );
         serial.push([`${name}.o`, rank]);
         vector = `${name}.i`;
         break;
@@ -103,7 +109,12 @@ function stepsOf(assign: Assign, choices: readonly Choice[]): Step[] {
 }
 
 /** Merges some neighbours; a merged axis is treated as its first one was to be. */
-function merged(axes: readonly Axis[], choices: readonly Choice[], reduced: boolean, steps: Step[]): Chosen[] {
+function merged(
+  axes: readonly Axis[],
+  choices: readonly Choice[],
+  reduced: boolean,
+  steps: Step[],
+): Chosen[] {
   const out: Chosen[] = [];
   axes.forEach(({ name }, i) => {
     const last = out.at(-1);

@@ -23,13 +23,69 @@ interface Format {
 }
 
 const formats: Partial<Record<DType, Format>> = {
-  float16: { exponentBits: 5, mantissaBits: 10, bias: 15, infinities: true, nan: 0x7e00, largest: 0x7bff, unsignedZero: false },
-  bfloat16: { exponentBits: 8, mantissaBits: 7, bias: 127, infinities: true, nan: 0x7fc0, largest: 0x7f7f, unsignedZero: false },
-  float8e4m3fn: { exponentBits: 4, mantissaBits: 3, bias: 7, infinities: false, nan: 0x7f, largest: 0x7e, unsignedZero: false },
-  float8e4m3fnuz: { exponentBits: 4, mantissaBits: 3, bias: 8, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
-  float8e5m2: { exponentBits: 5, mantissaBits: 2, bias: 15, infinities: true, nan: 0x7f, largest: 0x7b, unsignedZero: false },
-  float8e5m2fnuz: { exponentBits: 5, mantissaBits: 2, bias: 16, infinities: false, nan: 0x80, largest: 0x7f, unsignedZero: true },
-  float4e2m1: { exponentBits: 2, mantissaBits: 1, bias: 1, infinities: false, nan: undefined, largest: 0x7, unsignedZero: false },
+  float16: {
+    exponentBits: 5,
+    mantissaBits: 10,
+    bias: 15,
+    infinities: true,
+    nan: 0x7e00,
+    largest: 0x7bff,
+    unsignedZero: false,
+  },
+  bfloat16: {
+    exponentBits: 8,
+    mantissaBits: 7,
+    bias: 127,
+    infinities: true,
+    nan: 0x7fc0,
+    largest: 0x7f7f,
+    unsignedZero: false,
+  },
+  float8e4m3fn: {
+    exponentBits: 4,
+    mantissaBits: 3,
+    bias: 7,
+    infinities: false,
+    nan: 0x7f,
+    largest: 0x7e,
+    unsignedZero: false,
+  },
+  float8e4m3fnuz: {
+    exponentBits: 4,
+    mantissaBits: 3,
+    bias: 8,
+    infinities: false,
+    nan: 0x80,
+    largest: 0x7f,
+    unsignedZero: true,
+  },
+  float8e5m2: {
+    exponentBits: 5,
+    mantissaBits: 2,
+    bias: 15,
+    infinities: true,
+    nan: 0x7f,
+    largest: 0x7b,
+    unsignedZero: false,
+  },
+  float8e5m2fnuz: {
+    exponentBits: 5,
+    mantissaBits: 2,
+    bias: 16,
+    infinities: false,
+    nan: 0x80,
+    largest: 0x7f,
+    unsignedZero: true,
+  },
+  float4e2m1: {
+    exponentBits: 2,
+    mantissaBits: 1,
+    bias: 1,
+    infinities: false,
+    nan: undefined,
+    largest: 0x7,
+    unsignedZero: false,
+  },
 };
 
 const i32 = (value: number): Expr => constant("i32", value);
@@ -195,4 +251,3 @@ function jammed(x: Expr): Expr {
 function padBits(dtype: DType, pad: number): number {
   return isSmallFloat(dtype) ? encodeSmallFloat(dtype, pad, true) : Number(storeFunction(dtype)(pad));
 }
-

@@ -7,17 +7,20 @@ import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd, nestOf, runEmitted } from "../../../test/emitted.ts";
 import { randomKernel } from "../../../test/randomIr.ts";
 import { randomLegalSchedule } from "../../../test/randomSchedule.ts";
-import { type NumericData } from "../../ir/dtype.ts";
+import { randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
+import type { NumericData, Tensor } from "../../ir/dtype.ts";
 import { binary, cast, rewrite, unary, type Expr } from "../../ir/expr.ts";
 import { runKernel } from "../../ir/interp.ts";
 import { allocateBuffer } from "../../ir/interpExpr.ts";
 import { runNest } from "../../ir/interpNest.ts";
-import { mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
-import { loadFunction } from "../../ir/numeric.ts";
+import { layoutOf, mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
+import { loadFunction, storeFunction } from "../../ir/numeric.ts";
+import type { Program, ProgramValue } from "../../ir/program.ts";
 import type { Schedule } from "../../ir/schedule.ts";
 import { printKernel, printNest, printSchedule } from "../../ir/text/index.ts";
 import { lowerPads } from "../../lower/pad.ts";
 import { lowerStorage } from "../../lower/storage.ts";
+import { scheduleProgram } from "../../tune/scheduleProgram.ts";
 import { chooseSchedule, orderAxes } from "../../tune/heuristic.ts";
 
 /** Bits to numbers, so that NaN of one pattern equals NaN of another. */
@@ -30,8 +33,13 @@ function same(a: number | bigint, b: number | bigint): boolean {
   return a === b || (Number.isNaN(a) && Number.isNaN(b));
 }
 
-/** Runs `kernel` as it is, as a nest and as WebAssembly, and compares. */
-function check(kernel: Kernel, schedule: Schedule, fill: (buffer: Buffer, n: number) => NumericData, relaxed: boolean): void {
+/** Runs `kernel` as it is, as a nest and as WebAssembly, and compares; returns the outputs. */
+function check(
+  kernel: Kernel,
+  schedule: Schedule,
+  fill: (buffer: Buffer, n: number) => NumericData,
+  relaxed: boolean,
+): NumericData[] {
   const lowered = lowerStorage(lowerPads(kernel));
   const nest = nestOf(lowered, schedule);
   const initial = kernel.buffers.map(fill);
@@ -43,14 +51,18 @@ function check(kernel: Kernel, schedule: Schedule, fill: (buffer: Buffer, n: num
   kernel.buffers.forEach((buffer, n) => {
     if (buffer.role === "temp") return;
     const right = decoded(buffer, expected[n]!);
-    for (const [who, data] of [["interpreted nest", interpreted], ["WebAssembly", emitted]] as const) {
+    for (const [who, data] of [
+      ["interpreted nest", interpreted],
+      ["WebAssembly", emitted],
+    ] as const) {
       const got = decoded(buffer, data[n]!);
       const at = got.findIndex((value, i) => !same(value, right[i]!));
       if (at < 0) continue;
       const shown = [printKernel(kernel), printSchedule(schedule), printNest(nest)].join("\n");
-      expect.fail(`${who}: ${buffer.name}[${at}] is ${got[at]}, should be ${right[at]}; inputs ${initial.map((d) => `[${Array.from<number | bigint>(d).join(" ")}]`).join(" ")}\n${shown}`); // prettier-ignore
+      throw new Error(`${who}: ${buffer.name}[${at}] is ${got[at]}, should be ${right[at]}; inputs ${initial.map((d) => `[${Array.from<number | bigint>(d).join(" ")}]`).join(" ")}\n${shown}`); // prettier-ignore
     }
   });
+  return emitted.filter((_, n) => kernel.buffers[n]!.role === "out");
 }
 
 /** Elements of an input from a list of awkward and ordinary ones. */
@@ -60,8 +72,10 @@ function elements(buffer: Buffer, seed: number): NumericData {
   const halo = data.slice();
   for (let n = 0; n < data.length; n++) {
     const pick = (n * 7919 + seed * 104729) >>> 3;
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[n] = [0n, 1n, 2n, 3n, -1n, 2n ** 63n, 12345678901n][pick % 7]!; // prettier-ignore
-    else if (data instanceof Float32Array || data instanceof Float64Array) data[n] = [0, 1, -2.5, 3.75, -0, Infinity, NaN, 1e-40, 2 ** 31, -7][pick % 10]!; // prettier-ignore
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+      data[n] = [0n, 1n, 2n, 3n, -1n, 2n ** 63n, 12345678901n][pick % 7]!; // prettier-ignore
+    else if (data instanceof Float32Array || data instanceof Float64Array)
+      data[n] = [0, 1, -2.5, 3.75, -0, Infinity, NaN, 1e-40, 2 ** 31, -7][pick % 10]!; // prettier-ignore
     else if (buffer.dtype === "bool") data[n] = pick & 1;
     else if (buffer.dtype === "uint4") data[n] = pick & 15;
     else data[n] = [0, 1, 2, 3, -1, 2 ** 31, 127, 0x3c00][pick % 8]!;
@@ -74,7 +88,8 @@ function elements(buffer: Buffer, seed: number): NumericData {
 function determined(kernel: Kernel): Kernel {
   const change = (e: Expr): Expr =>
     rewrite(e, (x) => {
-      if (x.kind === "unary" && ["exp", "log", "sin", "tanh", "erf", "sigmoid"].includes(x.op)) return unary("abs", x.a);
+      if (x.kind === "unary" && ["exp", "log", "sin", "tanh", "erf", "sigmoid"].includes(x.op))
+        return unary("abs", x.a);
       if (x.kind === "binary" && x.op === "pow") return binary("min", x.a, x.b);
       if (x.kind === "bitcast" && x.a.type === "f32" && x.type === "i32") return cast(x.a, "int32");
       return undefined;
@@ -94,9 +109,11 @@ function determined(kernel: Kernel): Kernel {
 
 describe("emitted code computes what the kernel means", () => {
   it("with any types, operators and awkward values, under any schedule", () => {
-    const arbitrary = randomKernel.map(determined).chain((kernel) => fc.tuple(fc.constant(kernel), randomLegalSchedule(kernel), fc.nat(1000)));
+    const arbitrary = randomKernel
+      .map(determined)
+      .chain((kernel) => fc.tuple(fc.constant(kernel), randomLegalSchedule(kernel), fc.nat(1000)));
     fc.assert(
-      fc.property(arbitrary, ([kernel, schedule, seed]) => check(kernel, schedule, (buffer, n) => elements(buffer, seed + n), false)),
+      fc.property(arbitrary, ([kernel, schedule, seed]) => void check(kernel, schedule, (buffer, n) => elements(buffer, seed + n), false)),
       { numRuns: 500 },
     ); // prettier-ignore
   });
@@ -111,5 +128,87 @@ describe("emitted code computes what the kernel means", () => {
       { numRuns: 200 },
     );
   });
+
+  const forms = { randomConvolution, randomContraction, randomRows, randomRecurrence, randomMovement };
+  const variants = hasRelaxedSimd() ? [false, true] : [false];
+  for (const [name, kernels] of Object.entries(forms)) {
+    for (const relaxed of variants) {
+      const variant = relaxed ? "relaxed SIMD" : "SIMD";
+      it(`${name} under any schedule, ${variant}`, () => {
+        const arbitrary = kernels.chain((kernel) => fc.tuple(fc.constant(kernel), randomLegalSchedule(kernel), fc.nat(1000)));
+        fc.assert(
+          fc.property(arbitrary, ([kernel, schedule, seed]) => void check(kernel, schedule, (buffer, n) => integers(buffer, seed + n), relaxed)),
+          { numRuns: 60 },
+        );
+      }); // prettier-ignore
+
+      it(`${name} as the heuristic schedules it, operands in panels, ${variant}`, () => {
+        fc.assert(
+          fc.property(kernels, fc.nat(1000), fc.boolean(), (kernel, seed, constant) => checkScheduled(kernel, seed, constant, relaxed)),
+          { numRuns: 60 },
+        );
+      }); // prettier-ignore
+    }
+  }
 });
-void hasRelaxedSimd;
+
+/** Small integers, zeros in the border. */
+function integers(buffer: Buffer, seed: number): NumericData {
+  const data = allocateBuffer(buffer);
+  if (buffer.role !== "in") return data;
+  const float = storeFunction(buffer.dtype);
+  const { strides, offset } = layoutOf(buffer);
+  const low = buffer.dtype.startsWith("uint") || buffer.dtype === "bool" ? 0 : -2;
+  const high = buffer.dtype === "bool" ? 1 : 3;
+  const fill = (d: number, at: number, n: number): void => {
+    if (d < buffer.shape.length) {
+      for (let i = 0; i < buffer.shape[d]!; i++) fill(d + 1, at + i * strides[d]!, n * 31 + i * 7);
+      return;
+    }
+    const value = low + ((n + seed) % (high - low + 1));
+    data[at] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : float(value);
+  };
+  fill(0, offset, 1);
+  return data;
+}
+
+/** Runs a kernel as scheduleProgram arranges it, packing kernels included, each checked by itself. */
+function checkScheduled(kernel: Kernel, seed: number, constant: boolean, relaxed: boolean): void {
+  const ids = kernel.buffers.flatMap((b) => (b.role === "temp" ? [] : [b.name]));
+  const inputs = kernel.buffers.flatMap((b) => (b.role === "in" ? [b.name] : []));
+  const outputs = kernel.buffers.flatMap((b) => (b.role === "out" ? [b.name] : []));
+  const values = new Map<string, ProgramValue>(
+    kernel.buffers.map((b) => [
+      b.name,
+      { dtype: b.dtype, shape: b.shape, ...(b.layout ? { layout: b.layout } : {}) },
+    ]),
+  );
+  const constants = new Map<string, Tensor>();
+  // Which inputs are constants decides which of them are read in panels.
+  if (constant)
+    constants.set(inputs[1] ?? inputs[0]!, { dtype: "float32", shape: [0], data: new Float32Array(0) });
+  const program: Program = {
+    name: "test",
+    values,
+    constants,
+    calls: [{ kind: "kernel", nodes: [], kernel, inputs, outputs }],
+    inputs: inputs.filter((id) => !constants.has(id)),
+    outputs: outputs.map((id) => ({ id, name: id })),
+  };
+  const scheduled = scheduleProgram(program);
+  const held = new Map(ids.map((id, n) => [id, integers(kernel.buffers[n]!, seed + n)]));
+  for (const call of [...scheduled.init, ...scheduled.run]) {
+    if (call.kind !== "kernel") throw new TypeError("a library call");
+    const names = [...call.inputs, ...call.outputs];
+    const fill = (buffer: Buffer, n: number): NumericData =>
+      held.get(names[n] ?? "")?.slice() ?? allocateBuffer(buffer);
+    const [output] = check(call.kernel, call.schedule, fill, relaxed);
+    held.set(call.outputs[0]!, output!);
+  }
+  const expected = kernel.buffers.map((b, n) => integers(b, seed + n));
+  runKernel(kernel, expected);
+  const out = kernel.buffers.findIndex((b) => b.role === "out");
+  expect(decoded(kernel.buffers[out]!, held.get(outputs[0]!)!)).toEqual(
+    decoded(kernel.buffers[out]!, expected[out]!),
+  );
+}

@@ -44,9 +44,19 @@ function run(prefix: number | undefined, first: number, shape: string, names: st
 }
 
 run(undefined, 0x45, "i>i", "i32.eqz");
-run(undefined, 0x46, "ii>i", "i32.eq i32.ne i32.lt_s i32.lt_u i32.gt_s i32.gt_u i32.le_s i32.le_u i32.ge_s i32.ge_u");
+run(
+  undefined,
+  0x46,
+  "ii>i",
+  "i32.eq i32.ne i32.lt_s i32.lt_u i32.gt_s i32.gt_u i32.le_s i32.le_u i32.ge_s i32.ge_u",
+);
 run(undefined, 0x50, "l>i", "i64.eqz");
-run(undefined, 0x51, "ll>i", "i64.eq i64.ne i64.lt_s i64.lt_u i64.gt_s i64.gt_u i64.le_s i64.le_u i64.ge_s i64.ge_u");
+run(
+  undefined,
+  0x51,
+  "ll>i",
+  "i64.eq i64.ne i64.lt_s i64.lt_u i64.gt_s i64.gt_u i64.le_s i64.le_u i64.ge_s i64.ge_u",
+);
 run(undefined, 0x5b, "ff>i", "f32.eq f32.ne f32.lt f32.gt f32.le f32.ge");
 run(undefined, 0x61, "dd>i", "f64.eq f64.ne f64.lt f64.gt f64.le f64.ge");
 run(undefined, 0x67, "i>i", "i32.clz i32.ctz i32.popcnt");
@@ -90,10 +100,20 @@ run(0xfd, 135, "v>v", "i16x8.extend_low_i8x16_s i16x8.extend_high_i8x16_s i16x8.
 run(0xfd, 160, "v>v", "i32x4.abs i32x4.neg");
 run(0xfd, 167, "v>v", "i32x4.extend_low_i16x8_s i32x4.extend_high_i16x8_s i32x4.extend_low_i16x8_u i32x4.extend_high_i16x8_u"); // prettier-ignore
 run(0xfd, 171, "vi>v", "i32x4.shl i32x4.shr_s i32x4.shr_u");
-run(0xfd, 174, "vv>v", "i32x4.add - - i32x4.sub - - - i32x4.mul i32x4.min_s i32x4.min_u i32x4.max_s i32x4.max_u");
+run(
+  0xfd,
+  174,
+  "vv>v",
+  "i32x4.add - - i32x4.sub - - - i32x4.mul i32x4.min_s i32x4.min_u i32x4.max_s i32x4.max_u",
+);
 run(0xfd, 224, "v>v", "f32x4.abs f32x4.neg - f32x4.sqrt");
 run(0xfd, 228, "vv>v", "f32x4.add f32x4.sub f32x4.mul f32x4.div f32x4.min f32x4.max f32x4.pmin f32x4.pmax");
-run(0xfd, 248, "v>v", "i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u f32x4.convert_i32x4_s f32x4.convert_i32x4_u");
+run(
+  0xfd,
+  248,
+  "v>v",
+  "i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u f32x4.convert_i32x4_s f32x4.convert_i32x4_u",
+);
 run(0xfd, 0x105, "vvv>v", "f32x4.relaxed_madd f32x4.relaxed_nmadd");
 
 const laneTable: Readonly<Record<string, { opcode: number; shape: string }>> = {
@@ -163,6 +183,8 @@ export function* allInstructions(): Generator<{
   readonly immediates: "none" | "lane" | "memory" | "memoryLane";
 }> {
   for (const [name, { bytes }] of plain) yield { name, bytes, immediates: "none" };
-  for (const [name, { bytes, lane }] of accessTable) yield { name, bytes, immediates: lane ? "memoryLane" : "memory" };
-  for (const name of Object.keys(laneTable)) yield { name, bytes: laneInstruction(name).bytes, immediates: "lane" };
+  for (const [name, { bytes, lane }] of accessTable)
+    yield { name, bytes, immediates: lane ? "memoryLane" : "memory" };
+  for (const name of Object.keys(laneTable))
+    yield { name, bytes: laneInstruction(name).bytes, immediates: "lane" };
 }

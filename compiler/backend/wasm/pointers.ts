@@ -127,7 +127,8 @@ export abstract class PointerWriter {
     }
     if (!walk.backwards) return walk;
     let start = 0;
-    for (const { variable, last } of this.frames) start -= Math.min(0, walk.strides.get(variable) ?? 0) * last;
+    for (const { variable, last } of this.frames)
+      start -= Math.min(0, walk.strides.get(variable) ?? 0) * last;
     return this.walk(walk.strides, start);
   }
 

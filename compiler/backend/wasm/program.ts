@@ -19,7 +19,11 @@ export interface EmittedModule {
   readonly math: readonly string[];
   readonly libraries: readonly string[];
   /** Bytes of code per distinct kernel, by the call that made it first. */
-  readonly functions: readonly { readonly call: ScheduledKernel; readonly bytes: number; readonly calls: number }[];
+  readonly functions: readonly {
+    readonly call: ScheduledKernel;
+    readonly bytes: number;
+    readonly calls: number;
+  }[];
 }
 
 export function prepareNest(call: ScheduledKernel): Nest {
@@ -41,7 +45,13 @@ function keyOf(call: ScheduledKernel): string {
   const block = (b: Kernel["body"][number]): unknown =>
     b.kind === "loop"
       ? [b.axis.name, b.axis.extent, b.carried, b.body.map(block)]
-      : [b.axes, b.out, b.index.map((e) => e.id), b.value.id, b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id]];
+      : [
+          b.axes,
+          b.out,
+          b.index.map((e) => e.id),
+          b.value.id,
+          b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id],
+        ];
   const buffers = kernel.buffers.map((b) => [b.dtype, b.shape, b.role, b.layout?.strides, b.layout?.offset]);
   return JSON.stringify([buffers, kernel.body.map(block), call.schedule]);
 }
@@ -112,7 +122,9 @@ export function emitProgram(
     for (const call of calls) {
       if (call.kind === "kernel") {
         const ids = [...call.inputs, ...call.outputs];
-        call.kernel.buffers.forEach((_, i) => code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i)));
+        call.kernel.buffers.forEach((_, i) =>
+          code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i)),
+        );
         const index = indices[known.get(keys.get(call)!)!]!;
         code.call(index, { takes: call.kernel.buffers.map(() => "i32"), gives: [] });
         continue;
@@ -121,7 +133,9 @@ export function emitProgram(
       if (size !== undefined) code.i32(size);
       const { index, type } = libraryIndex.get(call.library.kernel)!;
       if (call.library.arguments.length !== type.takes.length) {
-        throw new InternalError(`${call.library.kernel} takes ${type.takes.length} arguments, not ${call.library.arguments.length}`);
+        throw new InternalError(
+          `${call.library.kernel} takes ${type.takes.length} arguments, not ${call.library.arguments.length}`,
+        );
       }
       call.library.arguments.forEach((argument, i) => {
         const value = argumentValue(argument, call, places);
@@ -144,13 +158,20 @@ export function emitProgram(
   };
 }
 
-function argumentValue(argument: LibraryArgument, call: ScheduledCall & { kind: "library" }, places: Places): number {
+function argumentValue(
+  argument: LibraryArgument,
+  call: ScheduledCall & { kind: "library" },
+  places: Places,
+): number {
   switch (argument.kind) {
     case "input":
       return places.address(call.inputs[argument.position]!);
     case "output": {
       const id = call.outputs[argument.position];
-      if (!id) throw new InternalError(`${call.library.kernel} writes output ${argument.position}, which nobody wants`);
+      if (!id)
+        throw new InternalError(
+          `${call.library.kernel} writes output ${argument.position}, which nobody wants`,
+        );
       return places.address(id);
     }
     case "scratch":

@@ -65,7 +65,12 @@ export abstract class ScalarWriter extends PointerWriter {
     if (uses > 1) return;
     if (value.kind === "load") {
       for (const [term] of value.address.terms.rest) this.count(term, undefined);
-    } else if (vector && value.kind !== "const" && !value.readsAcc && !value.axes.names.has(vector.variable)) {
+    } else if (
+      vector &&
+      value.kind !== "const" &&
+      !value.readsAcc &&
+      !value.axes.names.has(vector.variable)
+    ) {
       // The same in all lanes: written as a scalar.
       this.count(value, undefined);
     } else for (const operand of operandsOf(value)) this.count(operand, vector);

@@ -32,7 +32,11 @@ interface MemoryForms {
   readonly vectorStore: string | undefined;
 }
 
-const words: Omit<MemoryForms, "load" | "store"> = { vectorLoad: "v128.load", widen: [], vectorStore: "v128.store" };
+const words: Omit<MemoryForms, "load" | "store"> = {
+  vectorLoad: "v128.load",
+  widen: [],
+  vectorStore: "v128.store",
+};
 const bytesSigned = ["i16x8.extend_low_i8x16_s", "i32x4.extend_low_i16x8_s"];
 const bytesUnsigned = ["i16x8.extend_low_i8x16_u", "i32x4.extend_low_i16x8_u"];
 
@@ -45,10 +49,22 @@ export function memoryForms(dtype: DType): MemoryForms {
     case "uint32":
       return { load: "i32.load", store: "i32.store", ...words };
     case "float64":
-      return { load: "f64.load", store: "f64.store", vectorLoad: undefined, widen: [], vectorStore: undefined };
+      return {
+        load: "f64.load",
+        store: "f64.store",
+        vectorLoad: undefined,
+        widen: [],
+        vectorStore: undefined,
+      };
     case "int64":
     case "uint64":
-      return { load: "i64.load", store: "i64.store", vectorLoad: undefined, widen: [], vectorStore: undefined };
+      return {
+        load: "i64.load",
+        store: "i64.store",
+        vectorLoad: undefined,
+        widen: [],
+        vectorStore: undefined,
+      };
     case "int16":
       return { load: "i32.load16_s", store: "i32.store16", vectorLoad: "v128.load16x4_s", widen: [], vectorStore: "v128.store64_lane" }; // prettier-ignore
     case "uint16":
@@ -115,7 +131,13 @@ export function scalarBinary(code: Code, op: BinaryOp, type: ComputeType): void 
 }
 
 /** The machine traps on x / 0 and on MIN / -1; a model's data must not be able to stop it. */
-function guardedDivision(code: Code, name: string, width: "i32" | "i64" | ValueType, unsigned: boolean, op: BinaryOp): void {
+function guardedDivision(
+  code: Code,
+  name: string,
+  width: "i32" | "i64" | ValueType,
+  unsigned: boolean,
+  op: BinaryOp,
+): void {
   const a = code.locals.take(width);
   const b = code.locals.take(width);
   const zero = (): Code => (width === "i64" ? code.i64(0n) : code.i32(0));
@@ -169,7 +191,12 @@ const vectorUnsigned: Partial<Record<BinaryOp, string>> = {
  * Writes `a op b` for two vectors of 32-bit lanes; comparisons give masks. Returns false (and writes nothing) when
  * there is no such instruction. With `pseudo`, min and max keep a NaN of the first operand only.
  */
-export function vectorBinary(code: Code | undefined, op: BinaryOp, type: ComputeType, pseudo: boolean): boolean {
+export function vectorBinary(
+  code: Code | undefined,
+  op: BinaryOp,
+  type: ComputeType,
+  pseudo: boolean,
+): boolean {
   let name: string | undefined;
   if (type === "f32") {
     const plain = vectorFloat[op];

@@ -1,0 +1,220 @@
+/**
+ * Random kernels of the forms that models are made of: convolutions, contractions, rows with several passes,
+ * recurrences and movements, over layouts with borders, gaps and other orders of dimensions. In: fast-check's
+ * randomness. Out: kernels whose values stay small integers when their inputs do, so that sums are exact in any
+ * order and with any rounding, and every schedule and variant must give the very same numbers.
+ */
+import fc from "fast-check";
+import * as x from "../compiler/ir/expr.ts";
+import { rowMajorStrides, coordinate, type Assign, type Axis, type Buffer, type Kernel, type Layout } from "../compiler/ir/kernel.ts"; // prettier-ignore
+import type { DType } from "../compiler/ir/dtype.ts";
+import type { Expr } from "../compiler/ir/expr.ts";
+
+const extent = fc.integer({ min: 1, max: 9 });
+const { f32, int } = x;
+
+/** Dense, in another order of dimensions, with gaps between rows, or with a border of zeros of up to `border`. */
+function layoutOver(
+  shape: readonly number[],
+  border: readonly number[],
+): fc.Arbitrary<Pick<Buffer, "layout">> {
+  const permuted = fc.shuffledSubarray(shape.map((_, d) => d), { minLength: shape.length, maxLength: shape.length }); // prettier-ignore
+  const form = fc.constantFrom("dense", "permuted", "gaps", "halo");
+  return fc.tuple(form, permuted, fc.integer({ min: 1, max: 3 })).map(([kind, order, gap]) => {
+    if (kind === "dense") return {};
+    const halo = kind === "halo";
+    const widths = shape.map((dim, d) => dim + (halo ? 2 * border[d]! : 0) + (kind === "gaps" ? gap : 0));
+    const strides = new Array<number>(shape.length);
+    const dense = rowMajorStrides(order.map((d) => widths[d]!));
+    order.forEach((d, position) => (strides[d] = dense[position]!));
+    const offset = (halo ? shape.reduce((sum, _, d) => sum + border[d]! * strides[d]!, 0) : 0) + (kind === "gaps" ? gap : 0); // prettier-ignore
+    const layout: Layout = {
+      strides,
+      offset,
+      ...(halo ? { halo: { before: border, after: border, value: 0 } } : {}),
+    };
+    return { layout };
+  });
+}
+
+function buffer(
+  name: string,
+  role: Buffer["role"],
+  shape: readonly number[],
+  dtype: DType = "float32",
+  border?: readonly number[],
+): fc.Arbitrary<Buffer> {
+  return layoutOver(shape, border ?? shape.map(() => 1)).map((layout) => ({
+    name,
+    role,
+    dtype,
+    shape,
+    ...layout,
+  }));
+}
+
+const activation = fc.constantFrom<(value: Expr) => Expr>(
+  (value) => value,
+  (value) => x.max(value, f32(0)),
+  (value) => x.min(x.max(value, f32(-3)), f32(6)),
+  (value) => x.select(x.lt(value, f32(1)), x.mul(value, f32(2)), value),
+);
+
+/** A convolution with padding, stride, dilation, bias and activation; one channel of weights per output channel, or all. */
+export const randomConvolution: fc.Arbitrary<Kernel> = fc
+  .record({
+    co: extent,
+    ci: extent,
+    h: extent,
+    w: extent,
+    kh: fc.integer({ min: 1, max: 3 }),
+    kw: fc.integer({ min: 1, max: 3 }),
+    stride: fc.integer({ min: 1, max: 2 }),
+    dilation: fc.integer({ min: 1, max: 2 }),
+    pad: fc.integer({ min: 0, max: 2 }),
+    depthwise: fc.boolean(),
+    act: activation,
+  }) // prettier-ignore
+  .filter((p) => p.h + 2 * p.pad > (p.kh - 1) * p.dilation && p.w + 2 * p.pad > (p.kw - 1) * p.dilation)
+  .chain((p) => {
+    const out = (size: number, kernel: number): number => Math.floor((size + 2 * p.pad - (kernel - 1) * p.dilation - 1) / p.stride) + 1; // prettier-ignore
+    const channels = p.depthwise ? p.co : p.ci;
+    const [oh, ow] = [out(p.h, p.kh), out(p.w, p.kw)];
+    const axes = {
+      c: { name: "c", extent: p.co },
+      y: { name: "y", extent: oh },
+      x: { name: "x", extent: ow },
+    };
+    const k: Axis = { name: "k", extent: p.depthwise ? 1 : p.ci };
+    const [ky, kx]: [Axis, Axis] = [
+      { name: "ky", extent: p.kh },
+      { name: "kx", extent: p.kw },
+    ];
+    const channel = p.depthwise ? coordinate(axes.c) : coordinate(k);
+    const at = (o: Axis, r: Axis): Expr => x.sub(x.add(x.mul(coordinate(o), int(p.stride)), x.mul(coordinate(r), int(p.dilation))), int(p.pad)); // prettier-ignore
+    const input = x.load(0, "float32", [channel, at(axes.y, ky), at(axes.x, kx)], 0);
+    const weight = x.load(1, "float32", [coordinate(axes.c), coordinate(k), coordinate(ky), coordinate(kx)]);
+    const bias = x.load(2, "float32", [coordinate(axes.c)]);
+    const body: Assign = {
+      kind: "assign",
+      axes: [axes.c, axes.y, axes.x],
+      reduce: { op: "sum", axes: [k, ky, kx], body: x.mul(input, weight) },
+      value: p.act(x.add(x.acc("f32"), bias)),
+      out: 3,
+      index: [axes.c, axes.y, axes.x].map(coordinate),
+    };
+    return fc
+      .tuple(
+        buffer("input", "in", [channels, p.h, p.w], "float32", [0, 2, 2]),
+        buffer("weight", "in", [p.co, k.extent, p.kh, p.kw]),
+        buffer("bias", "in", [p.co]),
+        buffer("output", "out", [p.co, oh, ow]),
+      )
+      .map((buffers): Kernel => ({ name: "convolution", buffers, body: [body] }));
+  });
+
+/** A product of matrices, of one of several element types, or a maximum over products. */
+export const randomContraction: fc.Arbitrary<Kernel> = fc
+  .record({
+    m: extent,
+    n: fc.integer({ min: 1, max: 19 }),
+    k: fc.integer({ min: 0, max: 13 }),
+    dtype: fc.constantFrom<DType>("float32", "int32", "int8", "uint8", "int64", "float64"),
+    op: fc.constantFrom("sum" as const, "sum" as const, "max" as const, "min" as const),
+  }) // prettier-ignore
+  .chain(({ m, n, k, dtype, op }) => {
+    const axes: Axis[] = [{ name: "m", extent: m }, { name: "n", extent: n }]; // prettier-ignore
+    const depth: Axis = { name: "k", extent: k };
+    const [i, j, r] = [...axes, depth].map(coordinate) as [Expr, Expr, Expr];
+    const wide: DType = dtype === "int8" || dtype === "uint8" ? "int32" : dtype;
+    const body: Assign = {
+      kind: "assign",
+      axes,
+      reduce: { op, axes: [depth], body: x.mul(x.load(0, dtype, [i, r]), x.load(1, dtype, [r, j])) },
+      value: x.acc(x.load(2, wide, [i, j]).type),
+      out: 2,
+      index: [i, j],
+    };
+    return fc
+      .tuple(
+        buffer("a", "in", [m, k], dtype),
+        buffer("b", "in", [k, n], dtype),
+        buffer("c", "out", [m, n], wide),
+      )
+      .map((buffers): Kernel => ({ name: "contraction", buffers, body: [body] }));
+  });
+
+/** Rows in three passes over temps: largest, sum of distances from it, difference. */
+export const randomRows: fc.Arbitrary<Kernel> = fc.tuple(extent, fc.integer({ min: 1, max: 21 })).chain(([rows, width]) => {
+  const row: Axis = { name: "row", extent: rows };
+  const over = (name: string): Axis => ({ name, extent: width });
+  const at = (axis: Axis): Expr => x.load(0, "float32", [coordinate(row), coordinate(axis)]);
+  const [first, second, third] = [over("j1"), over("j2"), over("j3")];
+  const largest = x.load(2, "float32", []);
+  const assign = (axes: readonly Axis[], value: Expr, out: number, index: readonly Expr[], reduce?: Assign["reduce"]): Assign => ({ kind: "assign", axes, value, out, index, ...(reduce ? { reduce } : {}) }); // prettier-ignore
+  const body: Assign[] = [
+    assign([], x.acc("f32"), 2, [], { op: "max", axes: [first], body: at(first) }),
+    assign([], x.acc("f32"), 3, [], { op: "sum", axes: [second], body: x.sub(largest, at(second)) }),
+    assign([third], x.add(x.sub(at(third), largest), x.load(3, "float32", [])), 1, [coordinate(row), coordinate(third)]),
+  ];
+  const temp = (name: string): Buffer => ({ name, role: "temp", dtype: "float32", shape: [] });
+  return fc.tuple(buffer("x", "in", [rows, width]), buffer("y", "out", [rows, width])).map(([input, output]): Kernel => ({
+    name: "rows",
+    buffers: [input, output, temp("largest"), temp("sum")],
+    body: [{ kind: "loop", axis: row, carried: false, body }],
+  }));
+}); // prettier-ignore
+
+/** A state carried through time: s = min(max(W s + x_t, -4), 4). */
+export const randomRecurrence: fc.Arbitrary<Kernel> = fc.tuple(extent, fc.integer({ min: 1, max: 11 })).chain(([steps, width]) => {
+  const t: Axis = { name: "t", extent: steps };
+  const [i, j, copied]: Axis[] = [{ name: "i", extent: width }, { name: "j", extent: width }, { name: "copied", extent: width }]; // prettier-ignore
+  const [ci, cj, cc] = [i!, j!, copied!].map(coordinate) as [Expr, Expr, Expr];
+  const next: Assign = {
+    kind: "assign",
+    axes: [i!],
+    reduce: { op: "sum", axes: [j!], body: x.mul(x.load(1, "float32", [ci, cj]), x.load(3, "float32", [cj])) },
+    value: x.min(x.max(x.add(x.acc("f32"), x.load(0, "float32", [coordinate(t), ci])), f32(-4)), f32(4)),
+    out: 2,
+    index: [coordinate(t), ci],
+  };
+  const keep: Assign = { kind: "assign", axes: [copied!], value: x.load(2, "float32", [coordinate(t), cc]), out: 3, index: [cc] }; // prettier-ignore
+  const clear: Assign = { kind: "assign", axes: [{ name: "zero", extent: width }], value: f32(0), out: 3, index: [x.axis("zero", width)] }; // prettier-ignore
+  return fc.tuple(buffer("x", "in", [steps, width]), buffer("w", "in", [width, width]), buffer("y", "out", [steps, width])).map((buffers): Kernel => ({
+    name: "recurrence",
+    buffers: [...buffers, { name: "state", role: "temp", dtype: "float32", shape: [width] }],
+    body: [clear, { kind: "loop", axis: t, carried: true, body: [next, keep] }],
+  }));
+}); // prettier-ignore
+
+/** Reversals, transposes, broadcasts, steps and gathers, with conversion between element types. */
+export const randomMovement: fc.Arbitrary<Kernel> = fc
+  .record({
+    h: extent,
+    w: fc.integer({ min: 1, max: 23 }),
+    reverse: fc.tuple(fc.boolean(), fc.boolean()),
+    transpose: fc.boolean(),
+    fold: fc.integer({ min: 1, max: 4 }),
+    from: fc.constantFrom<DType>("float32", "int8", "uint8", "int16", "float16", "int64", "bool"),
+    to: fc.constantFrom<DType>("float32", "int8", "uint16", "float16", "int64", "float64"),
+  }) // prettier-ignore
+  .chain(({ h, w, reverse, transpose, fold, from, to }) => {
+    const axes: Axis[] = [{ name: "i", extent: h }, { name: "j", extent: w }]; // prettier-ignore
+    const [i, j] = axes.map(coordinate) as [Expr, Expr];
+    const flip = (e: Expr, size: number, wanted: boolean): Expr => (wanted ? x.sub(int(size - 1), e) : e);
+    const source = [flip(i, h, reverse[0]), flip(j, w, reverse[1])];
+    const gather = x.min(x.max(x.cast(x.load(1, "int64", [j]), "index"), int(0)), int(h - 1));
+    const moved = x.load(0, from, transpose ? [source[1]!, source[0]!] : source);
+    const folded = x.load(2, "float32", [x.floordiv(j, fold), gather]);
+    const shape = transpose ? [w, h] : [h, w];
+    const sum = x.add(x.cast(moved, "float32"), folded);
+    const body: Assign = { kind: "assign", axes, value: x.cast(sum, to), out: 3, index: [i, j] };
+    return fc
+      .tuple(
+        buffer("x", "in", shape, from),
+        buffer("at", "in", [w], "int64"),
+        buffer("f", "in", [Math.ceil(w / fold), h]),
+        buffer("y", "out", [h, w], to),
+      ) // prettier-ignore
+      .map((buffers): Kernel => ({ name: "movement", buffers, body: [body] }));
+  });
