@@ -11,16 +11,37 @@
 //
 // Scratch: 16 * targets bytes, 8-byte aligned. Returns the number of walks that met no leaf (0 for a sound model).
 
-import { DOUBLE, isFloat, loadFloat, loadInteger, elementSize } from "./shared/element.ts";
+import { DOUBLE, FLOAT, isFloat, loadFloat, loadInteger, elementSize } from "./shared/element.ts";
 
 const AVERAGE: i32 = 0;
 const MINIMUM: i32 = 2;
 const MAXIMUM: i32 = 3;
 const LEAF: u8 = 7;
 
-/** The leaf reached from `root`, or -1. */
+/** Whether the walk goes on at `whenTrue`; modes beyond the comparisons never hold. */
+function holds(mode: u8, value: f64, threshold: f64): bool {
+  switch (mode) {
+    case 0:
+      return value <= threshold;
+    case 1:
+      return value < threshold;
+    case 2:
+      return value >= threshold;
+    case 3:
+      return value > threshold;
+    case 4:
+      return value == threshold;
+    case 5:
+      return value != threshold;
+    default:
+      return false;
+  }
+}
+
+/** The leaf reached from `root`, or -1. Models from today's trainers are float32 and `<=` throughout: tested first. */
 function walk(dtype: i32, size: i32, line: usize, features: i32, nodes: usize, nodeCount: i32, root: i32): i32 {
   let node = root;
+  const plain = dtype == FLOAT;
   for (let step = 0; step < nodeCount; step++) {
     if (<u32>node >= <u32>nodeCount) return -1;
     const record = nodes + <usize>node * 24;
@@ -28,34 +49,16 @@ function walk(dtype: i32, size: i32, line: usize, features: i32, nodes: usize, n
     if (mode == LEAF) return node;
     const feature = load<i32>(record, 8);
     if (<u32>feature >= <u32>features) return -1;
-    const address = line + <usize>feature * size;
-    const value = isFloat(dtype) ? loadFloat(address, dtype) : <f64>loadInteger(address, dtype);
-    const threshold = load<f64>(record);
-    let taken: bool;
-    switch (mode) {
-      case 0:
-        taken = value <= threshold;
-        break;
-      case 1:
-        taken = value < threshold;
-        break;
-      case 2:
-        taken = value >= threshold;
-        break;
-      case 3:
-        taken = value > threshold;
-        break;
-      case 4:
-        taken = value == threshold;
-        break;
-      case 5:
-        taken = value != threshold;
-        break;
-      default:
-        return -1;
+    let value: f64;
+    if (plain) value = <f64>load<f32>(line + (<usize>feature << 2));
+    else {
+      const address = line + <usize>feature * size;
+      value = isFloat(dtype) ? loadFloat(address, dtype) : <f64>loadInteger(address, dtype);
     }
-    if (value != value && load<u8>(record, 21)) taken = true;
-    node = taken ? load<i32>(record, 12) : load<i32>(record, 16);
+    let taken = mode == 0 ? value <= load<f64>(record) : holds(mode, value, load<f64>(record));
+    if (mode > 5) return -1;
+    if (!taken && value != value) taken = load<u8>(record, 21) != 0;
+    node = load<i32>(record + (taken ? 0 : 4), 12);
   }
   return -1;
 }
