@@ -61,7 +61,7 @@ export function runEmitted(nest: Nest, data: readonly NumericData[], relaxed: bo
   let low = SLACK;
   let high = pages * PAGE;
   data.forEach((view, i) => {
-    if (i % 2 === 0) {
+    if (i % 2 === 1) {
       high = (high - view.byteLength - SLACK) & -SLACK;
       addresses.push(high);
     } else {
