@@ -2,8 +2,11 @@
 import { fail } from "./diagnostic.ts";
 import { openModel, typesOfInputs } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
-import { bindGraph, optimize, StageClock } from "./pipeline.ts";
-import { prepareNest } from "./backend/wasm/program.ts";
+import { bindGraph, enabled, optimize, StageClock } from "./pipeline.ts";
+import { disassemble } from "./backend/wasm/disassemble.ts";
+import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
+import type { ScheduledProgram } from "./ir/program.ts";
+import { placeProgram } from "./lower/place.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
 import { printProgram } from "./ir/text/program.ts";
@@ -52,5 +55,25 @@ export function inspect(
       .map((c) => `// ${c.nodes.join(" + ")}\n${printKernel(c.kernel)}\n${printSchedule(c.schedule)}`)
       .join("\n\n");
   }
+  if (stage === "wat") return printModule(scheduled, wanted, options);
   return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printNest(prepareNest(c))}`).join("\n\n");
+}
+
+/** The module of the first variant asked for, relaxed SIMD if none is; `wanted` leaves other kernels' code out. */
+function printModule(
+  scheduled: ScheduledProgram,
+  wanted: (nodes: readonly string[]) => boolean,
+  options: CompileOptions,
+): string {
+  const { places, bytes } = placeProgram(scheduled, enabled(options, "reuse"));
+  const { functions, bytes: module } = emitProgram(scheduled.init, scheduled.run, places, {
+    relaxed: options.variants?.[0] !== "simd",
+    pages: Math.ceil(bytes / 65536),
+    nests: new Map(),
+  });
+  return disassemble(module, {
+    name: (index) => functions[index]?.call.kernel.name,
+    // Functions that are no kernel's are the driver: init and run.
+    wanted: (index) => wanted(functions[index]?.call.nodes ?? []),
+  });
 }

@@ -181,10 +181,11 @@ describe("inspect and check", () => {
     expect(status).toBe(0);
     expect(out).toMatch(/input +image +float32 +\[batch, 1, 28, 28\]/);
     expect(out).toMatch(/Conv +3\n/);
-    for (const stage of ["import", "graph", "fused", "kernels", "nest"]) {
+    for (const stage of ["import", "graph", "fused", "kernels", "nest", "wat"]) {
       const { status, out } = await cli("inspect", DIGITS, "--stage", stage, "--dim", "batch=1");
       expect({ stage, status }).toEqual({ stage, status: 0 });
       expect(out.length).toBeGreaterThan(100);
+      expect(out.startsWith("(module")).toBe(stage === "wat");
     }
   });
 

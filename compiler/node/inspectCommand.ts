@@ -4,6 +4,7 @@
  */
 import { describe, inspect } from "../index.ts";
 import { usage, type Arguments, type CommandSpec } from "./commandLine.ts";
+import { variants } from "./device.ts";
 import { readModelFile, type ModelFile } from "./modelFile.ts";
 import {
   compileOptions,
@@ -29,6 +30,11 @@ export const inspectSpec: CommandSpec = {
     { name: "node", value: "NAME", description: "only what concerns this node" },
     dimOption,
     shapeOption,
+    {
+      name: "variant",
+      value: "relaxed-simd|simd",
+      description: "code to show at the stage wat; default relaxed-simd",
+    },
     ...passOptions,
     traceOption,
     jsonOption,
@@ -55,7 +61,12 @@ export async function inspectCommand(args: Arguments, terminal: Terminal): Promi
   }
   const trace = traceTo(terminal.error, args);
   const options = compileOptions(args, file, terminal.watch(trace.sink));
-  const text = inspect(file.bytes, stage, { ...options, ...(node === undefined ? {} : { node }) });
+  const variant = args.choice("variant", variants);
+  const text = inspect(file.bytes, stage, {
+    ...options,
+    ...(node === undefined ? {} : { node }),
+    ...(variant === undefined ? {} : { variants: [variant] }),
+  });
   terminal.progress(undefined);
   trace.finish();
   terminal.out(
