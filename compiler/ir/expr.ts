@@ -7,6 +7,9 @@
  */
 import { computeType, type ComputeType, type DType } from "./dtype.ts";
 import { InternalError } from "../diagnostic.ts";
+import { isComparison, takesBinary, takesUnary } from "./operandTypes.ts";
+
+export { isComparison } from "./operandTypes.ts";
 
 export type UnaryOp =
   | "neg" | "abs" | "floor" | "ceil" | "trunc" | "round" | "sqrt" | "not" | "bitnot"
@@ -187,20 +190,20 @@ export function acc(type: ComputeType): Expr {
 // ---------------------------------------------------------------------------------------------------------------
 // Operators
 
-const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(["eq", "ne", "lt", "le", "gt", "ge"]);
-
-export function isComparison(op: BinaryOp): boolean {
-  return comparisons.has(op);
-}
+/** Operands do not have the types that their operator takes. */
+export class TypeConflict extends InternalError {}
 
 export function unary(op: UnaryOp, a: Expr): Expr {
   if (a.type === "index" && op === "neg") return mul(a, int(-1));
   if (op === "not" && a.kind === "const") return constant("bool", a.value ? 0 : 1);
-  return internPair(op, a, undefined, () => ({ kind: "unary", type: op === "not" ? "bool" : a.type, op, a }));
+  return internPair(op, a, undefined, () => {
+    if (!takesUnary(op, a.type)) throw new TypeConflict(`${op} of ${a.type}`);
+    return { kind: "unary", type: op === "not" ? "bool" : a.type, op, a };
+  });
 }
 
 export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {
-  if (a.type !== b.type) throw new InternalError(`${op} of ${a.type} and ${b.type}`);
+  if (a.type !== b.type) throw new TypeConflict(`${op} of ${a.type} and ${b.type}`);
   if (a.type === "index") {
     const simplified = simplifyIndex(op, a, b);
     if (simplified) return simplified;
@@ -212,7 +215,10 @@ export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {
 }
 
 function rawBinary(op: BinaryOp, a: Expr, b: Expr): Expr {
-  return internPair(op, a, b, () => ({ kind: "binary", type: isComparison(op) ? "bool" : a.type, op, a, b }));
+  return internPair(op, a, b, () => {
+    if (!takesBinary(op, a.type)) throw new TypeConflict(`${op} of ${a.type}`);
+    return { kind: "binary", type: isComparison(op) ? "bool" : a.type, op, a, b };
+  });
 }
 
 export const add = (a: Expr, b: Expr): Expr => binary("add", a, b);
@@ -235,8 +241,8 @@ export const floordiv = (a: Expr, by: number): Expr => binary("floordiv", a, int
 export const floormod = (a: Expr, by: number): Expr => binary("floormod", a, int(by));
 
 export function select(condition: Expr, a: Expr, b: Expr): Expr {
-  if (condition.type !== "bool") throw new InternalError(`select on ${condition.type}`);
-  if (a.type !== b.type) throw new InternalError(`select of ${a.type} and ${b.type}`);
+  if (condition.type !== "bool") throw new TypeConflict(`select on ${condition.type}`);
+  if (a.type !== b.type) throw new TypeConflict(`select of ${a.type} and ${b.type}`);
   if (condition.kind === "const") return condition.value ? a : b;
   if (a === b) return a;
   return intern(`s${condition.id}:${a.id}:${b.id}`, { kind: "select", type: a.type, condition, a, b });

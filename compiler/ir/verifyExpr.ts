@@ -4,18 +4,10 @@
  * their operator takes, names are in scope, and coordinates that are plain sums of axes stay within their buffer.
  */
 import { InternalError } from "../diagnostic.ts";
-import { computeType, isFloatCompute, type ComputeType } from "./dtype.ts";
-import {
-  isComparison,
-  linear,
-  range,
-  visit,
-  type BinaryExpr,
-  type Expr,
-  type LoadExpr,
-  type UnaryOp,
-} from "./expr.ts";
+import { computeType, type ComputeType } from "./dtype.ts";
+import { isComparison, linear, range, visit, type BinaryExpr, type Expr, type LoadExpr } from "./expr.ts";
 import type { Buffer } from "./kernel.ts";
+import { takesBinary, takesUnary } from "./operandTypes.ts";
 
 /** What an expression may refer to. */
 export interface Scope {
@@ -29,10 +21,6 @@ export interface Scope {
   /** Kernels: an axis must have exactly its extent and coordinates must be in bounds. Nests: extents are bounds. */
   readonly exact: boolean;
 }
-
-const bitwise: ReadonlySet<string> = new Set(["and", "or", "xor"]);
-const arithmetic: ReadonlySet<string> = new Set(["add", "sub", "mul", "min", "max"]);
-const signed: ReadonlySet<ComputeType> = new Set<ComputeType>(["f32", "f64", "i32", "i64"]);
 
 /** Throws {@link InternalError} when `e` is not a value of `type` that makes sense in `scope`. */
 export function verifyExpr(e: Expr, type: ComputeType, scope: Scope, seen: Set<Expr> = new Set()): void {
@@ -74,7 +62,7 @@ function verifyNode(e: Expr, scope: Scope): void {
     case "binary":
       expect(e.a.type === e.b.type, `${e.op} of ${e.a.type} and ${e.b.type}`);
       expect(e.type === (isComparison(e.op) ? "bool" : e.a.type), `${e.op} of ${e.a.type} gives ${e.type}`);
-      expect(takesBinary(e), `${e.op} of ${e.a.type}`);
+      expect(takesBinary(e.op, e.a.type) && dividesByConstant(e), `${e.op} of ${e.a.type}`);
       return;
     case "select":
       expect(e.condition.type === "bool", `select on ${e.condition.type}`);
@@ -88,7 +76,10 @@ function verifyNode(e: Expr, scope: Scope): void {
       expect(e.type === (e.to === "index" ? "index" : computeType(e.to)), `cast to ${e.to} gives ${e.type}`);
       return;
     case "bitcast":
-      expect(bitsOf(e.type) !== 0 && bitsOf(e.type) === bitsOf(e.a.type), `bitcast of ${e.a.type} to ${e.type}`);
+      expect(
+        bitsOf(e.type) !== 0 && bitsOf(e.type) === bitsOf(e.a.type),
+        `bitcast of ${e.a.type} to ${e.type}`,
+      );
       return;
     default:
       reject(scope, `unknown expression ${(e satisfies never as Expr).kind}`);
@@ -101,31 +92,9 @@ function bitsOf(type: ComputeType): number {
   return type === "f64" || type === "i64" || type === "u64" ? 64 : 0;
 }
 
-function takesUnary(op: UnaryOp, type: ComputeType): boolean {
-  switch (op) {
-    case "not":
-      return type === "bool";
-    case "bitnot":
-      return !isFloatCompute(type) && type !== "bool" && type !== "index";
-    case "neg":
-      return type !== "bool";
-    case "abs":
-      return signed.has(type) || type === "index";
-    default:
-      return isFloatCompute(type);
-  }
-}
-
-function takesBinary({ op, a, b }: BinaryExpr): boolean {
-  const { type } = a;
-  if (isComparison(op)) return type !== "bool" || op === "eq" || op === "ne";
-  if (op === "floordiv" || op === "floormod")
-    return type === "index" && b.kind === "const" && Number(b.value) > 0;
-  if (type === "bool") return bitwise.has(op) || op === "min" || op === "max";
-  if (arithmetic.has(op)) return true;
-  if (type === "index") return false;
-  if (isFloatCompute(type)) return op === "div" || op === "rem" || op === "pow";
-  return true;
+function dividesByConstant({ op, b }: BinaryExpr): boolean {
+  if (op !== "floordiv" && op !== "floormod") return true;
+  return b.kind === "const" && Number(b.value) > 0;
 }
 
 function verifyLoad(e: LoadExpr, scope: Scope): void {

@@ -4,6 +4,7 @@
  * format; structural ones keep a model well-formed protobuf, so that they reach what lies behind the reader; header
  * mutations of artifacts come with fitting hashes, so that they reach what lies behind those.
  */
+import { operatorNames } from "../../compiler/ops/table.ts";
 import { FORMAT_VERSION, PREFIX_BYTES, readHeader } from "../../runtime/format.ts";
 import { sha256, sha256Hex } from "../../runtime/sha256.ts";
 import { encodeProto, joined, messagesOf, parseProto, type ProtoField } from "./protoTree.ts";
@@ -57,7 +58,20 @@ export function mutateBytes(bytes: Uint8Array, random: Random, donor: Uint8Array
   }
 }
 
-const ABSURD = [0n, 1n, 2n, 3n, 7n, 127n, 65536n, 2n ** 20n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 64n - 2n]; // prettier-ignore
+const NAMES = operatorNames("");
+
+/** A node of another operator: its inputs and attributes are wrong in ways that no random bit makes. */
+function renameOperator(messages: readonly ProtoField[][], random: Random): string | undefined {
+  // NodeProto: op_type is field 4, outputs are field 2.
+  const nodes = messages.filter((m) => m.some((f) => f.number === 2) && m.some((f) => f.number === 4 && f.wire === 2));
+  if (nodes.length === 0) return undefined;
+  const name = random.pick(NAMES);
+  const field = random.pick(nodes).find((f) => f.number === 4)!;
+  field.value = new TextEncoder().encode(name);
+  return `a node made ${name}`;
+}
+
+const ABSURD = [0n, 1n, 2n, 3n, 5n, 6n, 7n, 9n, 10n, 11n, 12n, 16n, 127n, 65536n, 2n ** 20n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 64n - 2n]; // prettier-ignore
 
 /** Damage of a model that leaves it well-formed protobuf. */
 export function mutateModel(bytes: Uint8Array, random: Random): Mutation {
@@ -76,6 +90,10 @@ function mutateTree(root: ProtoField[], random: Random): string {
   const field = message[at]!;
   const alike = (): ProtoField => random.pick(random.pick(messages.filter((other) => other.some((f) => f.number === field.number))).filter((f) => f.number === field.number)); // prettier-ignore
   const name = `field ${field.number}`;
+  if (random.chance(0.15)) {
+    const renamed = renameOperator(messages, random);
+    if (renamed !== undefined) return renamed;
+  }
   switch (random.below(8)) {
     case 0:
       message.splice(at, 1);

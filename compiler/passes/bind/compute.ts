@@ -5,10 +5,10 @@
  */
 import { fail } from "../../diagnostic.ts";
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
-import { visit } from "../../ir/expr.ts";
+import { linear, range, TypeConflict, visit, type Expr } from "../../ir/expr.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
-import { OpCall, type AttributeLike, type Expander, type InferredType } from "../../ops/define.ts";
+import { OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
 import { findOperator } from "../../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
 import type { Computation } from "./boundGraph.ts";
@@ -35,10 +35,33 @@ export function compute(walk: Walk, node: OpNode): void {
       },
     );
   }
+  try {
+    define(walk, node, definition);
+  } catch (error) {
+    if (!(error instanceof TypeConflict)) throw error;
+    // Definitions say what they compute, not for which element types: an expression that cannot be made tells.
+    const types = node.inputs.map((id) => walk.types.get(id)?.dtype ?? "none").join(", ");
+    fail("dtype-unsupported", `not defined for inputs of ${types} (${error.message})`, {
+      node: node.name,
+      op: node.op,
+    });
+  }
+}
+
+function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   const bare = callOf(walk, node);
   const outputs = definition.infer?.(bare) ?? [];
+  if (outputs.length > 0 && node.outputs.some((id, i) => id !== "" && i >= outputs.length)) {
+    bare.fail(
+      "graph-invalid",
+      `there are ${node.outputs.length} outputs where the operator has ${outputs.length}`,
+    );
+  }
   for (const { shape } of outputs) checkShape(node, shape);
-  if (outputs.length > 0 && outputs.every(({ dtype, shape }) => dtype !== "string" && elementCount(shape) === 0)) {
+  if (
+    outputs.length > 0 &&
+    outputs.every(({ dtype, shape }) => dtype !== "string" && elementCount(shape) === 0)
+  ) {
     // Nothing to compute, and definitions need not think of dividing coordinates by an extent of 0.
     outputs.forEach(({ dtype, shape }, i) => store(walk, node.outputs[i], tensorOf(dtype, shape, [])));
     return;
@@ -64,6 +87,7 @@ export function compute(walk: Walk, node: OpNode): void {
     return;
   }
   const kernel = implementation.build(call);
+  checkReach(node, kernel);
   const inputs = node.inputs.filter((id) => id !== "");
   const wanted = node.outputs.filter((id) => id !== "");
   const wantedTypes = outputs.filter((_, i) => Boolean(node.outputs[i]));
@@ -172,6 +196,31 @@ function checkShape(node: OpNode, shape: readonly number[]): void {
   if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) fail("shape-mismatch", `the result has the shape [${shape}]`, where); // prettier-ignore
   if (elementCount(shape) > MAX_ELEMENTS)
     fail("limit-exceeded", `the result has the shape [${shape}]`, where);
+}
+
+/** Refuses coordinates that 32 bits do not hold, as windows with absurd strides, dilations or pads have them. */
+function checkReach(node: OpNode, kernel: Kernel): void {
+  const check = (e: Expr): void => {
+    const { constant, terms } = linear(e);
+    let low = constant;
+    let high = constant;
+    for (const [term, factor] of terms) {
+      // What depends on data is clamped where it is read, and its range tells nothing.
+      if (term.kind !== "axis") return;
+      const last = range(term)[1] * factor;
+      low += Math.min(0, last);
+      high += Math.max(0, last);
+    }
+    if (low >= -MAX_ELEMENTS && high <= MAX_ELEMENTS) return;
+    fail("limit-exceeded", `coordinates reach from ${low} to ${high}`, { node: node.name, op: node.op });
+  };
+  const seen = new Set<Expr>();
+  for (const { assign } of assignments(kernel)) {
+    assign.index.forEach(check);
+    for (const e of [assign.value, ...(assign.reduce ? [assign.reduce.body] : [])]) {
+      visit(e, (x) => x.kind === "load" && x.index.forEach(check), seen);
+    }
+  }
 }
 
 /** Numbers of the input buffers that a kernel loads from. */
