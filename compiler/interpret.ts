@@ -2,34 +2,39 @@
  * Device "interp": runs a model by evaluating each node with the kernel interpreter. In: a model and inputs. Out:
  * outputs. It is slow and is the definition: no pass but binding takes part, so a wrong pass shows as a difference.
  */
+import { namesOf } from "../runtime/format.ts";
 import { fail, InternalError } from "./diagnostic.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
-import { openModel } from "./openModel.ts";
+import { openModel, portsOf } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
 import { bindGraph, StageClock } from "./pipeline.ts";
 import { evaluateKernel, evaluateLibrary } from "./passes/evaluate.ts";
 
 /**
- * Computes a model's outputs from its inputs by name.
+ * Computes a model's outputs from its inputs by name; those of a sequence "s" are "s[0]", "s[1]" and so on.
  *
  * @throws CompileError when the model cannot be bound to these inputs
  */
 export function interpret(
-  model: Uint8Array,
+  bytes: Uint8Array,
   inputs: Readonly<Record<string, Tensor>>,
   options: CompileOptions = {},
 ): Record<string, Tensor> {
-  const { graph } = openModel(model, options, new StageClock());
+  const { graph, model } = openModel(bytes, options, new StageClock());
   const values = new Map<ValueId, Tensor>();
-  for (const { id } of graph.inputs) {
-    const tensor = inputs[id];
-    if (!tensor) fail("option-invalid", `input ${id} is missing`);
-    values.set(id, tensor);
+  const given = new Map(Object.entries(inputs));
+  for (const { id, container } of graph.inputs) {
+    const names = namesOf(id, container, given);
+    if (names.length === 0 && !container) fail("option-invalid", `input ${id} is missing`);
+    for (const name of names) values.set(name, given.get(name)!);
   }
   const results: Record<string, Tensor> = {};
   interpretGraph(graph, values, new Map(), options, results);
-  return Object.fromEntries(graph.outputs.map(({ name }) => [name, results[name]!]));
+  const { outputs } = portsOf(graph, model);
+  const made = new Map(Object.entries(results));
+  const names = outputs.flatMap((output) => namesOf(output.name, output.container, made));
+  return Object.fromEntries(names.map((name) => [name, results[name]!]));
 }
 
 function interpretGraph(
@@ -40,10 +45,7 @@ function interpretGraph(
   results: Record<string, Tensor>,
 ): void {
   const types = new Map<ValueId, TensorType>();
-  for (const { id } of graph.inputs) {
-    const tensor = values.get(id);
-    if (tensor) types.set(id, { dtype: tensor.dtype, shape: tensor.shape });
-  }
+  for (const [id, { dtype, shape }] of values) types.set(id, { dtype, shape });
   const bound = bindGraph(graph, types, known, options);
   const at = new Map<ValueId, Tensor>([...values, ...bound.constants]);
   for (const node of bound.nodes) {

@@ -3,10 +3,11 @@
  * options. Out: the graph, the types of its inputs as far as they are known, and its inputs and outputs as users see
  * them. Invariant: nothing is bound here; what is open is told by name.
  */
-import { isArtifact, readArtifact, SOURCE_SECTION, type Port } from "../runtime/format.ts";
+import { isArtifact, readArtifact, SOURCE_SECTION, unknownShape, type Port } from "../runtime/format.ts";
 import { fail } from "./diagnostic.ts";
 import { importModel } from "./frontend/onnx/import.ts";
 import { readModel, type OnnxModel, type OnnxValue } from "./frontend/onnx/model.ts";
+import { contained } from "./frontend/onnx/valueType.ts";
 import type { Graph, GraphInput, TensorType, ValueId } from "./ir/graph.ts";
 import { operatorNames, supports } from "./ops/table.ts";
 import type { CompileOptions } from "./options.ts";
@@ -59,7 +60,12 @@ export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes
       });
     }
   }
-  for (const { id, type } of graph.inputs) {
+  for (const { id, type, container } of graph.inputs) {
+    if (container) {
+      // How many tensors it holds, or whether one, only a run tells.
+      open.push({ input: id, dims: ["length"] });
+      continue;
+    }
     const given = options.inputShapes?.[id];
     if (given) {
       bound.set(id, { dtype: type.dtype, shape: checkedShape(id, type, given) });
@@ -89,12 +95,13 @@ function checkedShape(id: string, type: GraphInput["type"], given: readonly numb
 }
 
 export function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outputs: Port[] } {
-  const inputs = graph.inputs.map(({ id, type }, i): Port => {
-    const shape = type.shape ?? [`${id}.shape`];
+  const inputs = graph.inputs.map(({ id, type, container }, i): Port => {
+    const shape = type.shape ?? [unknownShape(id)];
     return {
       name: id,
       dtype: type.dtype,
       shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${id || i}.${d}` : dim)),
+      ...(container ? { container } : {}),
     };
   });
   const declared = new Map(model.graph.outputs.map((o) => [o.name, o]));
@@ -103,12 +110,15 @@ export function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outpu
 }
 
 function declaredPort(name: string, value: OnnxValue | undefined): Port {
-  const type = value?.type;
-  if (type?.kind !== "tensor" || !type.dtype) return { name, dtype: "float32", shape: [`${name}.shape`] };
-  const shape = type.shape ?? [`${name}.shape`];
+  const { element: type, container } = contained(value?.type ?? { kind: "unknown" });
+  const kind = container ? { container } : {};
+  if (type.kind !== "tensor" || !type.dtype)
+    return { name, dtype: "float32", shape: [unknownShape(name)], ...kind };
+  const shape = type.shape ?? [unknownShape(name)];
   return {
     name,
     dtype: type.dtype,
     shape: shape.map((dim, d) => (dim === 0 || dim === "" ? `${name}.${d}` : dim)),
+    ...kind,
   };
 }

@@ -1,4 +1,5 @@
 /** The options of a compilation and what it reports; plain data, shared by all stages. */
+import type { Container } from "../runtime/format.ts";
 import type { DType } from "./ir/dtype.ts";
 import type { TraceSink } from "./trace.ts";
 
@@ -66,4 +67,6 @@ export interface PortDescription {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly (number | string)[];
+  /** Set where it is not one tensor; `dtype` and `shape` are then those of its elements. */
+  readonly container?: Container;
 }

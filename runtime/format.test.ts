@@ -181,6 +181,20 @@ describe("readArtifact", () => {
     expect(codeOf(() => readArtifact(file))).toBe("artifact-malformed");
   });
 
+  it("keeps what an input is a container of, and refuses kinds it does not know", () => {
+    const input = {
+      name: "s",
+      dtype: "float32",
+      shape: ["s.shape"],
+      container: "optional sequence",
+    } as const;
+    const source = { name: "source", data: Uint8Array.of(1) };
+    const plan = { ...late, inputs: [input] };
+    expect(readArtifact(writeArtifact(plan, [source])).plan).toEqual(plan);
+    const odd = { ...late, inputs: [{ ...input, container: "bag" as "sequence" }] };
+    expect(codeOf(() => writeArtifact(odd, [source]))).toBe("artifact-malformed");
+  });
+
   it("refuses a late artifact without source", () => {
     expect(codeOf(() => writeArtifact(late, []))).toBe("artifact-malformed");
   });

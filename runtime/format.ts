@@ -14,9 +14,11 @@
  */
 import { type DType } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
+import { type Container } from "./format/container.ts";
 import { aligned, readPlan, readSections, WEIGHTS_SECTION } from "./format/header.ts";
 import { hex, sha256, sha256Hex } from "./sha256.ts";
 
+export { elementName, namesOf, unknownShape, type Container } from "./format/container.ts";
 export { SOURCE_SECTION, WEIGHTS_SECTION } from "./format/header.ts";
 
 /** The format version that this code writes and reads. */
@@ -40,8 +42,11 @@ export type Feature = "simd" | "relaxed-simd";
 /** An input or output as a session shows it; a string in the shape is a dimension that is open until a run. */
 export interface Port {
   readonly name: string;
+  /** Of the elements, in a container. */
   readonly dtype: DType;
-  readonly shape: readonly (number | string)[];
+  readonly shape: readonly (number | string)[]; // or the one name `unknownShape` gives
+  /** Left out for a tensor. */
+  readonly container?: Container;
 }
 
 /** An input of a bound program: dense, row-major, at a byte address of the program's memory. */

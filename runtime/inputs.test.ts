@@ -120,6 +120,32 @@ describe("readInputs", () => {
     expect(error.message).toContain('"x"');
   });
 
+  it("takes the elements of a sequence by their names, as many as there are", () => {
+    const sequence = { ...port("float32", "x.shape"), name: "x", container: "sequence" } as const;
+    const found = readInputs([sequence], {
+      "x[0]": { shape: [1, 2], data: [1, 2] },
+      "x[1]": { shape: [], data: [3] },
+    });
+    expect([...found].map(([name, { shape }]) => [name, ...shape])).toEqual([["x[0]", 1, 2], ["x[1]"]]);
+    expect(readInputs([sequence], {}).size).toBe(0);
+    expect(refusal([sequence], { x: [1] }).message).toContain('give its elements as "x[0]"');
+    expect(refusal([sequence], { "x[0]": [1], "x[2]": [1] }).code).toBe("input-unknown");
+    expect(refusal([{ ...sequence, shape: [2] }], { "x[0]": [1] }).message).toContain('"x[0]" (float32 [2])');
+    expect(refusal([port("float32", 1)], { "x[0]": [1] }).code).toBe("input-unknown");
+  });
+
+  it("lets an optional be left out", () => {
+    const optional = { ...port("float32", 2), container: "optional" } as const;
+    expect(readInputs([optional], {}).size).toBe(0);
+    expect(readInputs([optional], { x: [1, 2] }).size).toBe(1);
+    expect(refusal([optional], { x: [1] }).code).toBe("input-shape");
+  });
+
+  it("takes any shape where not even the rank is known", () => {
+    expect(read(port("float32", "x.shape"), { shape: [2, 1], data: [1, 2] }).shape).toEqual([2, 1]);
+    expect(read(port("float32", "x.shape"), [1, 2]).shape).toEqual([2]);
+  });
+
   it("names what is missing and what is unknown, with the likely name", () => {
     const ports = [port("float32", 1), { ...port("int64", "n"), name: "attention_mask" }];
     const missing = refusal(ports, { x: [1] });

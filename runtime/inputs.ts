@@ -7,6 +7,7 @@
 import { convertNumbers, type PlainNumber } from "./convert.ts";
 import { allocate, type DType, elementCount, type NumericData, type Tensor } from "./dtype.ts";
 import { nearestName, TilewrightError } from "./errors.ts";
+import { namesOf, unknownShape } from "./format/container.ts";
 import { type Port } from "./format.ts";
 
 /** Elements that need no conversion, or plain numbers, which are converted exactly or refused. */
@@ -29,7 +30,8 @@ export interface NumericTensor extends Tensor {
 }
 
 /**
- * The inputs of a run, by name, in the order of the ports.
+ * The inputs of a run, by name, in the order of the ports. The elements of a sequence `s` are inputs `s[0]`, `s[1]`
+ * and so on; an optional may be left out.
  *
  * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape`
  */
@@ -37,22 +39,53 @@ export function readInputs(
   ports: readonly Port[],
   given: Readonly<Record<string, TensorLike>>,
 ): Map<string, NumericTensor> {
+  const elements = elementsOfSequences(ports, given);
+  checkNames(ports, given, elements);
+  const tensors = new Map<string, NumericTensor>();
+  for (const port of ports) {
+    const names = elements.get(port);
+    if (names !== undefined) {
+      for (const name of names) tensors.set(name, readInput(elementPort(port, name), given[name]!));
+      continue;
+    }
+    const value = Object.hasOwn(given, port.name) ? given[port.name] : undefined;
+    if (value !== undefined) tensors.set(port.name, readInput(port, value));
+    else if (port.container !== "optional") {
+      throw new TilewrightError("input-missing", `input ${describe(port)} was not given`);
+    }
+  }
+  return tensors;
+}
+
+type Given = Readonly<Record<string, TensorLike>>;
+type ElementNames = ReadonlyMap<Port, readonly string[]>;
+
+/** For each port that is a sequence, the names of the elements that were given. */
+function elementsOfSequences(ports: readonly Port[], given: Given): ElementNames {
+  const present = new Map(Object.entries(given));
+  const sequences = ports.filter(({ container }) => container !== undefined && container !== "optional");
+  return new Map(sequences.map((port) => [port, namesOf(port.name, port.container, present)]));
+}
+
+function checkNames(ports: readonly Port[], given: Given, elements: ElementNames): void {
   const names = ports.map((port) => port.name);
+  const known = new Set([...elements.values()].flat());
+  for (const port of ports) if (!elements.has(port)) known.add(port.name);
   for (const name of Object.keys(given)) {
-    if (names.includes(name)) continue;
+    if (known.has(name)) continue;
+    if (names.includes(name)) {
+      const how = `give its elements as "${name}[0]", "${name}[1]" and so on`;
+      throw new TilewrightError("input-dtype", `input "${name}" is a sequence: ${how}`);
+    }
     const nearest = nearestName(name, names);
     const hint = nearest === undefined ? `the inputs are ${list(names)}` : `did you mean "${nearest}"?`;
     throw new TilewrightError("input-unknown", `there is no input "${name}": ${hint}`);
   }
-  const tensors = new Map<string, NumericTensor>();
-  for (const port of ports) {
-    const value = Object.hasOwn(given, port.name) ? given[port.name] : undefined;
-    if (value === undefined) {
-      throw new TilewrightError("input-missing", `input ${describe(port)} was not given`);
-    }
-    tensors.set(port.name, readInput(port, value));
-  }
-  return tensors;
+}
+
+/** The port of a sequence's element. */
+function elementPort(port: Port, name: string): Port {
+  return { ...port, name, shape: hasAnyShape(port) ? [unknownShape(name)] : port.shape };
 }
 
 function list(names: readonly string[]): string {
@@ -83,7 +116,7 @@ function readInput(port: Port, value: TensorLike): NumericTensor {
   if (shape !== undefined && !Array.isArray(shape))
     refuse("input-shape", "its shape is not a list of numbers");
   const actual = shape === undefined ? shapeFor(port, elements.length) : [...shape];
-  if (actual === undefined || !fits(actual, port.shape)) {
+  if (actual === undefined || !fits(actual, port)) {
     const what = shape === undefined ? `${elements.length} elements` : `shape ${showShape(shape)}`;
     refuse("input-shape", `the value given has ${what}`);
   }
@@ -105,8 +138,14 @@ function isElements(value: unknown): value is ElementData {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
-/** Whether `shape` can be what `expected` says; its open dimensions take any size. */
-function fits(shape: readonly number[], expected: readonly (number | string)[]): boolean {
+function hasAnyShape({ name, shape }: Pick<Port, "name" | "shape">): boolean {
+  return shape.length === 1 && shape[0] === unknownShape(name);
+}
+
+/** Whether `shape` can be what the port says; its open dimensions take any size. */
+function fits(shape: readonly number[], { name, shape: expected }: Pick<Port, "name" | "shape">): boolean {
+  if (hasAnyShape({ name, shape: expected }))
+    return shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
   return (
     shape.length === expected.length &&
     shape.every((dim, axis) => {

@@ -7,6 +7,8 @@
 import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
 import { bytesPerElement, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
+import { type Port } from "./format.ts";
+import { namesOf } from "./format/container.ts";
 import { type NumericTensor } from "./inputs.ts";
 import { openProgram, type OpenOptions, peekHeader } from "./open.ts";
 import { type Program } from "./program.ts";
@@ -44,7 +46,8 @@ export class LateModel {
   async prepare(): Promise<void> {
     const { inputs, demands = [] } = this.stage;
     const types = new Map<string, TensorShape>();
-    for (const { name, dtype, shape } of inputs) {
+    for (const { name, dtype, shape, container } of inputs) {
+      if (container !== undefined) return;
       const fixed = shape.filter((dim) => typeof dim === "number");
       if (fixed.length === shape.length) types.set(name, { dtype, shape: fixed });
     }
@@ -60,7 +63,7 @@ export class LateModel {
    * @throws TilewrightError `run-failed`, what `check` throws, and whatever the compiler throws
    */
   async run(inputs: Tensors, check: () => void): Promise<Map<string, Tensor>> {
-    const wanted = this.stage.outputs.map((port) => port.name);
+    const ports = this.stage.outputs;
     const found = new Map<string, Tensor>();
     let stage = this.stage;
     let available = inputs;
@@ -71,10 +74,7 @@ export class LateModel {
       const { program, next } = await this.#bound(key, stage, available, values);
       check();
       const outputs = program.run(available);
-      for (const name of wanted) {
-        const output = outputs.get(name);
-        if (output !== undefined) found.set(name, output);
-      }
+      for (const [name, output] of outputs) if (isOutput(name, ports)) found.set(name, output);
       if (next === undefined) break;
       const results = new Map([...available, ...outputs]);
       stage = next.stage;
@@ -82,6 +82,9 @@ export class LateModel {
       available = pick(next.carried, results);
     }
     // In the order of the model, whichever program each came from.
+    const wanted = ports.flatMap(({ name, container }) =>
+      container === undefined ? [name] : namesOf(name, container, found),
+    );
     return pick(wanted, found);
   }
 
@@ -118,6 +121,13 @@ export class LateModel {
     this.#programs.set(key, bound);
     return bound;
   }
+}
+
+/** Whether a value is an output of the model, or may be an element of one. */
+function isOutput(value: string, ports: readonly Port[]): boolean {
+  return ports.some(
+    ({ name, container }) => value === name || (container !== undefined && value.startsWith(`${name}[`)),
+  );
 }
 
 /** The entries with these names. */

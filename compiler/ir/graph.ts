@@ -4,6 +4,7 @@
  * older forms were rewritten by the frontend. Invariant: nodes stand in topological order, each value has one
  * producer, and subgraphs refer to outer values by the same ids (lexical capture).
  */
+import type { Container } from "../../runtime/format.ts";
 import type { DType, Tensor } from "./dtype.ts";
 
 /** A dimension: a number, or the name of a symbolic one. */
@@ -52,6 +53,8 @@ export interface OpNode {
 export interface GraphInput {
   readonly id: ValueId;
   readonly type: SymbolicType;
+  /** For an input of the main graph that is a sequence or optional: then `type` is that of its elements. */
+  readonly container?: Container;
 }
 
 export interface GraphOutput {

@@ -7,7 +7,8 @@
  */
 import { CompileError, fail } from "../diagnostic.ts";
 import type { Tensor } from "../ir/dtype.ts";
-import type { Graph, GraphOutput, TensorType, ValueId } from "../ir/graph.ts";
+import { elementName, namesOf } from "../../runtime/format.ts";
+import type { Graph, GraphInput, GraphOutput, TensorType, ValueId } from "../ir/graph.ts";
 import type { BindOptions, BoundGraph, BoundNode } from "./bind/boundGraph.ts";
 import { cut } from "./bind/cut.ts";
 import { Walk } from "./bind/walk.ts";
@@ -17,7 +18,7 @@ export { buffersRead } from "./bind/compute.ts";
 export { vanishes } from "./bind/walk.ts";
 
 /**
- * @param inputTypes types of the inputs by id
+ * @param inputTypes types of the inputs by id; of a sequence, those of its elements (`elementName`)
  * @param known inputs whose values are known too; they are inputs of the result no more
  * @throws CompileError with everything that keeps the graph from being bound
  */
@@ -29,22 +30,20 @@ export function bind(
 ): BoundGraph {
   const walk = new Walk(graph, options);
   for (const [id, tensor] of [...graph.constants, ...known]) walk.addConstant(id, tensor);
-  const inputs = graph.inputs.filter((input) => !known.has(input.id));
-  for (const { id } of inputs) {
-    const type = inputTypes.get(id);
-    if (!type) fail("dimension-unbound", `input ${id} has no bound shape`);
-    walk.types.set(id, type);
-  }
+  const inputs = graph.inputs
+    .filter((input) => !known.has(input.id))
+    .flatMap((input) => addInput(walk, input, inputTypes));
   for (const node of graph.nodes) walk.process(node);
   if (walk.diagnostics.length) throw new CompileError(walk.diagnostics);
 
   const outputs: GraphOutput[] = [];
   const lateOutputs: GraphOutput[] = [];
   for (const output of graph.outputs) {
-    const id = walk.resolve(output.id);
-    if (walk.deferredValues.has(id)) lateOutputs.push({ ...output, id });
-    else if (walk.types.has(id)) outputs.push({ ...output, id });
-    else fail("graph-invalid", `output ${output.name} is produced by no node`);
+    for (const { id, name } of tensorsOf(walk, output)) {
+      if (walk.deferredValues.has(id)) lateOutputs.push({ id, name });
+      else if (walk.types.has(id)) outputs.push({ id, name });
+      else fail("graph-invalid", `output ${name} is produced by no node`);
+    }
   }
   const rest = walk.deferred.length ? cut(walk, graph.name, lateOutputs) : undefined;
   if (rest) {
@@ -56,13 +55,38 @@ export function bind(
   }
   return pruned({
     name: graph.name,
-    inputs: inputs.map(({ id }) => ({ id, type: walk.types.get(id)! })),
+    inputs: inputs.map((id) => ({ id, type: walk.types.get(id)! })),
     outputs,
     nodes: walk.nodes,
     types: walk.types,
     constants: walk.constants,
     ...(rest ? { rest } : {}),
   });
+}
+
+/** Makes an input known to the walk, and returns the tensors that it is: any number for a sequence. */
+function addInput(
+  walk: Walk,
+  { id, container }: GraphInput,
+  types: ReadonlyMap<ValueId, TensorType>,
+): readonly ValueId[] {
+  const names = namesOf(id, container, types);
+  for (const name of names) walk.types.set(name, types.get(name)!);
+  const isList = container === "sequence" || (container === "optional sequence" && names.length > 0);
+  if (isList) walk.lists.set(id, names);
+  else if (names.length === 0 && container) walk.absent.add(id);
+  else if (names.length === 0) fail("dimension-unbound", `input ${id} has no bound shape`);
+  return names;
+}
+
+/** The tensors that an output consists of. */
+function tensorsOf(walk: Walk, { id, name }: GraphOutput): readonly GraphOutput[] {
+  const made = walk.resolve(id);
+  if (walk.absent.has(made)) return [];
+  const list = walk.lists.get(made);
+  return list
+    ? list.map((element, i) => ({ id: walk.resolve(element), name: elementName(name, i) }))
+    : [{ id: made, name }];
 }
 
 /** Drops nodes and constants that no output needs. */

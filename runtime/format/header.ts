@@ -6,6 +6,7 @@
  */
 import { bytesPerElement, dtypes, type DType } from "../dtype.ts";
 import { TilewrightError } from "../errors.ts";
+import { containers } from "./container.ts";
 import {
   type BoundPlan,
   type Feature,
@@ -152,12 +153,16 @@ function sectionNamed(value: unknown, path: string, sections: readonly SectionEn
 
 function port(value: unknown, path: string): Port {
   const fields = object(value, path);
+  const container = containers.find((kind) => kind === fields["container"]);
+  if (fields["container"] !== undefined && container === undefined)
+    throw malformed(`${path}.container`, "a kind of container");
   return {
     name: text(fields["name"], `${path}.name`),
     dtype: dtype(fields["dtype"], `${path}.dtype`),
     shape: shape(fields["shape"], `${path}.shape`, (dim, at) =>
       typeof dim === "string" ? dim : dimension(dim, at),
     ),
+    ...(container === undefined ? {} : { container }),
   };
 }
 

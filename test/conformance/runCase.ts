@@ -9,7 +9,7 @@ import type { ProtoValue } from "../../compiler/frontend/onnx/tensor.ts";
 import { compareValues } from "../../compiler/tensors/compare.ts";
 import { openModel, type DeviceName, type Tensors } from "../../compiler/node/device.ts";
 import { externalDataIn } from "../../compiler/node/modelFile.ts";
-import { readTestFolder, type DataSet, type TestFolder } from "../../compiler/node/testFolder.ts";
+import { readTestFolder, type NamedValue, type TestFolder } from "../../compiler/node/testFolder.ts";
 import { TilewrightError, type Feature, type Tensor } from "../../runtime/index.ts";
 import type { Case } from "./cases.ts";
 import { drawnAtRandom, toleranceFor } from "./tolerances.ts";
@@ -66,10 +66,11 @@ async function firstDifference(
   try {
     let drawn = false;
     for (const set of folder.sets) {
-      const inputs = tensorsOf(set);
-      if (typeof inputs === "string") return inputs;
-      const outputs = await model.run(inputs);
-      for (const { name: output, value } of set.outputs) {
+      const outputs = await model.run(Object.fromEntries(tensorsOf(set.inputs)));
+      const expected = new Map(tensorsOf(set.outputs));
+      const more = Object.keys(outputs).find((output) => output.endsWith("]") && !expected.has(output));
+      if (more !== undefined) return `wrong: ${more}: there is no such element`;
+      for (const [output, value] of expected) {
         const { passed, reason = "" } = compareValues(outputs[output], value, toleranceFor(name));
         if (passed) continue;
         if (!drawnAtRandom.test(name) || !reason.includes("elements differ"))
@@ -83,15 +84,15 @@ async function firstDifference(
   }
 }
 
-/** The inputs as a program takes them, or why it cannot take them. */
-function tensorsOf(set: DataSet): Tensors | string {
+/** Values as a program takes and gives them: sequences by their elements, empty optionals not at all. */
+function tensorsOf(values: readonly NamedValue[]): [string, Tensor][] {
   const tensors: [string, Tensor][] = [];
-  for (const { name, value } of set.inputs) {
-    if (value === undefined) return `unsupported: the input ${name} is an empty optional`;
-    if (!isTensor(value)) return `unsupported: the input ${name} is a sequence`;
-    tensors.push([name, value]);
-  }
-  return Object.fromEntries(tensors);
+  const add = (name: string, value: ProtoValue): void => {
+    if (Array.isArray(value)) value.forEach((element: ProtoValue, i) => add(`${name}[${i}]`, element));
+    else if (isTensor(value)) tensors.push([name, value]);
+  };
+  for (const { name, value } of values) add(name, value);
+  return tensors;
 }
 
 function isTensor(value: ProtoValue): value is Tensor {

@@ -15,7 +15,7 @@ import { Facts } from "./facts.ts";
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxType } from "./model.ts";
 import { inTopologicalOrder } from "./order.ts";
 import { Names, namesRead, type Scope } from "./scope.ts";
-import { elementDType, isTensor, typeText } from "./valueType.ts";
+import { contained, elementDType, isTensor, typeText } from "./valueType.ts";
 
 /** Newest operator set of ai.onnx whose forms were read. */
 const NEWEST_OPSET = 28;
@@ -132,9 +132,10 @@ class Importer {
     for (const input of graph.inputs) {
       if (weights.has(input.name)) continue;
       const id = this.define(scope, input.name, frame);
-      const type = this.inputType(input.name, id, input.type, isMain);
-      this.facts.declare(id, isTensor(input.type) ? input.type.dtype : undefined, type.shape?.length);
-      inputs.push({ id, type });
+      const { element, container } = contained(input.type);
+      const type = this.inputType(input.name, id, element, isMain);
+      if (isTensor(input.type)) this.facts.declare(id, input.type.dtype, type.shape?.length);
+      inputs.push({ id, type, ...(isMain && container ? { container } : {}) });
     }
     const passed = new Set(isMain ? [] : graph.inputs.map((input) => input.name));
     for (const { name, tensor } of graph.initializers) {
@@ -162,7 +163,7 @@ class Importer {
     const what = type.kind === "tensor" ? "a tensor of no known element type" : `of type ${typeText(type)}`;
     this.diagnostics.push({
       code: "dtype-unsupported",
-      message: `graph input "${name}" is ${what}; only tensors are supported`,
+      message: `graph input "${name}" is ${what}; only tensors, and sequences and optionals of them, are supported`,
       node: name,
     });
     return { dtype: "float32", shape: undefined };

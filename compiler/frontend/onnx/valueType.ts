@@ -3,6 +3,7 @@
  * Invariant: a type that nothing here can compute with (complex, map, opaque) is still read, as it may be declared
  * and never used.
  */
+import type { Container } from "../../../runtime/format.ts";
 import type { DType } from "../../ir/dtype.ts";
 import type { Dim } from "../../ir/graph.ts";
 import { dtypeOfCode } from "./elements.ts";
@@ -81,6 +82,17 @@ const dimFields: Fields<{ dim: Dim }> = {
 /** Whether values of the type are dense tensors. */
 export function isTensor(type: OnnxType): type is Extract<OnnxType, { kind: "tensor" | "sparseTensor" }> {
   return type.kind === "tensor";
+}
+
+/** What is inside a sequence or optional of tensors; any other type is returned as it is. */
+export function contained(type: OnnxType): { readonly element: OnnxType; readonly container?: Container } {
+  if (type.kind !== "sequence" && type.kind !== "optional") return { element: type };
+  const { element } = type;
+  if (isTensor(element)) return { element, container: type.kind };
+  if (type.kind === "optional" && element.kind === "sequence" && isTensor(element.element)) {
+    return { element: element.element, container: "optional sequence" };
+  }
+  return { element: type };
 }
 
 /** The dtype of the tensors that values of the type are or hold. */

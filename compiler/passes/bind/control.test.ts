@@ -392,6 +392,58 @@ describe("sequences", () => {
   });
 });
 
+describe("containers as inputs and outputs", () => {
+  const tensor = { kind: "tensor", dtype: "float32" } as const;
+  const sequence = { kind: "sequence", element: tensor } as const;
+
+  async function both(model: OnnxModelBuilder, inputs: Tensors): Promise<Tensors> {
+    const bytes = model.toBytes();
+    const made = await compiled(bytes, inputs);
+    expectSame(made, interpret(bytes, inputs));
+    return made;
+  }
+
+  it("go in and come out by their elements' names, in any number", async () => {
+    const b = onnxModel("elements", { opset: 17 });
+    const s = b.inputOfType("s", sequence);
+    const last = b.node("SequenceAt", [s, b.scalar("int64", -1)]);
+    b.outputOfType(b.node("SequenceInsert", [s, b.node("Neg", [last])], {}, { output: "more" }), sequence);
+    b.output(b.node("SequenceLength", [s]), "int64", [], "length");
+    const made = await both(b, { "s[0]": floats([2], [1, 2]), "s[1]": floats([1, 1], [3]) });
+    expect(Object.keys(made)).toEqual(["more[0]", "more[1]", "more[2]", "length"]);
+    expect(made["more[2]"]).toMatchObject({ shape: [1, 1], data: Float32Array.of(-3) });
+    expect(compile(b.toBytes()).report.kind).toBe("late");
+  });
+
+  it("keep their elements' order across programs", async () => {
+    const b = onnxModel("order", { opset: 17 });
+    const x = b.input("x", "float32", [4]);
+    const some = b.node("Gather", [
+      x,
+      b.node("Squeeze", [b.node("NonZero", [b.node("Relu", [x])]), b.int64s([0])]),
+    ]);
+    const list = b.node(
+      "SequenceConstruct",
+      [some, b.node("Neg", [x]), b.node("Exp", [some])],
+      {},
+      { output: "y" },
+    );
+    b.outputOfType(list, sequence);
+    const made = await both(b, { x: floats([4], [1, -1, 2, -2]) });
+    expect(Object.entries(made).map(([name, { shape }]) => [name, ...shape])).toEqual([["y[0]", 2], ["y[1]", 4], ["y[2]", 2]]); // prettier-ignore
+  });
+
+  it("may be optional, and then be left out", async () => {
+    const b = onnxModel("maybe", { opset: 18 });
+    const x = b.inputOfType("x", { kind: "optional", element: tensor });
+    const s = b.inputOfType("s", { kind: "optional", element: sequence });
+    for (const value of [x, s]) b.output(b.node("OptionalHasElement", [value]), "bool", [], `has_${value}`);
+    const has = async (inputs: Tensors): Promise<number[]> => Object.values(await both(b, inputs)).map(({ data }) => Number(data[0])); // prettier-ignore
+    expect(await has({})).toEqual([0, 0]);
+    expect(await has({ x: floats([1]), "s[0]": floats([2]) })).toEqual([1, 1]);
+  });
+});
+
 describe("optionals", () => {
   const optional = { kind: "optional", element: { kind: "tensor", dtype: "float32" } } as const;
 

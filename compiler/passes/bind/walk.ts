@@ -109,6 +109,10 @@ export class Walk {
     return id !== "" && (this.deferredValues.has(id) || this.types.get(id)?.dynamicDim !== undefined);
   }
 
+  private isContainer(id: ValueId | undefined): boolean {
+    return id !== undefined && (this.lists.has(id) || this.absent.has(id));
+  }
+
   failed(id: ValueId): boolean {
     return this.failedValues.has(id);
   }
@@ -133,6 +137,8 @@ export class Walk {
     try {
       const special = node.domain === "" ? vanishing.get(node.op) : undefined;
       if (special) special(this, node);
+      else if (node.op === "Identity" && this.isContainer(node.inputs[0]))
+        this.rename(node.outputs[0]!, node.inputs[0]!);
       else if (node.inputs.some((id) => this.mustWait(id))) this.defer(node);
       else compute(this, node);
     } catch (error) {
