@@ -1,0 +1,143 @@
+/**
+ * Errors of the polynomials, measured on emitted code. In: a few million arguments per function, of all magnitudes.
+ * Out: the largest error in units of the last place against double precision, which must stay below the bound that
+ * math.ts states at the function.
+ */
+import { describe, expect, it } from "vitest";
+import { hasRelaxedSimd, nestOf, runEmitted } from "../../test/emitted.ts";
+import { axis, load, unary, type UnaryOp } from "../ir/expr.ts";
+import { compileUnary } from "../ir/interpOperator.ts";
+import type { Kernel } from "../ir/kernel.ts";
+import type { Schedule } from "../ir/schedule.ts";
+
+/** Arguments per function, range and variant. */
+const COUNT = 1 << 18;
+
+type Range = readonly [low: number, high: number];
+
+/** The bounds that math.ts states, and the ranges of arguments for which they hold; "all" means any bits at all. */
+const stated: readonly { readonly op: UnaryOp; readonly ulp: number; readonly ranges: readonly (Range | "all")[] }[] = [
+  { op: "exp", ulp: 1.1, ranges: ["all", [-1, 1], [-10, 10], [-110, 100]] },
+  { op: "log", ulp: 1, ranges: ["all", [0.5, 2], [0, 100]] },
+  { op: "sigmoid", ulp: 2.5, ranges: ["all", [-1, 1], [-10, 10], [-110, 100]] },
+  { op: "tanh", ulp: 1.5, ranges: ["all", [-1, 1], [-10, 10]] },
+  { op: "erf", ulp: 1.5, ranges: ["all", [-1, 1], [-5, 5]] },
+  { op: "sin", ulp: 2, ranges: [[-1, 1], [-10, 10]] },
+  { op: "sin", ulp: 4, ranges: [[-8192, 8192], [-65536, 65536]] },
+  { op: "cos", ulp: 2, ranges: [[-1, 1], [-10, 10]] },
+  { op: "cos", ulp: 4, ranges: [[-8192, 8192], [-65536, 65536]] },
+]; // prettier-ignore
+
+const vectors: Schedule = [
+  { kind: "split", axis: "i", by: 4, tail: "pad" },
+  { kind: "bind", axis: "i.i", to: "vector" },
+];
+
+/** f of every argument, by emitted code. */
+function evaluate(
+  op: UnaryOp,
+  x: Float32Array,
+  relaxed: boolean,
+  schedule: Schedule = vectors,
+): Float32Array {
+  const i = axis("i", x.length);
+  const shape = [x.length];
+  const kernel: Kernel = {
+    name: op,
+    buffers: [
+      { name: "x", role: "in", dtype: "float32", shape },
+      { name: "y", role: "out", dtype: "float32", shape },
+    ],
+    body: [{ kind: "assign", axes: [{ name: "i", extent: x.length }], out: 1, index: [i], value: unary(op, load(0, "float32", [i])) }], // prettier-ignore
+  };
+  return runEmitted(nestOf(kernel, schedule), [x, new Float32Array(x.length)], relaxed)[1] as Float32Array;
+}
+
+const word = new Int32Array(1);
+const single = new Float32Array(word.buffer);
+
+/** A generator of numbers in [0, 1), the same for every run. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+function argumentsOf(range: Range | "all", op: UnaryOp, seed: number): Float32Array {
+  const next = random(seed);
+  return Float32Array.from({ length: COUNT }, () => {
+    if (range !== "all") return range[0] + (range[1] - range[0]) * next();
+    word[0] = (next() * 2 ** 32) | 0;
+    const value = single[0]!;
+    if (!Number.isFinite(value)) return 1;
+    return op === "log" ? Math.abs(value) : value;
+  });
+}
+
+/** The unit of the last place of f32 at a number. */
+function unit(value: number): number {
+  single[0] = Math.abs(value);
+  return 2 ** (Math.max(1, (word[0]! >>> 23) & 255) - 150);
+}
+
+const variants = hasRelaxedSimd() ? [false, true] : [false];
+
+describe("errors stay within the bounds that are stated", () => {
+  for (const { op, ulp, ranges } of stated) {
+    it(`${op}: ${ulp} ULP in ${ranges.map((r) => (r === "all" ? r : `[${r.join(", ")}]`)).join(", ")}`, () => {
+      let x = 0;
+      const exact = compileUnary(op, "f64", () => x) as () => number;
+      for (const [n, range] of ranges.entries()) {
+        const data = argumentsOf(range, op, n + 1);
+        for (const relaxed of variants) {
+          const got = evaluate(op, data, relaxed);
+          let worst = 0;
+          let at = 0;
+          for (let k = 0; k < COUNT; k++) {
+            x = data[k]!;
+            const right = exact();
+            if (Math.fround(right) === got[k]) continue;
+            const error = Math.abs(got[k]! - right) / unit(right);
+            if (error <= worst) continue;
+            worst = error;
+            at = x;
+          }
+          expect(worst, `${op}(${at})`).toBeLessThanOrEqual(ulp);
+        }
+      }
+    });
+  }
+});
+
+const special = [NaN, Infinity, -Infinity, 0, -0, 1e-45, -1e-45, 1e-40, -1e-38, 3.4e38, -3.4e38];
+
+it.each(["exp", "log", "sigmoid", "tanh", "erf"] as const)("%s of NaN, infinities, signed zeros and subnormals", (op) => {
+  const data = Float32Array.from(special);
+  let x = 0;
+  const exact = compileUnary(op, "f32", () => x) as () => number;
+  for (const schedule of [vectors, []]) {
+    const got = evaluate(op, data, false, schedule);
+    special.forEach((_, k) => {
+      x = data[k]!;
+      const right = exact();
+      const close = Object.is(got[k], right) || Math.abs(got[k]! - right) <= 2 * unit(right);
+      expect(close && Object.is(Math.sign(got[k]!), Math.sign(right)), `${op}(${x}) is ${got[k]}, not ${right}`).toBe(true);
+    });
+  }
+}); // prettier-ignore
+
+it("sin and cos of NaN and infinities are NaN, of huge arguments within [-1, 1]", () => {
+  for (const op of ["sin", "cos"] as const) {
+    const got = evaluate(
+      op,
+      Float32Array.from([NaN, Infinity, -Infinity, 1e9, -1e18, 3.4e38, 7e4, 1e-45]),
+      false,
+    );
+    expect([...got.slice(0, 3)]).toEqual([NaN, NaN, NaN]);
+    for (const value of got.slice(3)) expect(Math.abs(value)).toBeLessThanOrEqual(1);
+  }
+  const [zero, negative] = evaluate("sin", Float32Array.from([0, -0]), false);
+  expect([Object.is(zero, 0), Object.is(negative, -0)]).toEqual([true, true]);
+});
