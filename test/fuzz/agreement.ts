@@ -9,7 +9,15 @@ import { compareTensors } from "../../compiler/tensors/compare.ts";
 import { load } from "../../runtime/index.ts";
 import { supports } from "../../runtime/features.ts";
 import type { Tensor } from "../../runtime/dtype.ts";
-import { inputsOf, minimise, modelOf, outputValues, sourceOf, type GraphPlan, type PlanValue } from "./plan.ts";
+import {
+  inputsOf,
+  minimise,
+  modelOf,
+  outputValues,
+  sourceOf,
+  type GraphPlan,
+  type PlanValue,
+} from "./plan.ts";
 
 // Node 20 has relaxed SIMD behind a flag; later versions do without and ignore it.
 setFlagsFromString("--experimental-wasm-relaxed-simd");
@@ -43,7 +51,11 @@ export function expectedOf(plan: GraphPlan): Record<string, Tensor> {
 }
 
 /** The first way in which the compiled plan differs from `expected`, or undefined. Errors are sentences, too. */
-export async function difference(plan: GraphPlan, expected: Readonly<Record<string, Tensor>>, setting: Setting): Promise<string | undefined> {
+export async function difference(
+  plan: GraphPlan,
+  expected: Readonly<Record<string, Tensor>>,
+  setting: Setting,
+): Promise<string | undefined> {
   try {
     return await differs(modelOf(plan), inputsOf(plan), expected, outputValues(plan), setting);
   } catch (error) {
@@ -71,7 +83,8 @@ async function differs(
   for (const { name, dtype, shape, error } of outputs) {
     const want = expected[name]!;
     const typed = `${want.dtype} [${want.shape.join(", ")}]`;
-    if (typed !== `${dtype} [${shape.join(", ")}]`) return `${name} is inferred as ${typed}, not ${dtype} [${shape.join(", ")}]`;
+    if (typed !== `${dtype} [${shape.join(", ")}]`)
+      return `${name} is inferred as ${typed}, not ${dtype} [${shape.join(", ")}]`;
     const { passed, reason } = compareTensors(actual[name]!, want, { relative: 0, absolute: 2 * error });
     if (!passed) return `${name}: ${reason} (allowed: ${2 * error})`;
   }
@@ -105,7 +118,9 @@ export async function expectAgreement(
   absolute = 1e-4,
 ): Promise<void> {
   const expected = interpret(model, inputs);
-  const outputs = Object.entries(expected).map(([name, { dtype, shape }]) => ({ name, dtype, shape, error: absolute }) as PlanValue);
+  const outputs = Object.entries(expected).map(
+    ([name, { dtype, shape }]) => ({ name, dtype, shape, error: absolute }) as PlanValue,
+  );
   const off = passNames.filter((pass) => passes[pass] === false);
   const reason = await differs(model, inputs, expected, outputs, { off, variant });
   if (reason !== undefined) throw new Error(reason);

@@ -13,9 +13,19 @@ import { Random } from "./random.ts";
 
 const OPSET = 20;
 
-const { smooth, piecewise, jump, guarded, binary, comparison, logic, where, integer, cast, quantize } = elementwise;
+const { smooth, piecewise, jump, guarded, binary, comparison, logic, where, integer, cast, quantize } =
+  elementwise;
 const elementwises = [smooth, smooth, piecewise, piecewise, jump, guarded, binary, binary, binary, comparison, logic, where, integer, integer, cast, quantize]; // prettier-ignore
-const families = [elementwises, elementwises, elementwises, movements, movements, reductions, contractions, windows] as const;
+const families = [
+  elementwises,
+  elementwises,
+  elementwises,
+  movements,
+  movements,
+  reductions,
+  contractions,
+  windows,
+] as const;
 
 /** Flavours: mixed graphs, and graphs that are rich in one kind of operator. */
 const flavours: readonly (readonly (readonly elementwise.Addition[])[])[] = [
@@ -34,7 +44,8 @@ export function randomGraph(seed: number): GraphPlan {
   const flavour = random.pick(flavours);
   const inputs = random.between(1, 3);
   for (let i = 0; i < inputs; i++) {
-    const dtype = i > 0 && random.chance(0.25) ? random.pick(["int64", "int32", "uint8", "bool"] as const) : "float32";
+    const dtype =
+      i > 0 && random.chance(0.25) ? random.pick(["int64", "int32", "uint8", "bool"] as const) : "float32";
     b.input(dtype, b.shape(1, 4));
   }
   const steps = random.between(2, 11);

@@ -26,7 +26,9 @@ const matMul: Addition = (b) => {
   const k = x.shape.at(-1)!;
   const n = b.random.pick([1, 2, 3, 5, 8, 16, 17, 33]);
   let y: Value;
-  const candidates = b.values.filter((v) => v.dtype === "float32" && v.shape.length >= 2 && v.shape.at(-2) === k);
+  const candidates = b.values.filter(
+    (v) => v.dtype === "float32" && v.shape.length >= 2 && v.shape.at(-2) === k,
+  );
   if (candidates.length && b.random.chance(0.4)) y = b.random.pick(candidates);
   else if (b.random.chance(0.1)) y = b.weight("float32", [k]);
   else y = b.weight("float32", [...(b.random.chance(0.2) ? x.shape.slice(0, -2) : []), k, n]);
@@ -46,7 +48,9 @@ const gemm: Addition = (b) => {
   const n = b.random.pick([1, 3, 4, 8, 10, 16, 19]);
   limit(m * k * n);
   const y = b.weight("float32", transB ? [n, k] : [k, n]);
-  const c = b.random.chance(0.7) ? b.weight("float32", b.random.pick([[n], [1, n], [m, 1], [m, n], [1], []])) : undefined;
+  const c = b.random.chance(0.7)
+    ? b.weight("float32", b.random.pick([[n], [1, n], [m, 1], [m, n], [1], []]))
+    : undefined;
   const alpha = b.random.pick([1, 1, 0.5, 2]);
   const attributes: OnnxAttributes = {
     ...(transA ? { transA: 1 } : {}),
@@ -55,7 +59,11 @@ const gemm: Addition = (b) => {
     ...(c && b.random.chance(0.2) ? { beta: 0.5 } : {}),
   };
   const range = biased(products(x, y, Math.max(1, k)), c);
-  b.node("Gemm", c ? [x, y, c] : [x, y], attributes, "float32", [m, n], { bound: 2 * range.bound, step: (range.step ?? 0) / 2, error: 2 * (range.error ?? 0) });
+  b.node("Gemm", c ? [x, y, c] : [x, y], attributes, "float32", [m, n], {
+    bound: 2 * range.bound,
+    step: (range.step ?? 0) / 2,
+    error: 2 * (range.error ?? 0),
+  });
 };
 
 interface Window {
@@ -89,10 +97,13 @@ function window(b: PlanBuilder, spatial: readonly number[], kernel: readonly num
 
 /** A value with a batch and channels and 1 to 3 more dimensions; made anew when there is none. */
 function image(b: PlanBuilder): Value {
-  const fits = (v: Value): boolean => v.dtype === "float32" && v.shape.length >= 3 && v.shape.length <= 5 && elementCount(v.shape) > 0;
+  const fits = (v: Value): boolean =>
+    v.dtype === "float32" && v.shape.length >= 3 && v.shape.length <= 5 && elementCount(v.shape) > 0;
   if (b.values.some(fits) && b.random.chance(0.85)) return b.take(fits);
   const rank = b.random.pick([1, 2, 2, 2, 3]);
-  const spatial = Array.from({ length: rank }, () => b.random.pick(rank === 3 ? [2, 3, 5] : [5, 7, 8, 11, 16]));
+  const spatial = Array.from({ length: rank }, () =>
+    b.random.pick(rank === 3 ? [2, 3, 5] : [5, 7, 8, 11, 16]),
+  );
   return b.input("float32", [b.random.pick([1, 1, 2]), b.random.pick([1, 2, 3, 4, 6, 8]), ...spatial]);
 }
 
@@ -116,7 +127,14 @@ const conv: Addition = (b) => {
   const bias = b.random.chance(0.6) ? b.weight("float32", [outChannels]) : undefined;
   const range = biased(products(x, weights, taps), bias);
   const all = { ...attributes, kernel_shape: kernel, ...(group > 1 ? { group } : {}) };
-  const made = b.node("Conv", bias ? [x, weights, bias] : [x, weights], all, "float32", [x.shape[0]!, outChannels, ...out], range);
+  const made = b.node(
+    "Conv",
+    bias ? [x, weights, bias] : [x, weights],
+    all,
+    "float32",
+    [x.shape[0]!, outChannels, ...out],
+    range,
+  );
   if (b.random.chance(0.4)) b.node("Relu", [made], {}, "float32", made.shape, same(made));
 };
 
@@ -131,13 +149,28 @@ const convTranspose: Addition = (b) => {
   const begin = kernel.map((k) => b.random.between(0, k - 1));
   const end = kernel.map((k) => b.random.between(0, k - 1));
   const extra = strides.map((s) => (b.random.chance(0.2) ? b.random.between(0, s - 1) : 0));
-  const out = spatial.map((size, d) => (size - 1) * strides[d]! + extra[d]! + kernel[d]! - begin[d]! - end[d]!);
+  const out = spatial.map(
+    (size, d) => (size - 1) * strides[d]! + extra[d]! + kernel[d]! - begin[d]! - end[d]!,
+  );
   if (out.some((dim) => dim < 1)) throw new Refused();
   const taps = (channels / group) * elementCount(kernel);
   limit(x.shape[0]! * group * perGroup * elementCount(out) * taps);
   const weights = b.weight("float32", [channels, perGroup, ...kernel]);
-  const attributes = { kernel_shape: kernel, strides, pads: [...begin, ...end], output_padding: extra, ...(group > 1 ? { group } : {}) };
-  b.node("ConvTranspose", [x, weights], attributes, "float32", [x.shape[0]!, group * perGroup, ...out], products(x, weights, taps));
+  const attributes = {
+    kernel_shape: kernel,
+    strides,
+    pads: [...begin, ...end],
+    output_padding: extra,
+    ...(group > 1 ? { group } : {}),
+  };
+  b.node(
+    "ConvTranspose",
+    [x, weights],
+    attributes,
+    "float32",
+    [x.shape[0]!, group * perGroup, ...out],
+    products(x, weights, taps),
+  );
 };
 
 const pool: Addition = (b) => {
@@ -149,15 +182,23 @@ const pool: Addition = (b) => {
   const { out, attributes } = window(b, spatial, kernel, ceil);
   const dilations = attributes["dilations"] as readonly number[] | undefined;
   // With dilation a window may fall between the elements and see padding only.
-  if (dilations?.some((d) => d !== 1) && (attributes["pads"] as readonly number[]).some((p) => p > 0)) throw new Refused();
+  if (dilations?.some((d) => d !== 1) && (attributes["pads"] as readonly number[]).some((p) => p > 0))
+    throw new Refused();
   limit(x.shape[0]! * x.shape[1]! * elementCount(out) * elementCount(kernel));
-  const all: OnnxAttributes = { ...attributes, kernel_shape: kernel, ...(ceil && !("auto_pad" in attributes) ? { ceil_mode: 1 } : {}) };
+  const all: OnnxAttributes = {
+    ...attributes,
+    kernel_shape: kernel,
+    ...(ceil && !("auto_pad" in attributes) ? { ceil_mode: 1 } : {}),
+  };
   if (ceil && "auto_pad" in attributes) throw new Refused();
   const shape = [...x.shape.slice(0, 2), ...out];
   if (!average) return void b.node("MaxPool", [x], all, "float32", shape, same(x));
   // What a window counts that ceil_mode lets reach past the padding differs between implementations.
   const include = !ceil && b.random.chance(0.4);
-  b.node("AveragePool", [x], include ? { ...all, count_include_pad: 1 } : all, "float32", shape, { bound: x.bound, error: x.error });
+  b.node("AveragePool", [x], include ? { ...all, count_include_pad: 1 } : all, "float32", shape, {
+    bound: x.bound,
+    error: x.error,
+  });
 };
 
 const globalPool: Addition = (b) => {
@@ -181,13 +222,24 @@ const recurrent: Addition = (b) => {
   const w = b.weight("float32", [directions, gates * hidden, inputs], small);
   const r = b.weight("float32", [directions, gates * hidden, hidden], small);
   const bias = b.random.chance(0.5) ? [b.weight("float32", [directions, 2 * gates * hidden], small)] : [];
-  const attributes: OnnxAttributes = { hidden_size: hidden, ...(both ? { direction: "bidirectional" } : b.random.chance(0.2) ? { direction: "reverse" } : {}) };
+  const attributes: OnnxAttributes = {
+    hidden_size: hidden,
+    ...(both ? { direction: "bidirectional" } : b.random.chance(0.2) ? { direction: "reverse" } : {}),
+  };
   const error = steps * (x.error * inputs + x.bound * inputs * 2 ** -20);
   const range: Range = { bound: 1, error };
   b.nodes(op, [x, w, r, ...bias], attributes, [
     { dtype: "float32", shape: [steps, directions, batch, hidden], range },
     { dtype: "float32", shape: [directions, batch, hidden], range },
-    ...(op === "LSTM" ? [{ dtype: "float32", shape: [directions, batch, hidden], range: { bound: steps, error: 2 * error } } as const] : []),
+    ...(op === "LSTM"
+      ? [
+          {
+            dtype: "float32",
+            shape: [directions, batch, hidden],
+            range: { bound: steps, error: 2 * error },
+          } as const,
+        ]
+      : []),
   ]);
 };
 
@@ -201,5 +253,13 @@ const matMulInteger: Addition = (b) => {
   b.node("MatMulInteger", [x, y], {}, "int32", shape, { bound: 255 * 9 * Math.max(1, k) });
 };
 
-export const contractions: readonly Addition[] = [matMul, matMul, matMul, gemm, gemm, matMulInteger, recurrent];
+export const contractions: readonly Addition[] = [
+  matMul,
+  matMul,
+  matMul,
+  gemm,
+  gemm,
+  matMulInteger,
+  recurrent,
+];
 export const windows: readonly Addition[] = [conv, conv, conv, conv, convTranspose, pool, pool, globalPool];

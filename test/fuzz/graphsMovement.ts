@@ -7,7 +7,8 @@ import { elementCount } from "../../runtime/dtype.ts";
 import type { Addition } from "./graphsElementwise.ts";
 import { either, PlanBuilder, Refused, same, type Value } from "./planBuilder.ts";
 
-const ranked = (b: PlanBuilder, least = 1): Value => b.take(({ shape, dtype }) => shape.length >= least && dtype !== "float16");
+const ranked = (b: PlanBuilder, least = 1): Value =>
+  b.take(({ shape, dtype }) => shape.length >= least && dtype !== "float16");
 
 /** An axis, now and then counted from the end. */
 function axisOf(b: PlanBuilder, rank: number): { at: number; written: number } {
@@ -23,7 +24,9 @@ function withDim(shape: readonly number[], at: number, dim: number): number[] {
 const transposed: Addition = (b) => {
   const x = ranked(b, 2);
   const reverse = b.random.chance(0.2);
-  const order = reverse ? x.shape.map((_, i) => x.shape.length - 1 - i) : b.random.shuffled(x.shape.map((_, i) => i));
+  const order = reverse
+    ? x.shape.map((_, i) => x.shape.length - 1 - i)
+    : b.random.shuffled(x.shape.map((_, i) => i));
   b.node("Transpose", [x], reverse ? {} : { perm: order }, x.dtype, order.map((d) => x.shape[d]!), same(x)); // prettier-ignore
 };
 
@@ -77,8 +80,17 @@ const concat: Addition = (b) => {
   const parts = [x];
   const count = b.random.between(1, 3);
   for (let i = 0; i < count; i++) {
-    const alike = b.values.filter((y) => y.dtype === x.dtype && y.shape.length === x.shape.length && y.shape.every((dim, d) => d === at || dim === x.shape[d]));
-    parts.push(b.random.chance(0.6) ? b.random.pick(alike) : b.weight(x.dtype, withDim(x.shape, at, b.random.pick([1, 2, 3, 5]))));
+    const alike = b.values.filter(
+      (y) =>
+        y.dtype === x.dtype &&
+        y.shape.length === x.shape.length &&
+        y.shape.every((dim, d) => d === at || dim === x.shape[d]),
+    );
+    parts.push(
+      b.random.chance(0.6)
+        ? b.random.pick(alike)
+        : b.weight(x.dtype, withDim(x.shape, at, b.random.pick([1, 2, 3, 5]))),
+    );
   }
   const ordered = b.random.shuffled(parts);
   const size = ordered.reduce((sum, y) => sum + y.shape[at]!, 0);
@@ -91,10 +103,15 @@ const split: Addition = (b) => {
   const size = x.shape[at]!;
   if (size < 2) throw new Refused();
   const first = b.random.between(b.empty ? 0 : 1, size - 1);
-  const sizes = size - first >= 2 && b.random.chance(0.4) ? [first, 1, size - first - 1] : [first, size - first];
+  const sizes =
+    size - first >= 2 && b.random.chance(0.4) ? [first, 1, size - first - 1] : [first, size - first];
   const outputs = sizes.map((dim) => ({ dtype: x.dtype, shape: withDim(x.shape, at, dim), range: same(x) }));
   if (size % 2 === 0 && b.random.chance(0.4)) {
-    const halves = [size / 2, size / 2].map((dim) => ({ dtype: x.dtype, shape: withDim(x.shape, at, dim), range: same(x) }));
+    const halves = [size / 2, size / 2].map((dim) => ({
+      dtype: x.dtype,
+      shape: withDim(x.shape, at, dim),
+      range: same(x),
+    }));
     return void b.nodes("Split", [x], { axis: written, num_outputs: 2 }, halves);
   }
   b.nodes("Split", [x, b.integers(sizes)], { axis: written }, outputs);
@@ -102,7 +119,9 @@ const split: Addition = (b) => {
 
 const slice: Addition = (b) => {
   const x = ranked(b);
-  const axes = b.random.shuffled(x.shape.map((_, d) => d)).slice(0, b.random.between(1, Math.min(2, x.shape.length)));
+  const axes = b.random
+    .shuffled(x.shape.map((_, d) => d))
+    .slice(0, b.random.between(1, Math.min(2, x.shape.length)));
   const shape = [...x.shape];
   const [starts, ends, steps]: number[][] = [[], [], []];
   for (const d of axes) {
@@ -124,7 +143,14 @@ const slice: Addition = (b) => {
     }
     steps!.push(step);
   }
-  b.node("Slice", [x, b.integers(starts!), b.integers(ends!), b.integers(axes), b.integers(steps!)], {}, x.dtype, shape, same(x));
+  b.node(
+    "Slice",
+    [x, b.integers(starts!), b.integers(ends!), b.integers(axes), b.integers(steps!)],
+    {},
+    x.dtype,
+    shape,
+    same(x),
+  );
 };
 
 const pad: Addition = (b) => {
@@ -183,7 +209,14 @@ const gatherElements: Addition = (b) => {
   const shape = withDim(x.shape, at, b.random.between(1, 4));
   if (elementCount(shape) > 512) throw new Refused();
   const indices = Array.from({ length: elementCount(shape) }, () => b.random.between(-dim, dim - 1));
-  b.node("GatherElements", [x, b.literal("int64", shape, indices)], { axis: written }, x.dtype, shape, same(x));
+  b.node(
+    "GatherElements",
+    [x, b.literal("int64", shape, indices)],
+    { axis: written },
+    x.dtype,
+    shape,
+    same(x),
+  );
 };
 
 const scatterElements: Addition = (b) => {
@@ -196,14 +229,24 @@ const scatterElements: Addition = (b) => {
   if (elementCount(shape) > 512) throw new Refused();
   const chosen = b.random.shuffled(Array.from({ length: dim }, (_, i) => i)).slice(0, count);
   const inner = elementCount(shape.slice(at + 1));
-  const indices = Array.from({ length: elementCount(shape) }, (_, i) => chosen[Math.floor(i / inner) % count]!);
+  const indices = Array.from(
+    { length: elementCount(shape) },
+    (_, i) => chosen[Math.floor(i / inner) % count]!,
+  );
   const updates = b.weight("float32", shape);
   const add = b.random.chance(0.3);
   const range = either([x, updates]);
-  b.node("ScatterElements", [x, b.literal("int64", shape, indices), updates], { axis: written, ...(add ? { reduction: "add" } : {}) }, "float32", x.shape, {
-    ...range,
-    bound: x.bound + updates.bound,
-  });
+  b.node(
+    "ScatterElements",
+    [x, b.literal("int64", shape, indices), updates],
+    { axis: written, ...(add ? { reduction: "add" } : {}) },
+    "float32",
+    x.shape,
+    {
+      ...range,
+      bound: x.bound + updates.bound,
+    },
+  );
 };
 
 const depth: Addition = (b) => {
@@ -212,7 +255,14 @@ const depth: Addition = (b) => {
   if (b.random.chance(0.5)) {
     if (c % 4 !== 0) throw new Refused();
     const mode = b.random.pick(["DCR", "CRD"]);
-    return void b.node("DepthToSpace", [x], { blocksize: 2, mode }, "float32", [n, c / 4, h * 2, w * 2], same(x));
+    return void b.node(
+      "DepthToSpace",
+      [x],
+      { blocksize: 2, mode },
+      "float32",
+      [n, c / 4, h * 2, w * 2],
+      same(x),
+    );
   }
   if (h % 2 !== 0 || w % 2 !== 0) throw new Refused();
   b.node("SpaceToDepth", [x], { blocksize: 2 }, "float32", [n, c * 4, h / 2, w / 2], same(x));
@@ -224,13 +274,27 @@ const resize: Addition = (b) => {
   const shape = x.shape.map((dim, d) => (d < 2 ? dim : dim * factor));
   const scales = b.literal("float32", [4], [1, 1, factor, factor]);
   if (b.random.chance(0.6)) {
-    const attributes = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+    const attributes = {
+      mode: "nearest",
+      coordinate_transformation_mode: "asymmetric",
+      nearest_mode: "floor",
+    };
     return void b.node("Resize", [x, "", scales], attributes, "float32", shape, same(x));
   }
-  b.node("Resize", [x, "", scales], { mode: "linear", coordinate_transformation_mode: b.random.pick(["half_pixel", "asymmetric", "align_corners"]) }, "float32", shape, {
-    bound: x.bound,
-    error: x.error,
-  });
+  b.node(
+    "Resize",
+    [x, "", scales],
+    {
+      mode: "linear",
+      coordinate_transformation_mode: b.random.pick(["half_pixel", "asymmetric", "align_corners"]),
+    },
+    "float32",
+    shape,
+    {
+      bound: x.bound,
+      error: x.error,
+    },
+  );
 };
 
 const triangle: Addition = (b) => {

@@ -26,10 +26,16 @@ export function mutateBytes(bytes: Uint8Array, random: Random, donor: Uint8Array
     case 1: {
       const from = random.below(donor.length);
       const piece = donor.subarray(from, from + length);
-      return { what: `${piece.length} bytes from ${from} put in at ${at}`, bytes: joined([bytes.subarray(0, at), piece, bytes.subarray(at)]) };
+      return {
+        what: `${piece.length} bytes from ${from} put in at ${at}`,
+        bytes: joined([bytes.subarray(0, at), piece, bytes.subarray(at)]),
+      };
     }
     case 2:
-      return { what: `${length} bytes at ${at} left out`, bytes: joined([bytes.subarray(0, at), bytes.subarray(at + length)]) };
+      return {
+        what: `${length} bytes at ${at} left out`,
+        bytes: joined([bytes.subarray(0, at), bytes.subarray(at + length)]),
+      };
     case 3: {
       const fill = random.pick([0, 255, 127, 128]);
       copy.fill(fill, at, at + length);
@@ -44,13 +50,18 @@ export function mutateBytes(bytes: Uint8Array, random: Random, donor: Uint8Array
         [0x80, 0x80, 0x80, 0x80, 0x10],
         [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
       ]);
-      return { what: `a large varint at ${at}`, bytes: joined([bytes.subarray(0, at), Uint8Array.from(absurd), bytes.subarray(at + 1)]) };
+      return {
+        what: `a large varint at ${at}`,
+        bytes: joined([bytes.subarray(0, at), Uint8Array.from(absurd), bytes.subarray(at + 1)]),
+      };
     }
     default: {
       const flips = random.between(1, 8);
       // Names, dims and tags lie at the start and the end of a file more often than weights do.
       for (let i = 0; i < flips; i++) {
-        const where = random.chance(0.3) ? random.below(Math.min(256, copy.length)) : random.below(copy.length);
+        const where = random.chance(0.3)
+          ? random.below(Math.min(256, copy.length))
+          : random.below(copy.length);
         copy[where]! ^= 1 << random.below(8);
       }
       return { what: `${flips} bits flipped`, bytes: copy };
@@ -63,7 +74,9 @@ const NAMES = operatorNames("");
 /** A node of another operator: its inputs and attributes are wrong in ways that no random bit makes. */
 function renameOperator(messages: readonly ProtoField[][], random: Random): string | undefined {
   // NodeProto: op_type is field 4, outputs are field 2.
-  const nodes = messages.filter((m) => m.some((f) => f.number === 2) && m.some((f) => f.number === 4 && f.wire === 2));
+  const nodes = messages.filter(
+    (m) => m.some((f) => f.number === 2) && m.some((f) => f.number === 4 && f.wire === 2),
+  );
   if (nodes.length === 0) return undefined;
   const name = random.pick(NAMES);
   const field = random.pick(nodes).find((f) => f.number === 4)!;
@@ -118,7 +131,8 @@ function mutateTree(root: ProtoField[], random: Random): string {
       const chain = random.pick([[1, 5, 6], [6, 1, 5], [4, 1], [9, 1], [field.number]]);
       const depth = random.pick([3, 30, 3000]);
       let inner = Array.isArray(field.value) ? encodeProto(field.value) : new Uint8Array(0);
-      for (let i = 0; i < depth; i++) inner = encodeProto([{ number: chain[i % chain.length]!, wire: 2, value: inner }]);
+      for (let i = 0; i < depth; i++)
+        inner = encodeProto([{ number: chain[i % chain.length]!, wire: 2, value: inner }]);
       Object.assign(field, { wire: 2, value: inner });
       return `${name} nested ${depth} times in fields ${chain.join(", ")}`;
     }
@@ -140,14 +154,18 @@ function mutateTree(root: ProtoField[], random: Random): string {
     return `field ${chosen.number} below ${name} = ${chosen.value}`;
   }
   if (field.value.length === 0) field.value = Uint8Array.of(65);
-  else if (field.wire === 2) field.value = random.chance(0.1) ? new Uint8Array(0) : mutateBytes(field.value, random).bytes;
+  else if (field.wire === 2)
+    field.value = random.chance(0.1) ? new Uint8Array(0) : mutateBytes(field.value, random).bytes;
   else field.value = field.value.map((byte) => (random.chance(0.5) ? byte : random.below(256)));
   return `bytes of ${name} changed`;
 }
 
 /** An artifact file in parts. */
 interface Parts {
-  readonly header: { plan: unknown; sections: { name: string; offset: number; bytes: number; sha256: string[]; chunkBytes: number }[] };
+  readonly header: {
+    plan: unknown;
+    sections: { name: string; offset: number; bytes: number; sha256: string[]; chunkBytes: number }[];
+  };
   readonly data: Uint8Array;
 }
 
@@ -155,7 +173,10 @@ function partsOf(artifact: Uint8Array): Parts {
   const length = new DataView(artifact.buffer, artifact.byteOffset).getUint32(8, true);
   const headerBytes = artifact.subarray(PREFIX_BYTES, PREFIX_BYTES + length);
   const { dataStart } = readHeader(headerBytes, { memoryLimit: Infinity });
-  return { header: JSON.parse(new TextDecoder().decode(headerBytes)) as Parts["header"], data: artifact.subarray(dataStart) };
+  return {
+    header: JSON.parse(new TextDecoder().decode(headerBytes)) as Parts["header"],
+    data: artifact.subarray(dataStart),
+  };
 }
 
 function assembled(header: unknown, data: Uint8Array): Uint8Array {
@@ -179,7 +200,27 @@ export function mutateHeader(artifact: Uint8Array, random: Random): Mutation {
   return { what: `header: ${what.join(", ")}`, bytes: assembled(header, data) };
 }
 
-const ODD_VALUES: readonly unknown[] = [0, 1, -1, 3, 1.5, 64, 65536, 2 ** 31, 2 ** 32, 2 ** 53, 1e308, null, true, "", "x", "__proto__", [], {}, [[]]];
+const ODD_VALUES: readonly unknown[] = [
+  0,
+  1,
+  -1,
+  3,
+  1.5,
+  64,
+  65536,
+  2 ** 31,
+  2 ** 32,
+  2 ** 53,
+  1e308,
+  null,
+  true,
+  "",
+  "x",
+  "__proto__",
+  [],
+  {},
+  [[]],
+];
 
 function mutateJson(root: unknown, random: Random): string {
   const places: { holder: Record<string, unknown>; key: string; path: string }[] = [];
@@ -212,7 +253,15 @@ function mutateJson(root: unknown, random: Random): string {
     case 3:
     case 4:
       if (typeof value === "number") {
-        holder[key] = random.pick([value + 1, value - 1, value * 2, value + 64, -value, Math.floor(value / 2), value + 2 ** 16]);
+        holder[key] = random.pick([
+          value + 1,
+          value - 1,
+          value * 2,
+          value + 64,
+          -value,
+          Math.floor(value / 2),
+          value + 2 ** 16,
+        ]);
         return `${path} = ${String(holder[key])}`;
       }
       break;
@@ -230,7 +279,9 @@ function mutateJson(root: unknown, random: Random): string {
 export function mutateCode(artifact: Uint8Array, random: Random): Mutation {
   const { header, data } = partsOf(artifact);
   const copy = data.slice();
-  for (const section of header.sections.filter(({ name }) => name.includes("simd") || name.startsWith("lib."))) {
+  for (const section of header.sections.filter(
+    ({ name }) => name.includes("simd") || name.startsWith("lib."),
+  )) {
     const content = copy.subarray(section.offset, section.offset + section.bytes);
     let damaged = content;
     while (WebAssembly.validate(damaged.slice())) {

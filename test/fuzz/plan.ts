@@ -21,7 +21,13 @@ export interface PlanValue {
 /** Elements: given one by one, or as a pattern that a line of source can name. */
 export type PlanData =
   | { readonly kind: "values"; readonly values: readonly number[] }
-  | { readonly kind: "pattern"; readonly seed: number; readonly least: number; readonly most: number; readonly step: number };
+  | {
+      readonly kind: "pattern";
+      readonly seed: number;
+      readonly least: number;
+      readonly most: number;
+      readonly step: number;
+    };
 
 export interface PlanSource {
   readonly value: PlanValue;
@@ -81,7 +87,10 @@ export function modelOf(plan: GraphPlan): Uint8Array {
 
 export function inputsOf(plan: GraphPlan): Record<string, Tensor> {
   return Object.fromEntries(
-    plan.inputs.map((source) => [source.value.name, tensorOf(source.value.dtype, source.value.shape, elementsOf(source))]),
+    plan.inputs.map((source) => [
+      source.value.name,
+      tensorOf(source.value.dtype, source.value.shape, elementsOf(source)),
+    ]),
   );
 }
 
@@ -91,7 +100,11 @@ export function outputValues(plan: GraphPlan): PlanValue[] {
 }
 
 /** The plan with only the given steps; values that lose their step become inputs with the given data. */
-export function withSteps(plan: GraphPlan, steps: readonly PlanStep[], lost: (value: PlanValue) => PlanData): GraphPlan {
+export function withSteps(
+  plan: GraphPlan,
+  steps: readonly PlanStep[],
+  lost: (value: PlanValue) => PlanData,
+): GraphPlan {
   const made = new Set(steps.flatMap(({ outputs }) => outputs.map(({ name }) => name)));
   const used = new Set(steps.flatMap(({ inputs }) => inputs));
   const inputs = plan.inputs.filter(({ value }) => used.has(value.name));
@@ -130,7 +143,7 @@ export async function minimise(
     best = candidate;
     return true;
   };
-  for (let shrunk = true; shrunk && left > 0; ) {
+  for (let shrunk = true; shrunk && left > 0;) {
     shrunk = false;
     for (let size = Math.max(1, best.steps.length >> 1); size >= 1 && left > 0; size >>= 1) {
       for (let at = best.steps.length - size; at >= 0; at--) {
@@ -151,9 +164,13 @@ export async function minimise(
 
 /** Source that builds the plan with the ONNX writer, to be pasted into a test. */
 export function sourceOf(plan: GraphPlan, call: string): string {
-  const lines = [`it("keeps its result", async () => {`, `  const b = onnxModel("case", { opset: ${plan.opset} });`];
+  const lines = [
+    `it("keeps its result", async () => {`,
+    `  const b = onnxModel("case", { opset: ${plan.opset} });`,
+  ];
   const shapeOf = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
-  for (const { value } of plan.inputs) lines.push(`  b.input("${value.name}", "${value.dtype}", ${shapeOf(value.shape)});`);
+  for (const { value } of plan.inputs)
+    lines.push(`  b.input("${value.name}", "${value.dtype}", ${shapeOf(value.shape)});`);
   for (const source of plan.constants) {
     const { name, dtype, shape } = source.value;
     lines.push(`  b.initializer("${dtype}", ${shapeOf(shape)}, ${dataSource(source)}, "${name}");`);
@@ -162,11 +179,17 @@ export function sourceOf(plan: GraphPlan, call: string): string {
     const attributes = JSON.stringify(step.attributes);
     const inputs = JSON.stringify(step.inputs);
     const [only] = step.outputs;
-    if (step.outputs.length === 1) lines.push(`  b.node("${step.op}", ${inputs}, ${attributes}, { output: "${only!.name}" });`);
-    else lines.push(`  b.nodeWithOutputs("${step.op}", ${inputs}, ${JSON.stringify(step.outputs.map((o) => o.name))}, ${attributes});`);
+    if (step.outputs.length === 1)
+      lines.push(`  b.node("${step.op}", ${inputs}, ${attributes}, { output: "${only!.name}" });`);
+    else
+      lines.push(
+        `  b.nodeWithOutputs("${step.op}", ${inputs}, ${JSON.stringify(step.outputs.map((o) => o.name))}, ${attributes});`,
+      );
   }
   for (const { name, dtype, shape, error } of outputValues(plan)) {
-    lines.push(`  b.output("${name}", "${dtype}", ${shapeOf(shape)}); // may be off by ${error.toPrecision(2)}`);
+    lines.push(
+      `  b.output("${name}", "${dtype}", ${shapeOf(shape)}); // may be off by ${error.toPrecision(2)}`,
+    );
   }
   const inputs = plan.inputs.map((source) => {
     const { name, dtype, shape } = source.value;

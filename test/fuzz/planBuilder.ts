@@ -81,10 +81,17 @@ export class PlanBuilder {
   }
 
   /** A constant, which may also come as an input: then nothing of it can be folded. */
-  weight(dtype: PlanDType, shape: readonly number[], range?: { least: number; most: number; step: number }): Value {
+  weight(
+    dtype: PlanDType,
+    shape: readonly number[],
+    range?: { least: number; most: number; step: number },
+  ): Value {
     if (elementCount(shape) > MAX_ELEMENTS) throw new Refused();
-    const data = range ? { kind: "pattern" as const, seed: this.random.word() >>> 8, ...range } : this.patternOf(dtype);
-    if (this.random.chance(0.3)) return this.source(this.inputs, `x${this.inputs.length}`, dtype, shape, data);
+    const data = range
+      ? { kind: "pattern" as const, seed: this.random.word() >>> 8, ...range }
+      : this.patternOf(dtype);
+    if (this.random.chance(0.3))
+      return this.source(this.inputs, `x${this.inputs.length}`, dtype, shape, data);
     return this.source(this.constants, `c${this.constants.length}`, dtype, shape, data);
   }
 
@@ -105,7 +112,13 @@ export class PlanBuilder {
     return { kind: "pattern", seed, least: -9, most: 9, step: 1 };
   }
 
-  private source(list: PlanSource[], name: string, dtype: PlanDType, shape: readonly number[], data: PlanData): Value {
+  private source(
+    list: PlanSource[],
+    name: string,
+    dtype: PlanDType,
+    shape: readonly number[],
+    data: PlanData,
+  ): Value {
     const value: PlanValue = { name, dtype, shape, error: 0 };
     list.push({ value, data });
     if (data.kind === "pattern") {
@@ -126,7 +139,14 @@ export class PlanBuilder {
     return this.take((value) => value.dtype === "float32" && fits(value));
   }
 
-  node(op: string, inputs: readonly (Value | string)[], attributes: OnnxAttributes, dtype: PlanDType, shape: readonly number[], range: Range): Value {
+  node(
+    op: string,
+    inputs: readonly (Value | string)[],
+    attributes: OnnxAttributes,
+    dtype: PlanDType,
+    shape: readonly number[],
+    range: Range,
+  ): Value {
     return this.nodes(op, inputs, attributes, [{ dtype, shape, range }])[0]!;
   }
 
@@ -135,14 +155,19 @@ export class PlanBuilder {
     op: string,
     inputs: readonly (Value | string)[],
     attributes: OnnxAttributes,
-    outputs: readonly { readonly dtype: PlanDType; readonly shape: readonly number[]; readonly range: Range }[],
+    outputs: readonly {
+      readonly dtype: PlanDType;
+      readonly shape: readonly number[];
+      readonly range: Range;
+    }[],
   ): Value[] {
     const made = outputs.map(({ dtype, shape, range }): Value => {
       if (elementCount(shape) > MAX_ELEMENTS || shape.length > 6) throw new Refused();
       if (!this.empty && elementCount(shape) === 0) throw new Refused();
       const name = `v${this.names++}`;
       const most = INTEGER_BOUND[dtype];
-      if (most !== undefined) return { name, dtype, shape, bound: Math.min(range.bound, most), step: 1, error: 0 };
+      if (most !== undefined)
+        return { name, dtype, shape, bound: Math.min(range.bound, most), step: 1, error: 0 };
       const step = range.step ?? 0;
       const exact = step > 0 && range.bound / step <= EXACT_LEVELS;
       const error = exact ? 0 : (range.error ?? 0) + range.bound * ROUNDING;
@@ -150,7 +175,12 @@ export class PlanBuilder {
       return { name, dtype, shape, bound: range.bound, step: exact ? step : 0, error };
     });
     const names = inputs.map((input) => (typeof input === "string" ? input : input.name));
-    this.steps.push({ op, inputs: names, attributes, outputs: made.map(({ name, dtype, shape, error }) => ({ name, dtype, shape, error })) });
+    this.steps.push({
+      op,
+      inputs: names,
+      attributes,
+      outputs: made.map(({ name, dtype, shape, error }) => ({ name, dtype, shape, error })),
+    });
     this.values.push(...made);
     return made;
   }

@@ -41,7 +41,8 @@ export function parseProto(bytes: Uint8Array, depth = 0): ProtoField[] | undefin
       if (length === undefined || length > BigInt(bytes.length - at)) return undefined;
       const content = bytes.subarray(at, (at += Number(length)));
       // Long runs are weights: reading those as messages would only cost time.
-      const inner = wire === 2 && depth < MAX_DEPTH && content.length > 1 ? parseProto(content, depth + 1) : undefined;
+      const inner =
+        wire === 2 && depth < MAX_DEPTH && content.length > 1 ? parseProto(content, depth + 1) : undefined;
       fields.push({ number, wire, value: inner ?? content });
     } else return undefined;
   }

@@ -56,7 +56,10 @@ export function caseSeed(seed: number, index: number): number {
 }
 
 /** The seed of a run: TILEWRIGHT_SEED where set, else a fixed one, so that a red test is red for everyone. */
-export function seedFrom(environment: Readonly<Record<string, string | undefined>>, otherwise: number): number {
+export function seedFrom(
+  environment: Readonly<Record<string, string | undefined>>,
+  otherwise: number,
+): number {
   const text = environment["TILEWRIGHT_SEED"];
   if (text === undefined || text === "") return otherwise;
   const seed = Number(text);

@@ -37,9 +37,15 @@ const convolutions = model("convolutions", (b) => {
 const dense = model("dense", (b) => {
   const x = b.input("x", "float32", [4, 10]);
   const h = b.node("Gemm", [x, b.initializer("float32", [16, 10], numbers(160, 1)), b.initializer("float32", [16], numbers(16, 2))], { transB: 1, alpha: 0.5 }); // prettier-ignore
-  const n = b.node("LayerNormalization", [b.node("Gelu", [h]), b.initializer("float32", [16], numbers(16, 3))]);
+  const n = b.node("LayerNormalization", [
+    b.node("Gelu", [h]),
+    b.initializer("float32", [16], numbers(16, 3)),
+  ]);
   const s = b.node("Slice", [n, b.int64s([1]), b.int64s([9]), b.int64s([1]), b.int64s([2])]);
-  const m = b.node("MatMul", [b.node("Reshape", [s, b.int64s([2, -1, 4])]), b.initializer("float32", [4, 5], numbers(20, 4))]);
+  const m = b.node("MatMul", [
+    b.node("Reshape", [s, b.int64s([2, -1, 4])]),
+    b.initializer("float32", [4, 5], numbers(20, 4)),
+  ]);
   const [left, right] = b.nodeWithOutputs("Split", [m], 2, { axis: 2, num_outputs: 2 });
   const joined = b.node("Concat", [left, b.node("Pad", [right, b.int64s([0, 0, 1, 0, 0, 0])])], { axis: 0 });
   b.output(b.node("Softmax", [b.node("Transpose", [joined], { perm: [2, 0, 1] })], { axis: 1 }), "float32");
@@ -57,7 +63,10 @@ const recurrent = model("recurrent", (b) => {
 const branches = model("branches", (b) => {
   const x = b.input("x", "float32", [2, 3]);
   const flag = b.node("Less", [b.node("ReduceSum", [x], { keepdims: 0 }), b.scalar("float32", 3)]);
-  const then = b.subgraph("then", (g) => void g.output(g.node("Mul", [x, g.scalar("float32", 2)]), "float32", [2, 3]));
+  const then = b.subgraph(
+    "then",
+    (g) => void g.output(g.node("Mul", [x, g.scalar("float32", 2)]), "float32", [2, 3]),
+  );
   const otherwise = b.subgraph("else", (g) => void g.output(g.node("Neg", [x]), "float32", [2, 3]));
   b.output(b.node("If", [flag], { then_branch: then, else_branch: otherwise }), "float32");
   b.function("local", "Twice", ["v"], (body, [v]) => [body.node("Add", [v, v])]);
@@ -100,7 +109,10 @@ const external: Subject = {
   kind: "model",
   bytes: model("external", (b) => {
     const x = b.input("x", "float32", [3, 8]);
-    const w = b.initializerOf(externalTensor("float32", [8, 6], { location: "weights.bin", offset: 64, length: 192 }), "w");
+    const w = b.initializerOf(
+      externalTensor("float32", [8, 6], { location: "weights.bin", offset: 64, length: 192 }),
+      "w",
+    );
     const half = b.initializerOf({ kind: "tensor", dtype: "float32", dims: [6], content: { kind: "external", data: { location: "weights.bin", length: 24 } } }, "b"); // prettier-ignore
     b.output(b.node("Add", [b.node("MatMul", [x, w]), half]), "float32");
   }),
@@ -120,7 +132,10 @@ export function subjectsOf(sample: Uint8Array, dataFolder: string | undefined): 
   ];
   if (dataFolder !== undefined) {
     for (const name of REAL) {
-      const path = [join(dataFolder, "models", name, "model.onnx"), join(dataFolder, name, "model.onnx")].find(existsSync);
+      const path = [
+        join(dataFolder, "models", name, "model.onnx"),
+        join(dataFolder, name, "model.onnx"),
+      ].find(existsSync);
       if (path !== undefined) models.push({ name, kind: "model", bytes: readFileSync(path) });
     }
   }

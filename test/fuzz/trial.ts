@@ -9,7 +9,14 @@ import { seededTensor } from "../../compiler/tensors/seededTensors.ts";
 import { compareTensors } from "../../compiler/tensors/compare.ts";
 import { load, TilewrightError, type Session } from "../../runtime/index.ts";
 import { elementCount, type Tensor } from "../../runtime/dtype.ts";
-import { mutateBytes, mutateCode, mutateHeader, mutateModel, mutateWeights, type Mutation } from "./mutate.ts";
+import {
+  mutateBytes,
+  mutateCode,
+  mutateHeader,
+  mutateModel,
+  mutateWeights,
+  type Mutation,
+} from "./mutate.ts";
 import { Random } from "./random.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -29,11 +36,18 @@ const MAX_WORK = 2e6;
 /** Extent of dimensions that are open. */
 const OPEN = 2;
 
-const compilerOf = (options: CompileOptions) => ({ openSource: (bytes: Uint8Array) => openSource(bytes, options) });
+const compilerOf = (options: CompileOptions) => ({
+  openSource: (bytes: Uint8Array) => openSource(bytes, options),
+});
 
 function optionsOf(subject: Subject): CompileOptions {
   const { external } = subject;
-  return { memoryLimit: MEMORY_LIMIT, ...(external ? { externalData: (location: string) => (location === "weights.bin" ? external : undefined) } : {}) };
+  return {
+    memoryLimit: MEMORY_LIMIT,
+    ...(external
+      ? { externalData: (location: string) => (location === "weights.bin" ? external : undefined) }
+      : {}),
+  };
 }
 
 /** Inputs for every port, or undefined when they would be large. */
@@ -64,11 +78,18 @@ export async function answerOf(subject: Subject): Promise<Record<string, Tensor>
 }
 
 /** Damages the subject as the seed says. */
-export function damage(subject: Subject, seed: number, donor: Uint8Array): { mutation: Mutation; sealed: boolean } {
+export function damage(
+  subject: Subject,
+  seed: number,
+  donor: Uint8Array,
+): { mutation: Mutation; sealed: boolean } {
   const random = new Random(seed);
   if (subject.kind === "model") {
     const structural = random.chance(0.7);
-    return { mutation: structural ? mutateModel(subject.bytes, random) : mutateBytes(subject.bytes, random, donor), sealed: false };
+    return {
+      mutation: structural ? mutateModel(subject.bytes, random) : mutateBytes(subject.bytes, random, donor),
+      sealed: false,
+    };
   }
   const choice = random.below(10);
   if (choice < 4) return { mutation: mutateBytes(subject.bytes, random, donor), sealed: false };
@@ -82,12 +103,20 @@ export async function trial(subject: Subject, seed: number, donor: Uint8Array): 
   const expected = await answerOf(subject);
   const { mutation, sealed } = damage(subject, seed, donor);
   try {
-    const result = subject.kind === "model" ? await compiled(subject, mutation.bytes) : await loaded(subject, mutation.bytes, sealed ? undefined : expected);
+    const result =
+      subject.kind === "model"
+        ? await compiled(subject, mutation.bytes)
+        : await loaded(subject, mutation.bytes, sealed ? undefined : expected);
     return { what: mutation.what, result, good: !result.startsWith("wrong") };
   } catch (error) {
-    if (error instanceof CompileError || error instanceof TilewrightError) return { what: mutation.what, result: `error ${error.code}`, good: error.message !== "" };
+    if (error instanceof CompileError || error instanceof TilewrightError)
+      return { what: mutation.what, result: `error ${error.code}`, good: error.message !== "" };
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { what: mutation.what, result: `untyped ${stack.split("\n").slice(0, 8).join("\n")}`, good: false };
+    return {
+      what: mutation.what,
+      result: `untyped ${stack.split("\n").slice(0, 8).join("\n")}`,
+      good: false,
+    };
   }
 }
 
@@ -107,7 +136,11 @@ async function compiled(subject: Subject, bytes: Uint8Array): Promise<string> {
   }
 }
 
-async function loaded(subject: Subject, bytes: Uint8Array, expected: Record<string, Tensor> | undefined): Promise<string> {
+async function loaded(
+  subject: Subject,
+  bytes: Uint8Array,
+  expected: Record<string, Tensor> | undefined,
+): Promise<string> {
   const options = optionsOf(subject);
   const session = await load(bytes, { memoryLimit: MEMORY_LIMIT, compiler: () => compilerOf(options) });
   try {
@@ -122,7 +155,10 @@ async function loaded(subject: Subject, bytes: Uint8Array, expected: Record<stri
 }
 
 /** How an answer differs; damaged weights may be enormous, so what counts is the error beside the largest value. */
-function wrong(actual: Readonly<Record<string, Tensor>>, expected: Readonly<Record<string, Tensor>>): string | undefined {
+function wrong(
+  actual: Readonly<Record<string, Tensor>>,
+  expected: Readonly<Record<string, Tensor>>,
+): string | undefined {
   for (const [name, want] of Object.entries(expected)) {
     const have = actual[name];
     if (have === undefined) return `wrong: no output ${name}`;
@@ -130,7 +166,11 @@ function wrong(actual: Readonly<Record<string, Tensor>>, expected: Readonly<Reco
     const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     // Sums that overflow, or cancel, depend on their order.
     const wild = !(largest < 1e6) && want.dtype !== "int64";
-    const { reason } = compareTensors(have, want, { relative: 1e-2, absolute: wild ? Number.MAX_VALUE : 1e-3 * Math.max(1, largest), integer: 1 });
+    const { reason } = compareTensors(have, want, {
+      relative: 1e-2,
+      absolute: wild ? Number.MAX_VALUE : 1e-3 * Math.max(1, largest),
+      integer: 1,
+    });
     if (reason !== undefined && !(wild && /elements differ/.test(reason))) return `wrong: ${name}: ${reason}`;
   }
   return undefined;

@@ -16,7 +16,13 @@ export interface TrialBatch {
 export type TrialMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "start"; readonly index: number }
-  | { readonly kind: "end"; readonly index: number; readonly outcome: Outcome; readonly milliseconds: number; readonly memoryBytes: number };
+  | {
+      readonly kind: "end";
+      readonly index: number;
+      readonly outcome: Outcome;
+      readonly milliseconds: number;
+      readonly memoryBytes: number;
+    };
 
 const port = parentPort!;
 const { subjects, seed } = workerData as TrialBatch;

@@ -47,7 +47,8 @@ export async function runTrials(options: TrialOptions): Promise<TrialSummary> {
   const counts = new Map<string, number>();
   let slowest = { milliseconds: 0, title: "" };
   let largestMemory = 0;
-  const titleOf = (index: number): string => `case ${index} of seed ${options.seed} (${options.subjects[index % options.subjects.length]!.name})`;
+  const titleOf = (index: number): string =>
+    `case ${index} of seed ${options.seed} (${options.subjects[index % options.subjects.length]!.name})`;
   const seen = (message: Extract<TrialMessage, { kind: "end" }>): void => {
     const { index, outcome, milliseconds, memoryBytes } = message;
     const title = `${titleOf(index)}: ${outcome.what}`;
@@ -55,7 +56,8 @@ export async function runTrials(options: TrialOptions): Promise<TrialSummary> {
     largestMemory = Math.max(largestMemory, memoryBytes);
     if (!outcome.good) failures.push(`${title}: ${outcome.result}`);
     else counts.set(outcome.result, (counts.get(outcome.result) ?? 0) + 1);
-    if (milliseconds > options.cpuMilliseconds) failures.push(`${title}: took ${milliseconds} ms, then ${outcome.result}`);
+    if (milliseconds > options.cpuMilliseconds)
+      failures.push(`${title}: took ${milliseconds} ms, then ${outcome.result}`);
     if (memoryBytes > MEMORY_LIMIT) failures.push(`${title}: asked for ${memoryBytes} bytes of memory`);
   };
   let next = options.from;
@@ -66,7 +68,12 @@ export async function runTrials(options: TrialOptions): Promise<TrialSummary> {
     if (lost !== undefined) failures.push(`${titleOf(reached)}: ${lost}`);
     next = reached + 1;
   }
-  return { failures, counts, slowest: `${slowest.milliseconds.toFixed(0)} ms: ${slowest.title}`, largestMemory };
+  return {
+    failures,
+    counts,
+    slowest: `${slowest.milliseconds.toFixed(0)} ms: ${slowest.title}`,
+    largestMemory,
+  };
 }
 
 /** One thread until it is through or lost; `reached` is the last case that it took up. */
@@ -86,7 +93,10 @@ function batch(
     };
     const wait = (): void => {
       clearTimeout(timer);
-      timer = setTimeout(() => settle(`no sign of life for ${options.watchdogMilliseconds} ms`), options.watchdogMilliseconds);
+      timer = setTimeout(
+        () => settle(`no sign of life for ${options.watchdogMilliseconds} ms`),
+        options.watchdogMilliseconds,
+      );
     };
     worker.on("message", (message: TrialMessage) => {
       wait();
@@ -101,4 +111,3 @@ function batch(
     worker.postMessage({ from, to: options.to });
   });
 }
-
