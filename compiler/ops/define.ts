@@ -1,8 +1,8 @@
 /**
  * The form of an operator definition: how its output types follow from its inputs, and what it computes. In: one
  * node with static input types and whatever inputs are known at compile time. Out: types, and a Kernel, a few
- * simpler operators, or a call of a library kernel. Invariant: definitions see the newest ONNX form only (the
- * frontend has rewritten older ones) and numbers only, never symbolic dimensions.
+ * simpler operators, a call of a library kernel, or tensors made while binding. Invariant: definitions see the newest
+ * ONNX form only (the frontend has rewritten older ones) and numbers only, never symbolic dimensions.
  */
 import { CompileError, InternalError, type DiagnosticCode } from "../diagnostic.ts";
 import type { DType, Tensor } from "../ir/dtype.ts";
@@ -159,10 +159,18 @@ export type AttributeLike =
 export type OpImplementation =
   | { readonly kind: "compute"; build(call: OpCall): Kernel }
   | { readonly kind: "expand"; expand(call: OpCall, to: Expander): readonly ValueId[] }
-  | { readonly kind: "library"; call(call: OpCall): LibraryCall };
+  | { readonly kind: "library"; call(call: OpCall): LibraryCall }
+  | {
+      /**
+       * Computed while binding, from inputs that are all known then: what has no place in a program's memory, such
+       * as strings. What is not known is demanded. No `infer` is needed: the results tell their types.
+       */
+      readonly kind: "host";
+      evaluate(call: OpCall, inputs: readonly (Tensor | undefined)[]): readonly Tensor[];
+    };
 
 /**
- * A definition. With `kind: "expand"` no `infer` is needed. Some operators choose their implementation by call
+ * A definition. With `kind: "expand"` or "host" no `infer` is needed. Some operators choose their implementation by call
  * (a constant axis, a dtype): `implementation` may be a function of the call.
  */
 export interface OpDefinition {
@@ -271,6 +279,7 @@ export class KernelWriter {
 
   /** An element of input `position`; with `pad`, reads outside the shape give it. */
   load(position: number, index: readonly Expr[], pad?: number): Expr {
+    this.call.input(position); // a model may leave out what is required
     const buffer = this.find(`in${position}`);
     return load(buffer, this.buffers[buffer]!.dtype, index, pad);
   }
