@@ -240,18 +240,19 @@ export function disassemble(module: Uint8Array, options: DisassembleOptions = {}
         break;
       case 2:
         reader.list(() => {
-          const from = `(import "${reader.text()}" "${reader.text()}"`;
+          const [from, name] = [reader.text(), reader.text()];
+          const head = ["  (import", JSON.stringify(from), JSON.stringify(name)].join(" ");
           const kind = reader.byte();
           if (kind === 2) {
             const limited = reader.byte();
             const pages = reader.unsigned();
-            lines.push(`  ${from} (memory ${pages}${limited & 1 ? ` ${reader.unsigned()}` : ""}))`);
+            lines.push(`${head} (memory ${pages}${limited & 1 ? ` ${reader.unsigned()}` : ""}))`);
             return;
           }
           if (kind !== 0) unknown(`import kind ${kind}`, reader.at - 1);
           const type = types[reader.unsigned()]!;
-          names.push(identifier(/"([^"]*)"$/.exec(from)?.[1], imported));
-          lines.push(`  ${from} (func ${names[imported]}${signatureText(type)}))`);
+          names.push(identifier(name, imported));
+          lines.push(`${head} (func ${names[imported]}${signatureText(type)}))`);
           imported++;
         });
         break;
