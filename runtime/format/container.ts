@@ -24,8 +24,6 @@ export function namesOf(
 ): string[] {
   if (container === undefined || container === "optional") return from.has(name) ? [name] : [];
   const names: string[] = [];
-  for (let at = name; ; names.push(at)) {
-    at = elementName(name, names.length);
-    if (!from.has(at)) return names;
-  }
+  while (from.has(elementName(name, names.length))) names.push(elementName(name, names.length));
+  return names;
 }

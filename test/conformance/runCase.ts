@@ -7,7 +7,7 @@ import { CompileError, formatDiagnostic } from "../../compiler/diagnostic.ts";
 import { readModel } from "../../compiler/frontend/onnx/model.ts";
 import type { ProtoValue } from "../../compiler/frontend/onnx/tensor.ts";
 import { compareValues } from "../../compiler/tensors/compare.ts";
-import { openModel, type DeviceName, type Tensors } from "../../compiler/node/device.ts";
+import { openModel, type DeviceName } from "../../compiler/node/device.ts";
 import { externalDataIn } from "../../compiler/node/modelFile.ts";
 import { readTestFolder, type NamedValue, type TestFolder } from "../../compiler/node/testFolder.ts";
 import { TilewrightError, type Feature, type Tensor } from "../../runtime/index.ts";

@@ -5,6 +5,7 @@
  * follows from data, the node waits for that data.
  */
 import { fail } from "../../diagnostic.ts";
+import type { Tensor } from "../../ir/dtype.ts";
 import type { OpNode, ValueId } from "../../ir/graph.ts";
 import { NeedsValue } from "../../ops/define.ts";
 import { bodyOf } from "./branch.ts";
@@ -84,7 +85,7 @@ function splitToSequence(walk: Walk, node: OpNode): void {
   if (size === undefined)
     return refuse(node, "attribute-invalid", `axis ${given} of a tensor of rank ${rank}`);
   const split = node.inputs[1] ? walk.known(node.inputs[1]) : undefined;
-  const sizes = chunkSizes(node, size, split ? { lengths: Array.from(split.data as Iterable<number | bigint>, Number), scalar: split.shape.length === 0 } : undefined); // prettier-ignore
+  const sizes = pieceLengths(walk, node, size, split);
   const squeeze = !split && integerAttribute(node, "keepdims", 1) === 0;
   const axes = walk.integers([axis]);
   let start = 0;
@@ -97,20 +98,17 @@ function splitToSequence(walk: Walk, node: OpNode): void {
   walk.lists.set(node.outputs[0]!, pieces);
 }
 
-interface SplitInput {
-  readonly lengths: readonly number[];
-  readonly scalar: boolean;
-}
-
 /** Lengths of the pieces: each 1 without `split`, all the same (but the last) for a scalar, else as listed. */
-function chunkSizes(node: OpNode, size: number, split: SplitInput | undefined): readonly number[] {
-  if (split && !split.scalar) {
-    const sum = split.lengths.reduce((total, length) => total + length, 0);
-    if (sum !== size || split.lengths.some((length) => length < 0)) refuse(node, "shape-mismatch", `pieces of ${split.lengths} from ${size}`); // prettier-ignore
-    return split.lengths;
+function pieceLengths(walk: Walk, node: OpNode, size: number, split: Tensor | undefined): readonly number[] {
+  const given = split ? Array.from(split.data as Iterable<number | bigint>, Number) : [1];
+  if (split && split.shape.length > 0) {
+    const sum = given.reduce((total, length) => total + length, 0);
+    if (sum === size && given.every((length) => length >= 0)) return given;
+    refuse(node, "shape-mismatch", `pieces of ${given.join(", ")} from a dimension of ${size}`);
   }
-  const each = split ? split.lengths[0]! : 1;
+  const each = given[0]!;
   if (!(each > 0)) refuse(node, "attribute-invalid", `pieces of ${each}`);
+  walk.spend(node, Math.ceil(size / each));
   return Array.from({ length: Math.ceil(size / each) }, (_, i) => Math.min(each, size - i * each));
 }
 

@@ -385,6 +385,10 @@ describe("sequences", () => {
     const x = b.input("x", "float32", [2]);
     b.output(b.node("Exp", [b.node("SequenceConstruct", [x])]), "float32", undefined, "y");
     expect(() => compile(b.toBytes())).toThrow("is a sequence, not a tensor");
+    const d = onnxModel("pieces", { opset: 17 });
+    const long = d.node("SplitToSequence", [d.input("x", "float32", [1 << 30])]);
+    d.output(d.node("SequenceLength", [long]), "int64", []);
+    expect(() => compile(d.toBytes())).toThrow("more than 10000 nodes");
     const c = onnxModel("past", { opset: 17 });
     const list = c.node("SequenceConstruct", [c.input("x", "float32", [2])]);
     c.output(c.node("SequenceAt", [list, c.scalar("int64", 1)]), "float32", undefined, "y");

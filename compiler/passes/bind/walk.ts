@@ -219,15 +219,19 @@ export class Walk {
 
   /** As `instantiate`, counted against the limit of what loops may become. */
   iterate(graph: Graph, args: readonly ValueId[], node: OpNode): ValueId[] {
-    this.unrolledNodes += Math.max(1, graph.nodes.length);
-    if (this.unrolledNodes > this.maxUnrolledNodes) {
-      fail("limit-exceeded", `unrolled loops become more than ${this.maxUnrolledNodes} nodes`, {
-        node: node.name,
-        op: node.op,
-        hint: "bind smaller dimensions, or raise maxUnrolledNodes",
-      });
-    }
+    this.spend(node, Math.max(1, graph.nodes.length));
     return this.instantiate(graph, args);
+  }
+
+  /** Counts nodes that `node` becomes. @throws CompileError `limit-exceeded` */
+  spend(node: OpNode, count: number): void {
+    this.unrolledNodes += count;
+    if (this.unrolledNodes <= this.maxUnrolledNodes) return;
+    fail("limit-exceeded", `unrolled loops and sequences become more than ${this.maxUnrolledNodes} nodes`, {
+      node: node.name,
+      op: node.op,
+      hint: "bind smaller dimensions, or raise maxUnrolledNodes",
+    });
   }
 
   /** Types that a subgraph's outputs would have; nothing of it stays. Undefined where one cannot be told. */
