@@ -103,25 +103,28 @@ export interface Point {
   readonly values: readonly number[];
 }
 
-/** What all values have. Classes, because many are made and all must look alike to the engine. */
+/**
+ * What all values have. Classes, because many are made and all must look alike to the engine; their fields are
+ * declared and set by hand, because defining each one first costs more than all the rest of making a value.
+ */
 abstract class Node {
-  readonly id: number;
-  readonly type: ComputeType;
-  readonly axes: AxisSet;
-  readonly readsAcc: boolean;
+  declare readonly id: number;
+  declare readonly type: ComputeType;
+  declare readonly axes: AxisSet;
+  declare readonly readsAcc: boolean;
   /** Set for constants, index values and comparisons of them. */
-  readonly expr: Expr | undefined;
+  declare readonly expr: Expr | undefined;
   // Writers' notes: how often and in which local, in straight code number `region`.
-  region = -1;
-  vectorUses = 0;
-  scalarUses = 0;
-  vectorLocal = -1;
-  scalarLocal = -1;
+  declare region: number;
+  declare vectorUses: number;
+  declare scalarUses: number;
+  declare vectorLocal: number;
+  declare scalarLocal: number;
   /** Lanes of `vectorLocal` that are in use; the others may hold anything. */
-  lanes = 0;
+  declare lanes: number;
   /** The value at the point number `stamp`. */
-  stamp = -1;
-  image: Value | undefined = undefined;
+  declare stamp: number;
+  declare image: Value | undefined;
 
   constructor(id: number, type: ComputeType, axes: AxisSet, readsAcc: boolean, expr: Expr | undefined) {
     this.id = id;
@@ -129,56 +132,69 @@ abstract class Node {
     this.axes = axes;
     this.readsAcc = readsAcc;
     this.expr = expr;
+    this.region = -1;
+    this.vectorUses = 0;
+    this.scalarUses = 0;
+    this.vectorLocal = -1;
+    this.scalarLocal = -1;
+    this.lanes = 0;
+    this.stamp = -1;
+    this.image = undefined;
   }
 }
 
 export class ConstValue extends Node {
-  readonly kind = "const";
-  readonly value: number | bigint;
+  declare readonly kind: "const";
+  declare readonly value: number | bigint;
   constructor(id: number, axes: AxisSet, expr: ConstExpr) {
     super(id, expr.type, axes, false, expr);
+    this.kind = "const";
     this.value = expr.value;
   }
 }
 export class AxisValue extends Node {
-  readonly kind = "axis";
-  readonly name: string;
+  declare readonly kind: "axis";
+  declare readonly name: string;
   constructor(id: number, axes: AxisSet, expr: AxisExpr) {
     super(id, expr.type, axes, false, expr);
+    this.kind = "axis";
     this.name = expr.name;
   }
 }
 export class AccValue extends Node {
-  readonly kind = "acc";
+  declare readonly kind: "acc";
   constructor(id: number, type: ComputeType, axes: AxisSet) {
     super(id, type, axes, true, undefined);
+    this.kind = "acc";
   }
 }
 export class LoadValue extends Node {
-  readonly kind = "load";
-  readonly buffer: number;
-  readonly address: Address;
+  declare readonly kind: "load";
+  declare readonly buffer: number;
+  declare readonly address: Address;
   constructor(id: number, type: ComputeType, buffer: number, address: Address) {
     super(id, type, address.terms.axes, address.terms.readsAcc, undefined);
+    this.kind = "load";
     this.buffer = buffer;
     this.address = address;
   }
 }
 export class UnaryValue extends Node {
-  readonly kind = "unary";
-  readonly op: UnaryOp;
-  readonly a: Value;
+  declare readonly kind: "unary";
+  declare readonly op: UnaryOp;
+  declare readonly a: Value;
   constructor(id: number, type: ComputeType, op: UnaryOp, a: Value, expr: Expr | undefined) {
     super(id, type, a.axes, a.readsAcc, expr);
+    this.kind = "unary";
     this.op = op;
     this.a = a;
   }
 }
 export class BinaryValue extends Node {
-  readonly kind = "binary";
-  readonly op: BinaryOp;
-  readonly a: Value;
-  readonly b: Value;
+  declare readonly kind: "binary";
+  declare readonly op: BinaryOp;
+  declare readonly a: Value;
+  declare readonly b: Value;
   constructor(
     id: number,
     type: ComputeType,
@@ -189,38 +205,42 @@ export class BinaryValue extends Node {
     expr: Expr | undefined,
   ) {
     super(id, type, axes, a.readsAcc || b.readsAcc, expr);
+    this.kind = "binary";
     this.op = op;
     this.a = a;
     this.b = b;
   }
 }
 export class SelectValue extends Node {
-  readonly kind = "select";
-  readonly condition: Value;
-  readonly a: Value;
-  readonly b: Value;
+  declare readonly kind: "select";
+  declare readonly condition: Value;
+  declare readonly a: Value;
+  declare readonly b: Value;
   constructor(id: number, axes: AxisSet, condition: Value, a: Value, b: Value, expr: Expr | undefined) {
     super(id, a.type, axes, condition.readsAcc || a.readsAcc || b.readsAcc, expr);
+    this.kind = "select";
     this.condition = condition;
     this.a = a;
     this.b = b;
   }
 }
 export class CastValue extends Node {
-  readonly kind = "cast";
-  readonly to: DType | "index";
-  readonly a: Value;
+  declare readonly kind: "cast";
+  declare readonly to: DType | "index";
+  declare readonly a: Value;
   constructor(id: number, type: ComputeType, to: DType | "index", a: Value, expr: Expr | undefined) {
     super(id, type, a.axes, a.readsAcc, expr);
+    this.kind = "cast";
     this.to = to;
     this.a = a;
   }
 }
 export class BitcastValue extends Node {
-  readonly kind = "bitcast";
-  readonly a: Value;
+  declare readonly kind: "bitcast";
+  declare readonly a: Value;
   constructor(id: number, type: ComputeType, a: Value) {
     super(id, type, a.axes, a.readsAcc, undefined);
+    this.kind = "bitcast";
     this.a = a;
   }
 }
