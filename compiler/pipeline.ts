@@ -22,6 +22,7 @@ import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
 import { mergeRows } from "./passes/rows.ts";
 import { simplify } from "./passes/simplify.ts";
+import { profileReport } from "./profileReport.ts";
 
 /** Time spent per stage, in milliseconds. */
 export class StageClock {
@@ -109,12 +110,13 @@ export function build(
   const variants = options.variants ?? ["relaxed-simd", "simd"];
   const nests = new Map<string, Nest>();
   const modules = new Map<VariantName, EmittedModule>();
+  const profile = options.profile === true;
   clock.time("emit", () => {
     for (const variant of variants) {
       const relaxed = variant === "relaxed-simd";
       modules.set(
         variant,
-        emitProgram(scheduled.init, scheduled.run, memory.places, { relaxed, pages, nests }),
+        emitProgram(scheduled.init, scheduled.run, memory.places, { relaxed, pages, nests, profile }),
       );
     }
   });
@@ -169,6 +171,7 @@ export function build(
       section: `lib.${name}`,
     })),
     math,
+    ...(profile ? { report: { ...profileReport(scheduled, first!) } } : {}),
   };
   const artifact = clock.time("pack", () =>
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),

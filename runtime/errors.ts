@@ -17,6 +17,7 @@ export type ErrorCode =
   | "input-shape" // an input's shape or number of elements is not the model's
   | "disposed" // the session was disposed of
   | "compiler-needed" // shapes are still open, or this is an ONNX file: pass `compiler` to load()
+  | "profile-needed" // the program was not compiled to be profiled: compile it with `profile: true`
   | "network" // the source could not be read
   | "aborted" // the caller's signal was aborted
   | "run-failed"; // the program trapped or broke its own contract

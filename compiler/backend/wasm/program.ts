@@ -1,7 +1,8 @@
 /**
  * A whole program as one WebAssembly module. In: scheduled calls and the address of every value. Out: module bytes
  * with `init` (once, at load) and `run` (one inference). Invariant: equal kernels are one function, whatever values
- * they are called on; what a call needs beyond its kernel is a list of constant addresses.
+ * they are called on; what a call needs beyond its kernel is a list of constant addresses. A module that is made to be
+ * profiled exports each call of `run` as well, and loops that measure the machine (see runtime/format/profile.ts).
  */
 import { InternalError } from "../../diagnostic.ts";
 import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
@@ -13,6 +14,7 @@ import { libraryKernels } from "../../ops/library/index.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
+import { loadLoop, multiplyAddLoop } from "./peak.ts";
 
 export interface EmittedModule {
   readonly bytes: Uint8Array;
@@ -24,6 +26,16 @@ export interface EmittedModule {
     readonly bytes: number;
     readonly calls: number;
   }[];
+  /** The place in `functions` of each kernel call. */
+  readonly functionOf: ReadonlyMap<ScheduledCall, number>;
+}
+
+export interface EmitOptions {
+  readonly relaxed: boolean;
+  readonly pages: number;
+  readonly nests: Map<string, Nest>;
+  /** Whether calls can be run one by one. */
+  readonly profile?: boolean;
 }
 
 export function prepareNest(call: ScheduledKernel): Nest {
@@ -63,7 +75,7 @@ export function emitProgram(
   init: readonly ScheduledCall[],
   run: readonly ScheduledCall[],
   places: Places,
-  options: { readonly relaxed: boolean; readonly pages: number; readonly nests: Map<string, Nest> },
+  options: EmitOptions,
 ): EmittedModule {
   const all = [...init, ...run];
   const module = new ModuleBuilder();
@@ -117,8 +129,7 @@ export function emitProgram(
     module.function({ takes: call.kernel.buffers.map(() => "i32"), gives: [] }, code, undefined, linking),
   );
 
-  const driver = (calls: readonly ScheduledCall[], name: string): void => {
-    const code = new Code(new Locals([]));
+  const emitCalls = (code: Code, calls: readonly ScheduledCall[]): void => {
     for (const call of calls) {
       if (call.kind === "kernel") {
         const ids = [...call.inputs, ...call.outputs];
@@ -146,15 +157,30 @@ export function emitProgram(
       if (size !== undefined) code.access("i32.store", 0);
       else code.drop();
     }
-    module.function({ takes: [], gives: [] }, code, name);
   };
-  driver(init, "init");
-  driver(run, "run");
+  for (const [name, calls] of Object.entries({ init, run })) {
+    const code = new Code(new Locals([]));
+    emitCalls(code, calls);
+    module.function({ takes: [], gives: [] }, code, name);
+  }
+  if (options.profile === true) {
+    run.forEach((call, i) => {
+      const rounds = 0;
+      const code = new Code(new Locals(["i32"]));
+      code.loop();
+      emitCalls(code, [call]);
+      code.get(rounds).i32(1).op("i32.sub").tee(rounds).brIf(0).end();
+      module.function({ takes: ["i32"], gives: [] }, code, `step.${i}`);
+    });
+    const peak = { multiplyAdds: multiplyAddLoop(), loads: loadLoop() };
+    for (const [name, { type, code }] of Object.entries(peak)) module.function(type, code, name, linking);
+  }
   return {
     bytes: module.build(options.pages),
     math: mathNames,
     libraries,
     functions: bodies.map(({ call, calls }, i) => ({ call, bytes: module.size(indices[i]!), calls })),
+    functionOf: new Map([...keys].map(([call, key]) => [call, known.get(key)!])),
   };
 }
 
