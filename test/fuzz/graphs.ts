@@ -40,7 +40,7 @@ const flavours: readonly (readonly (readonly elementwise.Addition[])[])[] = [
 /** The random model of a seed. */
 export function randomGraph(seed: number): GraphPlan {
   const random = new Random(seed);
-  const b = new PlanBuilder(random, OPSET, random.chance(0.08));
+  const b = new PlanBuilder(random, OPSET, random.chance(0.08), random.chance(0.25) ? "large" : "small");
   const flavour = random.pick(flavours);
   const inputs = random.between(1, 3);
   for (let i = 0; i < inputs; i++) {

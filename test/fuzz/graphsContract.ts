@@ -6,13 +6,7 @@
 import { elementCount } from "../../runtime/dtype.ts";
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
 import { broadcast, type Addition } from "./graphsElementwise.ts";
-import { PlanBuilder, products, Refused, same, type Range, type Value } from "./planBuilder.ts";
-
-const MAX_WORK = 150_000;
-
-function limit(work: number): void {
-  if (work > MAX_WORK) throw new Refused();
-}
+import { type PlanBuilder, products, Refused, same, type Range, type Value } from "./planBuilder.ts";
 
 /** A sum with a bias. */
 function biased(range: Range, bias: Value | undefined): Range {
@@ -24,7 +18,7 @@ function biased(range: Range, bias: Value | undefined): Range {
 const matMul: Addition = (b) => {
   const x = b.float(({ shape }) => shape.length >= 1);
   const k = x.shape.at(-1)!;
-  const n = b.random.pick([1, 2, 3, 5, 8, 16, 17, 33]);
+  const n = b.random.pick(b.size === "large" ? [16, 31, 32, 64, 100] : [1, 2, 3, 5, 8, 16, 17, 33]);
   let y: Value;
   const candidates = b.values.filter(
     (v) => v.dtype === "float32" && v.shape.length >= 2 && v.shape.at(-2) === k,
@@ -36,7 +30,7 @@ const matMul: Addition = (b) => {
   const rows = x.shape.length > 1 ? [x.shape.at(-2)!] : [];
   const columns = y.shape.length > 1 ? [y.shape.at(-1)!] : [];
   const shape = [...batch, ...rows, ...columns];
-  limit(elementCount(shape) * k);
+  b.limitWork(elementCount(shape) * k);
   b.node("MatMul", [x, y], {}, "float32", shape, products(x, y, Math.max(1, k)));
 };
 
@@ -45,8 +39,8 @@ const gemm: Addition = (b) => {
   const transA = b.random.chance(0.3);
   const transB = b.random.chance(0.5);
   const [m, k] = transA ? [x.shape[1]!, x.shape[0]!] : [x.shape[0]!, x.shape[1]!];
-  const n = b.random.pick([1, 3, 4, 8, 10, 16, 19]);
-  limit(m * k * n);
+  const n = b.random.pick(b.size === "large" ? [10, 32, 48, 65, 128] : [1, 3, 4, 8, 10, 16, 19]);
+  b.limitWork(m * k * n);
   const y = b.weight("float32", transB ? [n, k] : [k, n]);
   const c = b.random.chance(0.7)
     ? b.weight("float32", b.random.pick([[n], [1, n], [m, 1], [m, n], [1], []]))
@@ -104,7 +98,11 @@ function image(b: PlanBuilder): Value {
   const spatial = Array.from({ length: rank }, () =>
     b.random.pick(rank === 3 ? [2, 3, 5] : [5, 7, 8, 11, 16]),
   );
-  return b.input("float32", [b.random.pick([1, 1, 2]), b.random.pick([1, 2, 3, 4, 6, 8]), ...spatial]);
+  return b.input("float32", [
+    b.random.pick([1, 1, 2]),
+    b.random.pick(b.size === "large" ? [3, 8, 16, 24] : [1, 2, 3, 4, 6, 8]),
+    ...spatial,
+  ]);
 }
 
 function divisors(n: number): number[] {
@@ -117,12 +115,14 @@ const conv: Addition = (b) => {
   const spatial = x.shape.slice(2);
   const depthwise = b.random.chance(0.25);
   const group = depthwise ? channels : b.random.chance(0.2) ? b.random.pick(divisors(channels)) : 1;
-  const perGroup = depthwise ? b.random.pick([1, 1, 2]) : b.random.pick([1, 2, 3, 4, 8, 12]);
+  const perGroup = depthwise
+    ? b.random.pick([1, 1, 2])
+    : b.random.pick(b.size === "large" ? [4, 8, 16, 20, 32] : [1, 2, 3, 4, 8, 12]);
   const kernel = spatial.map(() => b.random.pick([1, 2, 3, 3, 5]));
   const { out, attributes } = window(b, spatial, kernel);
   const outChannels = group * perGroup;
   const taps = (channels / group) * elementCount(kernel);
-  limit(x.shape[0]! * outChannels * elementCount(out) * taps);
+  b.limitWork(x.shape[0]! * outChannels * elementCount(out) * taps);
   const weights = b.weight("float32", [outChannels, channels / group, ...kernel]);
   const bias = b.random.chance(0.6) ? b.weight("float32", [outChannels]) : undefined;
   const range = biased(products(x, weights, taps), bias);
@@ -154,7 +154,7 @@ const convTranspose: Addition = (b) => {
   );
   if (out.some((dim) => dim < 1)) throw new Refused();
   const taps = (channels / group) * elementCount(kernel);
-  limit(x.shape[0]! * group * perGroup * elementCount(out) * taps);
+  b.limitWork(x.shape[0]! * group * perGroup * elementCount(out) * taps);
   const weights = b.weight("float32", [channels, perGroup, ...kernel]);
   const attributes = {
     kernel_shape: kernel,
@@ -184,7 +184,7 @@ const pool: Addition = (b) => {
   // With dilation a window may fall between the elements and see padding only.
   if (dilations?.some((d) => d !== 1) && (attributes["pads"] as readonly number[]).some((p) => p > 0))
     throw new Refused();
-  limit(x.shape[0]! * x.shape[1]! * elementCount(out) * elementCount(kernel));
+  b.limitWork(x.shape[0]! * x.shape[1]! * elementCount(out) * elementCount(kernel));
   const all: OnnxAttributes = {
     ...attributes,
     kernel_shape: kernel,
@@ -216,7 +216,7 @@ const recurrent: Addition = (b) => {
   const hidden = b.random.pick([1, 3, 4, 5]);
   const both = b.random.chance(0.3);
   const directions = both ? 2 : 1;
-  limit(steps * batch * gates * hidden * (inputs + hidden) * directions);
+  b.limitWork(steps * batch * gates * hidden * (inputs + hidden) * directions);
   if (steps > 12) throw new Refused();
   const small = { least: -0.25, most: 0.25, step: 0.0625 };
   const w = b.weight("float32", [directions, gates * hidden, inputs], small);
@@ -248,7 +248,7 @@ const matMulInteger: Addition = (b) => {
   const k = x.shape.at(-1)!;
   const n = b.random.pick([1, 3, 4, 8, 9]);
   const shape = [...x.shape.slice(0, -1), n];
-  limit(elementCount(shape) * k);
+  b.limitWork(elementCount(shape) * k);
   const y = b.weight("int8", [k, n]);
   b.node("MatMulInteger", [x, y], {}, "int32", shape, { bound: 255 * 9 * Math.max(1, k) });
 };

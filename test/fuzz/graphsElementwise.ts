@@ -4,7 +4,7 @@
  * operators that jump follow only values without rounding errors.
  */
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
-import { either, isExact, PlanBuilder, Refused, same, type Range, type Value } from "./planBuilder.ts";
+import { either, isExact, type PlanBuilder, Refused, same, type Range, type Value } from "./planBuilder.ts";
 
 export type Addition = (b: PlanBuilder) => void;
 

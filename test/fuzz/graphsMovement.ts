@@ -5,7 +5,7 @@
  */
 import { elementCount } from "../../runtime/dtype.ts";
 import type { Addition } from "./graphsElementwise.ts";
-import { either, PlanBuilder, Refused, same, type Value } from "./planBuilder.ts";
+import { either, type PlanBuilder, Refused, same, type Value } from "./planBuilder.ts";
 
 const ranked = (b: PlanBuilder, least = 1): Value =>
   b.take(({ shape, dtype }) => shape.length >= least && dtype !== "float16");

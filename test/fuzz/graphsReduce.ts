@@ -5,7 +5,7 @@
 import { elementCount } from "../../runtime/dtype.ts";
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
 import type { Addition } from "./graphsElementwise.ts";
-import { isExact, PlanBuilder, Refused, same, type Range, type Value } from "./planBuilder.ts";
+import { isExact, type PlanBuilder, Refused, same, type Range, type Value } from "./planBuilder.ts";
 
 function reducedShape(shape: readonly number[], axes: readonly number[], keep: boolean): number[] {
   return shape.flatMap((dim, d) => (axes.includes(d) ? (keep ? [1] : []) : [dim]));

@@ -8,7 +8,7 @@
 import { elementCount } from "../../runtime/dtype.ts";
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
 import type { GraphPlan, PlanData, PlanDType, PlanSource, PlanStep, PlanValue } from "./plan.ts";
-import { Random } from "./random.ts";
+import { type Random } from "./random.ts";
 
 export interface Value extends PlanValue {
   /** No element is larger in magnitude. */
@@ -28,7 +28,11 @@ export interface Range {
 /** Thrown when a step cannot be made here (too large, too inexact, nothing to take): another is chosen. */
 export class Refused extends Error {}
 
-export const MAX_ELEMENTS = 4096;
+/** Most elements of a value, in graphs of small and of large shapes. */
+const MAX_ELEMENTS = { small: 4096, large: 40_000 } as const;
+
+/** Most multiply-adds of a step. */
+const MAX_WORK = { small: 150_000, large: 2_000_000 } as const;
 const MAX_BOUND = 1e7;
 const MAX_ERROR = 0.02;
 const EXACT_LEVELS = 2 ** 24;
@@ -46,6 +50,7 @@ const INTEGER_BOUND: Readonly<Partial<Record<PlanDType, number>>> = {
 
 /** Extents: ones, primes, and what fills vectors and tiles. */
 const DIMS = [1, 1, 1, 2, 3, 4, 5, 7, 8, 11, 13, 16, 17, 31, 33] as const;
+const LARGE_DIMS = [1, 3, 8, 16, 24, 31, 32, 48, 64, 65, 96, 100, 128] as const;
 
 export class PlanBuilder {
   readonly random: Random;
@@ -57,18 +62,29 @@ export class PlanBuilder {
   private names = 0;
   /** Whether extents of 0 may be made. */
   readonly empty: boolean;
+  /** Large shapes fill tiles and panels, small ones are all border. */
+  readonly size: "small" | "large";
 
-  constructor(random: Random, opset: number, empty: boolean) {
+  constructor(random: Random, opset: number, empty: boolean, size: "small" | "large" = "small") {
+    this.size = size;
     this.random = random;
     this.opset = opset;
     this.empty = empty;
   }
 
-  shape(leastRank = 1, mostRank = 4, most = 1024): number[] {
+  /** Refuses steps of more multiply-adds than the interpreter has time for. */
+  limitWork(work: number): void {
+    if (work > MAX_WORK[this.size]) throw new Refused();
+  }
+
+  shape(leastRank = 1, mostRank = 4): number[] {
+    const most = MAX_ELEMENTS[this.size] / 4;
     const rank = this.random.between(leastRank, mostRank);
     for (;;) {
       const shape = Array.from({ length: rank }, (): number =>
-        this.empty && this.random.chance(0.15) ? 0 : this.random.pick(DIMS),
+        this.empty && this.random.chance(0.15)
+          ? 0
+          : this.random.pick(this.size === "large" ? LARGE_DIMS : DIMS),
       );
       if (elementCount(shape) <= most) return shape;
     }
@@ -86,7 +102,7 @@ export class PlanBuilder {
     shape: readonly number[],
     range?: { least: number; most: number; step: number },
   ): Value {
-    if (elementCount(shape) > MAX_ELEMENTS) throw new Refused();
+    if (elementCount(shape) > MAX_ELEMENTS[this.size]) throw new Refused();
     const data = range
       ? { kind: "pattern" as const, seed: this.random.word() >>> 8, ...range }
       : this.patternOf(dtype);
@@ -162,7 +178,7 @@ export class PlanBuilder {
     }[],
   ): Value[] {
     const made = outputs.map(({ dtype, shape, range }): Value => {
-      if (elementCount(shape) > MAX_ELEMENTS || shape.length > 6) throw new Refused();
+      if (elementCount(shape) > MAX_ELEMENTS[this.size] || shape.length > 6) throw new Refused();
       if (!this.empty && elementCount(shape) === 0) throw new Refused();
       const name = `v${this.names++}`;
       const most = INTEGER_BOUND[dtype];
