@@ -10,6 +10,7 @@ import { clearInternTable } from "./ir/expr.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { openModel, portsOf, sourceOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
+import { FollowingStages } from "./following.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
 import { VERSION } from "./version.ts";
 
@@ -52,7 +53,7 @@ export function compile(model: Uint8Array, options: CompileOptions = {}): Compil
   if (types.open.length === 0) {
     const bound = clock.time("bind", () => bindGraph(opened.graph, types.bound, new Map(), options));
     options.trace?.("bind", () => `${opened.graph.nodes.length} nodes, ${bound.nodes.length} after binding`);
-    if (!bound.rest) return build(bound, opened.graph.nodes.length, options, clock);
+    if (!bound.rest && bound.known.size === 0) return build(bound, opened.graph.nodes.length, options, clock);
   }
   return lateArtifact(model, opened, options, clock);
 }
@@ -106,6 +107,7 @@ export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Sta
 }
 
 function stageOf(graph: Graph, ports: { inputs: Port[]; outputs: Port[] }, options: CompileOptions): Stage {
+  const following = new FollowingStages(graph, (rest) => stageOf(rest, ports, options));
   return {
     inputs: ports.inputs,
     outputs: ports.outputs,
@@ -120,10 +122,17 @@ function stageOf(graph: Graph, ports: { inputs: Port[]; outputs: Port[] }, optio
         Object.entries(inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [id, { dtype, shape }]),
       );
       const bound = clock.time("bind", () => bindGraph(graph, types, known, options));
-      const { artifact } = build(bound, graph.nodes.length, { ...options, unsealed: true }, clock);
-      if (!bound.rest) return { artifact };
-      const { graph: rest, demands, carried } = bound.rest;
-      return { artifact, next: { stage: stageOf(rest, ports, options), demands, carried } };
+      const { rest } = bound;
+      // Where binding told everything, or left everything, there is nothing to run.
+      const runs = bound.outputs.length > 0;
+      const made = runs ? build(bound, graph.nodes.length, { ...options, unsealed: true }, clock) : undefined;
+      return {
+        ...(made ? { artifact: made.artifact } : {}),
+        ...(bound.known.size > 0 ? { constants: Object.fromEntries(bound.known) } : {}),
+        ...(rest
+          ? { next: { stage: following.stageOf(rest.graph), demands: rest.demands, carried: rest.carried } }
+          : {}),
+      };
     },
   };
 }

@@ -30,7 +30,8 @@ export function interpret(
     for (const name of names) values.set(name, given.get(name)!);
   }
   const results: Record<string, Tensor> = {};
-  interpretGraph(graph, values, new Map(), options, results);
+  const strings = [...values].filter(([, { dtype }]) => dtype === "string");
+  interpretGraph(graph, values, new Map(strings), options, results);
   const { outputs } = portsOf(graph, model);
   const made = new Map(Object.entries(results));
   const names = outputs.flatMap((output) => namesOf(output.name, output.container, made));
@@ -47,7 +48,7 @@ function interpretGraph(
   const types = new Map<ValueId, TensorType>();
   for (const [id, { dtype, shape }] of values) types.set(id, { dtype, shape });
   const bound = bindGraph(graph, types, known, options);
-  const at = new Map<ValueId, Tensor>([...values, ...bound.constants]);
+  const at = new Map<ValueId, Tensor>([...values, ...known, ...bound.constants, ...bound.known]);
   for (const node of bound.nodes) {
     const given = node.inputs.map((id) => (id === "" ? undefined : at.get(id)));
     const outputTypes = node.outputs.map((id) =>
@@ -66,6 +67,7 @@ function interpretGraph(
     if (!tensor) throw new InternalError(`output ${name} was not computed`);
     results[name] = tensor;
   }
+  for (const [name, tensor] of bound.known) results[name] = tensor;
   if (!bound.rest) return;
   const { graph: rest, demands, carried } = bound.rest;
   const taken = (ids: readonly ValueId[]): Map<ValueId, Tensor> =>

@@ -2,7 +2,7 @@
  * What the runtime asks of a compiler when shapes are known only at run time. In: a graph as opaque bytes, then
  * shapes, then perhaps values. Out: bound programs as artifacts. Invariant: types only; the runtime never imports
  * the compiler, which arrives through the option `compiler` of `load`. Binding the same stage with the same
- * shapes and values twice gives interchangeable programs, since the runtime keeps them by shapes and values.
+ * shapes and values twice gives interchangeable programs, since the runtime keeps them by stage, shapes and values.
  */
 import { type DType, type Tensor } from "./dtype.ts";
 import { type Port } from "./format.ts";
@@ -29,14 +29,15 @@ export interface Stage {
   readonly outputs: readonly Port[];
   /**
    * Inputs of the whole model whose values `bind` must be told, because shapes follow from them (the target of a
-   * Reshape, say). Read from the first stage only; a later one has `BoundStage.next.demands`.
+   * Reshape, say). Inputs of strings are told without being listed. Read from the first stage only; a later one
+   * has `BoundStage.next.demands`.
    */
   readonly demands?: readonly string[];
   /**
    * Compiles a program for these shapes.
    *
    * @param inputs types of the inputs of this stage: those of the model, or what the stage before carried over
-   * @param values the inputs that were demanded, by name
+   * @param values the inputs that were demanded or hold strings, by name
    */
   bind(
     inputs: Readonly<Record<string, TensorShape>>,
@@ -46,11 +47,17 @@ export interface Stage {
 
 /** A program for given shapes, and what follows it if the program had to be cut where shapes depend on data. */
 export interface BoundStage {
-  /** A bound artifact; may be unsealed. Its inputs are among those of the stage, by name. */
-  readonly artifact: Uint8Array;
   /**
-   * What to bind and run afterwards. The names are outputs of this program, or else inputs of this stage:
-   * `demands` are given to `next.stage.bind` as values, `carried` are the inputs of the next stage.
+   * A bound artifact; may be unsealed. Its inputs are among those of the stage, by name. Left out where there is
+   * nothing to run.
+   */
+  readonly artifact?: Uint8Array;
+  /** Outputs, by name, that were known without running anything: strings, and what was made of them. */
+  readonly constants?: Readonly<Record<string, Tensor>>;
+  /**
+   * What to bind and run afterwards. The names are outputs of this program or among `constants`, or else inputs of
+   * this stage: `demands` are given to `next.stage.bind` as values, `carried` are the inputs of the next stage.
+   * The same `stage` may follow different stages: programs are kept for the stage, whichever came before.
    */
   readonly next?: {
     readonly stage: Stage;

@@ -83,9 +83,10 @@ describe("readInputs", () => {
     ["one word", "input-dtype", port("float32", 1), "a", /element 0/],
     ["null", "input-dtype", port("float32", 1), null, /null/],
     ["an object", "input-dtype", port("float32", 1), {}, /object/],
-    ["data that is no list", "input-dtype", port("float32", 1), { data: 5 }, /neither/],
+    ["data that is no list", "input-dtype", port("float32", 1), { data: 5 }, /list of numbers/],
     ["a DataView", "input-dtype", port("float32", 1), new DataView(new ArrayBuffer(4)), /./],
-    ["strings", "input-dtype", port("string", 1), ["a"], /strings/],
+    ["numbers for strings", "input-dtype", port("string", 2), ["a", 1], /element 1/],
+    ["a typed array for strings", "input-dtype", port("string", 2), new Uint8Array(2), /list of strings/],
     ["too many elements", "input-shape", port("float32", 2, 2), new Float32Array(5), /\[2, 2\].*5 elements/],
     [
       "another shape",
@@ -118,6 +119,14 @@ describe("readInputs", () => {
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
     expect(error.message).toContain('"x"');
+  });
+
+  it("takes strings, one or many", () => {
+    const read = (value: TensorLike, ...shape: (number | string)[]): unknown =>
+      readInputs([port("string", ...shape)], { x: value }).get("x");
+    expect(read(["a", "b"], "n")).toEqual({ dtype: "string", shape: [2], data: ["a", "b"] });
+    expect(read("word", 1)).toEqual({ dtype: "string", shape: [1], data: ["word"] });
+    expect(read({ shape: [1, 2], data: ["a", ""] }, 1, 2)).toMatchObject({ shape: [1, 2], data: ["a", ""] });
   });
 
   it("takes the elements of a sequence by their names, as many as there are", () => {

@@ -5,7 +5,14 @@
  * Data that fits is not copied here.
  */
 import { convertNumbers, type PlainNumber } from "./convert.ts";
-import { allocate, type DType, elementCount, type NumericData, type Tensor } from "./dtype.ts";
+import {
+  allocate,
+  type DType,
+  elementCount,
+  type NumericData,
+  type Tensor,
+  type TensorData,
+} from "./dtype.ts";
 import { nearestName, TilewrightError } from "./errors.ts";
 import { namesOf, unknownShape } from "./format/container.ts";
 import { type Port } from "./format.ts";
@@ -20,8 +27,8 @@ export interface TensorInput {
   readonly data: ElementData | readonly string[];
 }
 
-/** Anything that can stand for an input: a tensor, its elements alone, or one number for a single element. */
-export type TensorLike = TensorInput | ElementData | PlainNumber;
+/** Anything that can stand for an input: a tensor, its elements alone, or one number or string for a single element. */
+export type TensorLike = TensorInput | ElementData | readonly string[] | PlainNumber | string;
 
 /** A tensor whose elements are numbers: strings have no place in the memory of a program. */
 export interface NumericTensor extends Tensor {
@@ -38,10 +45,10 @@ export interface NumericTensor extends Tensor {
 export function readInputs(
   ports: readonly Port[],
   given: Readonly<Record<string, TensorLike>>,
-): Map<string, NumericTensor> {
+): Map<string, Tensor> {
   const elements = elementsOfSequences(ports, given);
   checkNames(ports, given, elements);
-  const tensors = new Map<string, NumericTensor>();
+  const tensors = new Map<string, Tensor>();
   for (const port of ports) {
     const names = elements.get(port);
     if (names !== undefined) {
@@ -100,25 +107,26 @@ function showShape(shape: readonly (number | string)[]): string {
   return `[${shape.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
 }
 
-function readInput(port: Port, value: TensorLike): NumericTensor {
+function readInput(port: Port, value: TensorLike): Tensor {
   const refuse = (code: "input-dtype" | "input-shape", problem: string): never => {
     throw new TilewrightError(code, `input ${describe(port)}: ${problem}`);
   };
-  const input: TensorInput = isTensorInput(value) ? value : { data: isElements(value) ? value : [value] };
+  const input = isTensorInput(value) ? value : ({ data: isElements(value) ? value : [value] } as TensorInput);
   const { dtype, shape, data } = input;
   if (dtype !== undefined && dtype !== port.dtype) {
     refuse("input-dtype", `the tensor given is ${dtype}`);
   }
-  if (port.dtype === "string") refuse("input-dtype", "strings cannot be inputs of a program");
-  if (!isElements(data)) refuse("input-dtype", "its data is neither a typed array nor a list of numbers");
-  const elements = data as ElementData;
+  const what = port.dtype === "string" ? "strings" : "numbers";
+  const isList = port.dtype === "string" ? Array.isArray(data) : isElements(data);
+  if (!isList) refuse("input-dtype", `its data is not a list of ${what}`);
+  const elements = data as ElementData | readonly string[];
 
   if (shape !== undefined && !Array.isArray(shape))
     refuse("input-shape", "its shape is not a list of numbers");
   const actual = shape === undefined ? shapeFor(port, elements.length) : [...shape];
   if (actual === undefined || !fits(actual, port)) {
-    const what = shape === undefined ? `${elements.length} elements` : `shape ${showShape(shape)}`;
-    refuse("input-shape", `the value given has ${what}`);
+    const given = shape === undefined ? `${elements.length} elements` : `shape ${showShape(shape)}`;
+    refuse("input-shape", `the value given has ${given}`);
   }
   const count = elementCount(actual!);
   if (count !== elements.length) {
@@ -134,7 +142,7 @@ function isTensorInput(value: TensorLike): value is TensorInput {
   return typeof value === "object" && value !== null && "data" in value;
 }
 
-function isElements(value: unknown): value is ElementData {
+function isElements(value: unknown): value is ElementData | readonly string[] {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
@@ -165,15 +173,20 @@ function shapeFor(port: Port, count: number): number[] | undefined {
   return elementCount(shape) === count ? shape : undefined;
 }
 
-/** The elements in the typed array of `dtype`. */
+/** The elements as `dtype` holds them: in its typed array, or as strings. */
 function elementsOf(
   dtype: DType,
-  elements: ElementData,
+  elements: ElementData | readonly string[],
   refuse: (code: "input-dtype", problem: string) => never,
-): NumericData {
+): TensorData {
+  if (dtype === "string") {
+    const strings = elements as readonly string[];
+    const at = strings.findIndex((element) => typeof element !== "string");
+    return at < 0 ? strings : refuse("input-dtype", `element ${at} is no string`);
+  }
   if (!ArrayBuffer.isView(elements)) {
     try {
-      return convertNumbers(dtype, elements);
+      return convertNumbers(dtype, elements as readonly PlainNumber[]);
     } catch (error) {
       return refuse("input-dtype", error instanceof Error ? error.message : String(error));
     }

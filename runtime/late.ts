@@ -1,27 +1,25 @@
 /**
  * A model whose shapes are bound when they come. In: the first stage of a model, as its compiler opened it, and
  * inputs with their shapes. Out: outputs, through one program or a chain of them, cut where shapes depend on data.
- * Invariant: programs are kept by everything that went into binding them (types, demanded values, and the same
- * for every stage before), the least recently used leaving first; so equal runs bind nothing.
+ * Invariant: programs are kept by everything that went into binding them (the stage, types, and values that it was
+ * told), the least recently used leaving first; so equal runs bind nothing.
  */
 import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
-import { bytesPerElement, type Tensor } from "./dtype.ts";
+import { type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Port } from "./format.ts";
 import { namesOf } from "./format/container.ts";
-import { type NumericTensor } from "./inputs.ts";
 import { openProgram, type OpenOptions, peekHeader } from "./open.ts";
 import { type Program } from "./program.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
-/** A program and what follows it. */
-interface BoundProgram {
-  readonly program: Program;
-  readonly next: BoundStage["next"];
+/** A stage that is ready: its program, if it has one, and what was known without it. */
+interface ReadyStage extends Omit<BoundStage, "artifact"> {
+  readonly program: Program | undefined;
 }
 
-type Tensors = ReadonlyMap<string, NumericTensor>;
+type Tensors = ReadonlyMap<string, Tensor>;
 
 /** Binds, keeps and runs the programs of one model. */
 export class LateModel {
@@ -29,7 +27,10 @@ export class LateModel {
   readonly #capacity: number;
   readonly #options: OpenOptions;
   /** Least recently used first. */
-  readonly #programs = new Map<string, BoundProgram>();
+  readonly #ready = new Map<string, ReadyStage>();
+  /** Numbers of stages: their names in keys. */
+  readonly #stages = new WeakMap<Stage, number>();
+  #stageCount = 0;
 
   constructor(stage: Stage, capacity: number, options: OpenOptions) {
     this.stage = stage;
@@ -39,7 +40,7 @@ export class LateModel {
 
   /** The programs that are ready, the most recently used last. */
   get programs(): readonly Program[] {
-    return [...this.#programs.values()].map(({ program }) => program);
+    return [...this.#ready.values()].flatMap(({ program }) => program ?? []);
   }
 
   /** Binds the first program if the inputs leave nothing open. */
@@ -47,12 +48,12 @@ export class LateModel {
     const { inputs, demands = [] } = this.stage;
     const types = new Map<string, TensorShape>();
     for (const { name, dtype, shape, container } of inputs) {
-      if (container !== undefined) return;
+      if (container !== undefined || dtype === "string") return;
       const fixed = shape.filter((dim) => typeof dim === "number");
       if (fixed.length === shape.length) types.set(name, { dtype, shape: fixed });
     }
     if (types.size === inputs.length && demands.length === 0) {
-      await this.#bound(keyOf("", types, new Map()), this.stage, types, new Map());
+      await this.#bound(this.stage, types, new Map());
     }
   }
 
@@ -67,13 +68,16 @@ export class LateModel {
     const found = new Map<string, Tensor>();
     let stage = this.stage;
     let available = inputs;
-    let values = pick(this.stage.demands ?? [], inputs);
-    for (let key = ""; ;) {
+    const strings = [...inputs].filter(([, { dtype }]) => dtype === "string").map(([name]) => name);
+    let values = pick([...strings, ...(this.stage.demands ?? [])], inputs);
+    for (;;) {
       check();
-      key = keyOf(key, available, values);
-      const { program, next } = await this.#bound(key, stage, available, values);
+      const { program, next, constants = {} } = await this.#bound(stage, available, values);
       check();
-      const outputs = program.run(available);
+      const outputs = new Map<string, Tensor>([
+        ...Object.entries(constants).map(([name, known]) => [name, copyOf(known)] as const),
+        ...(program?.run(available) ?? []),
+      ]);
       for (const [name, output] of outputs) if (isOutput(name, ports)) found.set(name, output);
       if (next === undefined) break;
       const results = new Map([...available, ...outputs]);
@@ -90,36 +94,38 @@ export class LateModel {
 
   /** Frees all programs. */
   dispose(): void {
-    this.#programs.clear();
+    this.#ready.clear();
   }
 
-  async #bound(
-    key: string,
-    stage: Stage,
-    inputs: ReadonlyMap<string, TensorShape>,
-    values: ReadonlyMap<string, Tensor>,
-  ): Promise<BoundProgram> {
-    const kept = this.#programs.get(key);
+  async #bound(stage: Stage, inputs: ReadonlyMap<string, TensorShape>, values: Tensors): Promise<ReadyStage> {
+    if (!this.#stages.has(stage)) this.#stages.set(stage, this.#stageCount++);
+    const key = keyOf(this.#stages.get(stage)!, inputs, values);
+    const kept = this.#ready.get(key);
     if (kept !== undefined) {
-      this.#programs.delete(key);
-      this.#programs.set(key, kept);
+      this.#ready.delete(key);
+      this.#ready.set(key, kept);
       return kept;
     }
     const types = [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
-    const { artifact, next } = await stage.bind(Object.fromEntries(types), Object.fromEntries(values));
+    const { artifact, ...bound } = await stage.bind(Object.fromEntries(types), Object.fromEntries(values));
     // Room first, so that the memory of one program more is never asked for.
-    for (const oldest of this.#programs.keys()) {
-      if (this.#programs.size < this.#capacity) break;
-      this.#programs.delete(oldest);
+    for (const oldest of this.#ready.keys()) {
+      if (this.#ready.size < this.#capacity) break;
+      this.#ready.delete(oldest);
     }
+    const program = artifact === undefined ? undefined : await this.#open(artifact);
+    const ready = { ...bound, program };
+    this.#ready.set(key, ready);
+    return ready;
+  }
+
+  async #open(artifact: Uint8Array): Promise<Program> {
     const reader = new ByteReader(artifact);
     const header = await peekHeader(reader, this.#options);
     if (header.plan.kind !== "bound") {
       throw new TilewrightError("run-failed", "the compiler bound a stage to something that cannot run");
     }
-    const bound = { program: await openProgram(reader, header, header.plan, this.#options), next };
-    this.#programs.set(key, bound);
-    return bound;
+    return openProgram(reader, header, header.plan, this.#options);
   }
 }
 
@@ -128,6 +134,11 @@ function isOutput(value: string, ports: readonly Port[]): boolean {
   return ports.some(
     ({ name, container }) => value === name || (container !== undefined && value.startsWith(`${name}[`)),
   );
+}
+
+/** The tensor with elements of its own. */
+export function copyOf(tensor: Tensor): Tensor {
+  return { ...tensor, data: tensor.data.slice() };
 }
 
 /** The entries with these names. */
@@ -141,16 +152,14 @@ function pick<T>(names: readonly string[], from: ReadonlyMap<string, T>): Map<st
   );
 }
 
-/** What identifies a bound stage: that of the stage before, the types of the inputs, and the demanded values. */
-function keyOf(
-  before: string,
-  inputs: ReadonlyMap<string, TensorShape>,
-  values: ReadonlyMap<string, NumericTensor>,
-): string {
+/** What identifies a bound stage: the stage, the types of the inputs, and the values that it is told. */
+function keyOf(stage: number, inputs: ReadonlyMap<string, TensorShape>, values: Tensors): string {
   const types = [...inputs].map(([name, { dtype, shape }]) => [name, dtype, ...shape]);
   const contents = [...values].map(([name, { dtype, shape, data }]) => {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length * bytesPerElement(dtype));
+    const bytes = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new TextEncoder().encode(JSON.stringify(data));
     return [name, dtype, ...shape, sha256Hex(bytes)];
   });
-  return `${before}${JSON.stringify([types, contents])}`;
+  return JSON.stringify([stage, types, contents]);
 }

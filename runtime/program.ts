@@ -3,7 +3,7 @@
  * object that turns inputs into outputs, synchronously. Invariant: outputs are copies, so no caller ever holds a
  * view of the program's memory; the memory never grows, so the views made here stay valid.
  */
-import { bytesPerElement, elementCount, type NumericData, viewOf } from "./dtype.ts";
+import { bytesPerElement, elementCount, type NumericData, type Tensor, viewOf } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type BoundPlan, type OutputSlot, type Variant } from "./format.ts";
 import { mathFunction } from "./format/header.ts";
@@ -117,7 +117,7 @@ export class Program {
    *
    * @throws TilewrightError `run-failed`
    */
-  run(inputs: ReadonlyMap<string, NumericTensor>): Map<string, NumericTensor> {
+  run(inputs: ReadonlyMap<string, Tensor>): Map<string, NumericTensor> {
     this.plan.inputs.forEach((slot, index) => {
       const tensor = inputs.get(slot.name);
       const view = this.#inputs[index]!;

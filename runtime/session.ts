@@ -6,8 +6,8 @@
 import { type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Feature, type Port } from "./format.ts";
-import { type NumericTensor, readInputs, type TensorLike } from "./inputs.ts";
-import { type LateModel } from "./late.ts";
+import { readInputs, type TensorLike } from "./inputs.ts";
+import { copyOf, type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
 import { throwIfAborted } from "./reader.ts";
 
@@ -87,7 +87,7 @@ export class Session {
   }
 
   /**
-   * One inference. Inputs may be tensors, typed arrays or lists of numbers; dtype and shape follow from
+   * One inference. Inputs may be tensors, typed arrays or lists of numbers or strings; dtype and shape follow from
    * {@link inputs} where they are left out. Several runs may be asked for at once; they are answered in order.
    *
    * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape` (before anything runs),
@@ -154,9 +154,4 @@ function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener("abort", abort, { once: true });
     result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
-}
-
-/** The tensor with elements of its own. */
-function copyOf(tensor: NumericTensor): NumericTensor {
-  return { ...tensor, data: tensor.data.slice() };
 }

@@ -8,6 +8,7 @@ import { bytesPerElement, computeType, dtypes, type DType } from "../ir/dtype.ts
 import { add, binary, bitcast, cast, constant, TRUE, type Expr } from "../ir/expr.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition, type OpImplementation } from "./define.ts"; // prettier-ignore
 import { knownNumber, requireNumeric } from "./elementwise.ts";
+import { castStrings } from "./stringCast.ts";
 
 /** TensorProto.DataType numbers; position is the number. Source: onnx.proto of ONNX 1.20. */
 const typeNumbers: readonly (DType | undefined)[] = [
@@ -57,15 +58,16 @@ function roundToPower(x: Expr, call: OpCall): Expr {
 function castOperator(op: string, target: (call: OpCall) => DType): OpDefinition {
   return {
     op,
-    infer: (call) => {
-      requireNumeric(call, 0);
+    infer: (call) => [{ dtype: target(call), shape: call.input(0).shape }],
+    implementation: (call) => {
       const dtype = target(call);
-      if (dtype === "string") call.fail("dtype-unsupported", "conversion to strings");
-      return [{ dtype, shape: call.input(0).shape }];
-    },
-    implementation: {
-      kind: "compute",
-      build: (call) => mapKernel(call, (index, writer) => convert(writer.load(0, index), target(call), call)),
+      if (dtype === "string" || call.input(0).dtype === "string") {
+        return { kind: "host", evaluate: (_, [input]) => [castStrings(call, input!, dtype)] };
+      }
+      return {
+        kind: "compute",
+        build: () => mapKernel(call, (index, writer) => convert(writer.load(0, index), dtype, call)),
+      };
     },
   };
 }

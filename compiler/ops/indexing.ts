@@ -212,12 +212,18 @@ function shapeOf(call: OpCall, to: Expander): string[] {
 const constantOfShape: OpDefinition = {
   op: "ConstantOfShape",
   infer: (call) => [{ dtype: call.tensor("value")?.dtype ?? "float32", shape: call.integers(0) }],
-  implementation: {
-    kind: "compute",
-    build: (call) => {
-      const value = knownNumber(call.tensor("value")) ?? 0;
-      return mapKernel(call, () => constant(computeType(call.outputs[0]!.dtype), value));
-    },
+  implementation: (call) => {
+    const filler = call.tensor("value");
+    if (filler?.dtype === "string") {
+      const shape = call.integers(0);
+      const data = new Array<string>(elementCount(shape)).fill(String(filler.data[0]));
+      return { kind: "host", evaluate: () => [{ dtype: "string", shape, data }] };
+    }
+    return {
+      kind: "compute",
+      build: () =>
+        mapKernel(call, () => constant(computeType(call.outputs[0]!.dtype), knownNumber(filler) ?? 0)),
+    };
   },
 };
 

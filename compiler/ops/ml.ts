@@ -1,7 +1,8 @@
 /**
- * The numeric operators of ai.onnx.ml besides trees: linear models, scalers, encoders, feature shuffling. In: a
- * call with static types. Out: ordinary operators on constants made from the attributes. Invariant: what an
- * operator does not say about strings is not done here: string labels and keys are refused.
+ * The operators of ai.onnx.ml besides trees: linear models, scalers, encoders, feature shuffling. In: a
+ * call with static types. Out: ordinary operators on constants made from the attributes. Invariant: labels and
+ * categories that are strings become integers, or come from them, on the host (`stringLabels.ts`); no other operator
+ * sees them.
  * Source: ONNX operator documentation, ai.onnx.ml 1 to 5.
  */
 import { acc, binary, cast, constant, eq, int, lt, max, select, type Expr } from "../ir/expr.ts";
@@ -12,6 +13,8 @@ import { coordinate } from "../ir/kernel.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
 import { postTransform } from "./mlTransform.ts";
 import { labelsAt } from "./mlTree.ts";
+import { encodingOf, integerTensor, lookUp, withDefault } from "./stringLabels.ts";
+import { stringTensor } from "./strings.ts";
 
 const DOMAIN = "ai.onnx.ml";
 
@@ -169,12 +172,16 @@ const featureVectorizer = expanded("FeatureVectorizer", (call, to) => {
 });
 
 const oneHotEncoder = expanded("OneHotEncoder", (call, to) => {
-  const categories =
-    call.ints("cats_int64s") ?? call.fail("dtype-unsupported", "string categories", "use cats_int64s");
-  const column = to.node("Unsqueeze", [
-    to.node("Cast", [call.node.inputs[0]!], { to: "int64" }),
-    to.integers([-1]),
-  ]);
+  const x = call.node.inputs[0]!;
+  const names = call.strings("cats_strings") ?? [];
+  const [codes, categories] =
+    call.input(0).dtype === "string"
+      ? [to.node("ai.onnx.ml:LabelEncoder", [x], encodingOf(names)), names.map((_, i) => i)]
+      : [
+          to.node("Cast", [x], { to: "int64" }),
+          call.ints("cats_int64s") ?? call.fail("attribute-invalid", "attribute cats_int64s is missing"),
+        ];
+  const column = to.node("Unsqueeze", [codes, to.integers([-1])]);
   return to.node("Cast", [to.node("Equal", [column, to.integers(categories)])], { to: "float32" });
 });
 
@@ -209,31 +216,32 @@ const labelLookup: OpDefinition = {
   },
 };
 
-/** Keys, values or default of a LabelEncoder, in whichever of its forms they come. */
-function encoderTable(call: OpCall, part: "keys" | "values", dtype?: DType): Tensor {
+/** Keys or values of a LabelEncoder, in whichever of its forms they come. */
+function encoderTable(call: OpCall, part: "keys" | "values"): Tensor {
   const given = call.tensor(`${part}_tensor`);
   if (given) return given;
   const integers = call.ints(`${part}_int64s`);
-  if (integers) {
-    const data = BigInt64Array.from(integers, BigInt);
-    return { dtype: "int64", shape: [integers.length], data };
-  }
+  if (integers) return integerTensor(integers);
   const reals = call.floats(`${part}_floats`);
   if (reals) return floats(reals);
-  return call.fail("dtype-unsupported", `${part} of ${dtype ?? "string"}`, "strings are not computed");
+  const strings = call.strings(`${part}_strings`);
+  if (strings) return stringTensor([strings.length], strings);
+  return call.fail("attribute-invalid", `the ${part} are missing`);
 }
 
-const labelEncoder = expanded("LabelEncoder", (call, to) => {
+function encoderDefault(call: OpCall, dtype: DType): Tensor {
+  const given = call.tensor("default_tensor");
+  if (given) return given;
+  if (dtype === "string") return stringTensor([1], [call.string("default_string", "_Unused")]);
+  return dtype === "int64"
+    ? integerTensor([call.int("default_int64", -1)])
+    : floats([call.float("default_float", -0)]);
+}
+
+function expandEncoder(call: OpCall, to: Expander): ValueId {
   const keys = encoderTable(call, "keys");
   const values = encoderTable(call, "values");
-  if (keys.dtype === "string" || values.dtype === "string" || call.input(0).dtype === "string") {
-    call.fail("dtype-unsupported", "string keys or values", "encode strings before the model");
-  }
-  const fallback =
-    call.tensor("default_tensor") ??
-    (values.dtype === "int64"
-      ? { dtype: "int64" as const, shape: [1], data: BigInt64Array.of(BigInt(call.int("default_int64", -1))) }
-      : floats([call.float("default_float", -0)]));
+  const fallback = encoderDefault(call, values.dtype);
   const x = call.node.inputs[0]!;
   const typed =
     computeType(call.input(0).dtype) === computeType(keys.dtype)
@@ -246,7 +254,25 @@ const labelEncoder = expanded("LabelEncoder", (call, to) => {
     to.constant(values),
     to.constant(flat),
   ]);
-});
+}
+
+const labelEncoder: OpDefinition = {
+  op: "LabelEncoder",
+  domain: DOMAIN,
+  implementation: (call) => {
+    const keys = encoderTable(call, "keys");
+    const values = encoderTable(call, "values");
+    if ((keys.dtype === "string") !== (call.input(0).dtype === "string"))
+      call.fail(
+        "dtype-unsupported",
+        `keys of type ${keys.dtype} for an input of type ${call.input(0).dtype}`,
+      );
+    if (keys.dtype !== "string" && values.dtype !== "string")
+      return { kind: "expand", expand: (_, to) => [expandEncoder(call, to)] };
+    const all = withDefault(call, values, encoderDefault(call, values.dtype));
+    return { kind: "host", evaluate: (_, [input]) => [lookUp(input!, keys, all)] };
+  },
+};
 
 export const mlOps: readonly OpDefinition[] = [
   linearRegressor,

@@ -301,9 +301,13 @@ export function labelsAt(
   best: ValueId,
   attribute = "classlabels_int64s",
 ): ValueId {
-  const labels = call.ints(attribute);
-  if (!labels) call.fail("dtype-unsupported", "string class labels", "use the scores, or integer labels");
-  return to.node("Gather", [to.integers(labels), best], { axis: 0 });
+  const names = call.strings("classlabels_strings");
+  const labels = names?.length
+    ? to.constant({ dtype: "string", shape: [names.length], data: names })
+    : to.integers(
+        call.ints(attribute) ?? call.fail("attribute-invalid", `attribute ${attribute} is missing`),
+      );
+  return to.node("Gather", [labels, best], { axis: 0 });
 }
 
 function expandClassifier(call: OpCall, to: Expander): (ValueId | undefined)[] {

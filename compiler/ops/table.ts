@@ -16,6 +16,8 @@ import { reduceOps } from "./reduce.ts";
 import { activationOps } from "./elementwiseActivation.ts";
 import { arithmeticOps } from "./elementwiseArithmetic.ts";
 import { castOps } from "./elementwiseCast.ts";
+import { stringLabelOps } from "./stringLabels.ts";
+import { stringOps } from "./strings.ts";
 import { scanOps } from "./elementwiseScan.ts";
 import { indexingOps } from "./indexing.ts";
 import { libraryOps } from "./indexingLibrary.ts";
@@ -55,6 +57,8 @@ const families: readonly (readonly OpDefinition[])[] = [
   resizeOps,
   gridOps,
   textOps,
+  stringOps,
+  stringLabelOps,
   contractOps,
   contractQuantizedOps,
   windowOps,

@@ -1,12 +1,14 @@
 /**
- * TfIdfVectorizer over integer tokens. In: tokens [C] or [N, C], a pool of n-grams with their output columns and
+ * TfIdfVectorizer. In: tokens [C] or [N, C], a pool of n-grams with their output columns and
  * weights as attributes. Out: term frequencies counted by a library kernel, weighted by ordinary operators.
  * Invariant: only n-grams whose length lies in the wanted range are handed to the kernel; every column of the output
  * exists even if no n-gram names it. Source: ONNX operator TfIdfVectorizer (version 9).
  */
 import { elementCount } from "../ir/dtype.ts";
-import type { Expander, LibraryCall, OpCall, OpDefinition } from "./define.ts";
+import type { ValueId } from "../ir/graph.ts";
+import type { AttributeLike, Expander, LibraryCall, OpCall, OpDefinition } from "./define.ts";
 import { integers, input, libraryCall, libraryCode, output } from "./indexingLibrary.ts";
+import { encodingOf } from "./stringLabels.ts";
 
 /** One n-gram: where its tokens start in the pool, how many there are, and which column counts it. */
 interface Gram {
@@ -21,7 +23,8 @@ function gramsOf(call: OpCall): Gram[] {
     call.ints("ngram_counts") ?? call.fail("attribute-invalid", "attribute ngram_counts is missing");
   const columns =
     call.ints("ngram_indexes") ?? call.fail("attribute-invalid", "attribute ngram_indexes is missing");
-  const poolLength = call.ints("pool_int64s")?.length ?? call.fail("dtype-unsupported", "a pool of strings");
+  const pool = call.ints("pool_int64s") ?? call.strings("pool_strings");
+  const poolLength = pool?.length ?? call.fail("attribute-invalid", "the pool is missing");
   const grams: Gram[] = [];
   starts.forEach((start, n) => {
     const length = n + 1;
@@ -70,11 +73,32 @@ function countCall(call: OpCall): LibraryCall {
   });
 }
 
+/** Tokens and pool as integers: strings are numbered in the order of the pool. */
+function numbered(
+  call: OpCall,
+  to: Expander,
+): { readonly tokens: ValueId; readonly attributes: Record<string, AttributeLike> } {
+  const tokens = call.node.inputs[0]!;
+  const { pool_strings: _, ...attributes } = Object.fromEntries<AttributeLike>(call.node.attributes);
+  if (call.input(0).dtype !== "string") return { tokens, attributes };
+  const pool =
+    call.strings("pool_strings") ?? call.fail("attribute-invalid", "attribute pool_strings is missing");
+  const words = [...new Set(pool)];
+  const numbers = new Map(words.map((word, i) => [word, i]));
+  return {
+    tokens: to.node("ai.onnx.ml:LabelEncoder", [tokens], encodingOf(words)),
+    attributes: {
+      ...attributes,
+      pool_int64s: { kind: "ints", value: pool.map((word) => numbers.get(word)!) },
+    },
+  };
+}
+
 /** Counts (TF), presence times weight (IDF), or counts times weight (TFIDF). */
 function vectorize(call: OpCall, to: Expander): string[] {
   const mode = call.string("mode") ?? call.fail("attribute-invalid", "attribute mode is missing");
-  const attributes = Object.fromEntries(call.node.attributes);
-  const counts = to.node("tilewright:NgramCount", [call.node.inputs[0]!], attributes);
+  const { tokens, attributes } = numbered(call, to);
+  const counts = to.node("tilewright:NgramCount", [tokens], attributes);
   if (mode === "TF") return [counts];
   const weights = new Float32Array(columnCount(call)).fill(1);
   const given = call.floats("weights");

@@ -19,7 +19,7 @@ export { vanishes } from "./bind/walk.ts";
 
 /**
  * @param inputTypes types of the inputs by id; of a sequence, those of its elements (`elementName`)
- * @param known inputs whose values are known too; they are inputs of the result no more
+ * @param known inputs whose values a run told; they are inputs of the result no more
  * @throws CompileError with everything that keeps the graph from being bound
  */
 export function bind(
@@ -29,10 +29,12 @@ export function bind(
   options: BindOptions = {},
 ): BoundGraph {
   const walk = new Walk(graph, options);
-  for (const [id, tensor] of [...graph.constants, ...known]) walk.addConstant(id, tensor);
+  for (const [id, tensor] of graph.constants) walk.addConstant(id, tensor);
+  for (const [id, tensor] of known) walk.tell(id, tensor);
   const inputs = graph.inputs
     .filter((input) => !known.has(input.id))
-    .flatMap((input) => addInput(walk, input, inputTypes));
+    .flatMap((input) => addInput(walk, input, inputTypes))
+    .filter((id) => !known.has(id));
   for (const node of graph.nodes) walk.process(node);
   if (walk.diagnostics.length) throw new CompileError(walk.diagnostics);
 
@@ -47,16 +49,20 @@ export function bind(
   }
   const rest = walk.deferred.length ? cut(walk, graph.name, lateOutputs) : undefined;
   if (rest) {
-    const present = new Set(outputs.map((output) => output.name));
+    const present = new Set([...outputs.map((output) => output.name), ...inputs]);
     for (const id of [...rest.demands, ...rest.carried]) {
       if (!present.has(id)) outputs.push({ id, name: id });
       present.add(id);
     }
   }
+  const told = walk.nodes.length === 0 && walk.told.size > 0;
+  const isKnown = ({ id }: GraphOutput): boolean =>
+    walk.constants.get(id)?.dtype === "string" || walk.madeOnHost.has(id) || (told && walk.constants.has(id));
   return pruned({
     name: graph.name,
+    known: new Map(outputs.filter(isKnown).map(({ id, name }) => [name, walk.constants.get(id)!])),
     inputs: inputs.map((id) => ({ id, type: walk.types.get(id)! })),
-    outputs,
+    outputs: outputs.filter((output) => !isKnown(output)),
     nodes: walk.nodes,
     types: walk.types,
     constants: walk.constants,

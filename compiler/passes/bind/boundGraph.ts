@@ -25,16 +25,19 @@ export interface BoundNode {
 
 export interface Rest {
   readonly graph: Graph;
-  /** Values that must be known before `graph` can be bound; they are outputs of the bound part. */
+  /** Values that must be known before `graph` can be bound: outputs or inputs of the bound part. */
   readonly demands: readonly ValueId[];
-  /** Values that `graph` takes as inputs; outputs of the bound part or inputs of the whole. */
+  /** Values that `graph` takes as inputs: outputs or inputs of the bound part. */
   readonly carried: readonly ValueId[];
 }
 
 export interface BoundGraph {
   readonly name: string;
   readonly inputs: readonly { readonly id: ValueId; readonly type: TensorType }[];
+  /** What a program has to compute. */
   readonly outputs: readonly GraphOutput[];
+  /** The other outputs, by name, whose values binding told: strings, and what was made of them. */
+  readonly known: ReadonlyMap<string, Tensor>;
   readonly nodes: readonly BoundNode[];
   readonly types: ReadonlyMap<ValueId, InferredType>;
   readonly constants: ReadonlyMap<ValueId, Tensor>;

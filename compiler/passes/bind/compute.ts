@@ -1,18 +1,19 @@
 /**
  * Binding of an ordinary node: one that has a definition. In: a node whose inputs all have static types. Out: a
- * bound node, constants where all inputs that matter are known and the result is small, or the nodes that it
- * expands into. Invariant: an expansion that needs an unknown value leaves nothing behind.
+ * bound node, constants where all inputs that matter are known and the result is small or has no place in a
+ * program, or the nodes that it expands into. Invariant: an expansion that needs an unknown value leaves nothing behind.
  */
 import { fail } from "../../diagnostic.ts";
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
 import { linear, range, TypeConflict, visit, type Expr } from "../../ir/expr.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
-import { OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
+import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
 import { findOperator } from "../../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
 import type { Computation } from "./boundGraph.ts";
-import type { Walk } from "./walk.ts";
+import { evaluateOnHost, movesStrings, moveStrings } from "./host.ts";
+import { Postponed, type Walk } from "./walk.ts";
 
 /** Offsets are 32-bit: no tensor has more elements than this. */
 const MAX_ELEMENTS = 2 ** 31 - 1;
@@ -49,6 +50,10 @@ export function compute(walk: Walk, node: OpNode): void {
 }
 
 function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
+  if (movesStrings(walk, node)) {
+    evaluateOnHost(walk, node, (inputs) => moveStrings(node, inputs));
+    return;
+  }
   const bare = callOf(walk, node);
   const outputs = definition.infer?.(bare) ?? [];
   if (outputs.length > 0 && node.outputs.some((id, i) => id !== "" && i >= outputs.length)) {
@@ -75,9 +80,13 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
     expand(walk, node, () => implementation.expand(call, expander(walk, node)));
     return;
   }
+  if (implementation.kind === "host") {
+    evaluateOnHost(walk, node, (inputs) => implementation.evaluate(call, inputs));
+    return;
+  }
   if (implementation.kind === "library") {
     const library = implementation.call(call);
-    const constant = node.inputs.every((id) => id === "" || walk.constants.has(id));
+    const constant = node.inputs.every((id) => id === "" || walk.foldable(id));
     if (constant && outputs.every((type) => elementCount(type.shape) <= walk.foldLimit)) {
       const inputs = node.inputs.map((id) => walk.constants.get(id));
       evaluateLibrary(library, inputs, outputs).forEach((tensor, i) => store(walk, node.outputs[i], tensor));
@@ -93,7 +102,7 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   const wantedTypes = outputs.filter((_, i) => Boolean(node.outputs[i]));
   const used = buffersRead(kernel);
   const small = wantedTypes.every((type) => elementCount(type.shape) <= walk.foldLimit);
-  if (small && inputs.every((id, i) => !used.has(i) || walk.constants.has(id))) {
+  if (small && inputs.every((id, i) => !used.has(i) || walk.foldable(id))) {
     const data = inputs.map((id) => walk.constants.get(id));
     evaluateKernel(kernel, data, wantedTypes).forEach((tensor, i) => store(walk, wanted[i], tensor));
     return;
@@ -111,7 +120,7 @@ function callOf(walk: Walk, node: OpNode, outputs: readonly TensorType[] = []): 
     if (walk.absent.has(id)) fail("graph-invalid", `input ${id} is an optional without a value`, where);
     return fail("graph-invalid", `input ${id} is produced by no node before`, where);
   });
-  return new OpCall(node, types, node.inputs.map((id) => walk.constants.get(id)), outputs); // prettier-ignore
+  return new OpCall(node, types, node.inputs.map((id) => walk.foldable(id)), outputs); // prettier-ignore
 }
 
 function store(walk: Walk, id: ValueId | undefined, tensor: Tensor): void {
@@ -126,20 +135,27 @@ function emit(
   types: readonly InferredType[],
   computation: Computation,
 ): void {
+  if (walk.hostOnly || inputs.some((id) => walk.madeOnHost.has(id))) throw new Postponed();
   outputs.forEach((id, i) => {
     if (id) walk.types.set(id, types[i]!);
   });
   walk.nodes.push({ name: node.name, op: node.op, inputs, outputs, computation });
 }
 
-/** Runs an expansion as one transaction: when it needs an unknown value, nothing of it stays. */
+/**
+ * Runs an expansion as one transaction: when it needs an unknown value, nothing of it stays. Nodes that it makes may
+ * be left to a later program, though.
+ */
 function expand(walk: Walk, node: OpNode, write: () => readonly ValueId[]): void {
-  const mark = walk.nodes.length;
+  const marks = [walk.nodes.length, walk.deferred.length] as const;
+  const demands = [...walk.demands];
   let made: readonly ValueId[];
   try {
     made = write();
   } catch (error) {
-    walk.nodes.length = mark;
+    [walk.nodes.length, walk.deferred.length] = marks;
+    walk.demands.clear();
+    for (const id of demands) walk.demands.add(id);
     throw error;
   }
   node.outputs.forEach((id, i) => {
@@ -152,6 +168,7 @@ function expand(walk: Walk, node: OpNode, write: () => readonly ValueId[]): void
 }
 
 function expander(walk: Walk, parent: OpNode): Expander {
+  const made = new Set<ValueId>();
   const add = (
     op: string,
     inputs: readonly ValueId[],
@@ -160,8 +177,24 @@ function expander(walk: Walk, parent: OpNode): Expander {
   ): ValueId[] => {
     const outputs = Array.from({ length: count }, () => walk.fresh());
     const node = walk.nodeOf(parent, op, inputs.map((id) => walk.resolve(id)), outputs, attributesOf(attributes)); // prettier-ignore
-    compute(walk, node);
-    return outputs.map((id) => walk.resolve(id));
+    try {
+      if (node.inputs.some((id) => walk.deferredValues.has(id))) throw new Postponed();
+      compute(walk, node);
+    } catch (error) {
+      // What the expansion made itself cannot be told to it: only the node that needs it waits.
+      if (error instanceof NeedsValue && made.has(walk.resolve(error.value)))
+        walk.defer(node, walk.resolve(error.value));
+      else if (error instanceof Postponed) walk.defer(node);
+      else throw error;
+    }
+    const results = outputs.map((id) => walk.resolve(id));
+    for (const id of results) made.add(id);
+    return results;
+  };
+  const typeOf = (id: ValueId): TensorType => {
+    const type = walk.types.get(walk.resolve(id));
+    if (!type) throw new Postponed();
+    return type;
   };
   return {
     node: (op, inputs, attributes) => add(op, inputs, 1, attributes)[0]!,
@@ -169,7 +202,7 @@ function expander(walk: Walk, parent: OpNode): Expander {
     constant: (tensor) => walk.constant(tensor),
     integers: (values) => walk.integers(values),
     scalar: (dtype, value) => walk.constant(tensorOf(dtype, [], [value])),
-    typeOf: (id) => walk.types.get(walk.resolve(id))!,
+    typeOf,
   };
 }
 

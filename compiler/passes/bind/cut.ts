@@ -19,11 +19,12 @@ export function cut(walk: Walk, name: string, lateOutputs: readonly GraphOutput[
   const carried: ValueId[] = [];
   for (const id of needed) {
     const tensor = walk.constants.get(id);
-    if (tensor) constants.set(id, tensor);
+    if (tensor && !walk.madeOnHost.has(id)) constants.set(id, tensor);
     else if (walk.types.has(id) && !walk.deferredValues.has(id)) carried.push(id);
   }
   const demands = [...walk.demands].filter((id) => walk.types.has(id) && !walk.deferredValues.has(id));
-  if (demands.length === 0 && !carried.some((id) => walk.mustWait(id))) {
+  const goesOn = carried.some((id) => walk.mustWait(id) || walk.madeOnHost.has(id));
+  if (demands.length === 0 && !goesOn && !walk.hostOnly) {
     throw new InternalError(`${nodes[0]?.op} "${nodes[0]?.name}" waits for nothing`);
   }
   const inputs: GraphInput[] = [...new Set([...carried, ...demands])].map((id) => ({

@@ -32,6 +32,9 @@ const MAX_ITERATIONS = 1_000;
 /** Operators that draw: two of them with the same inputs are not the same value. */
 const drawing = /^(Random|Bernoulli|Multinomial|Dropout)/;
 
+/** Thrown by a node that can be bound but is left to the next program. */
+export class Postponed extends Error {}
+
 export class Walk {
   readonly nodes: BoundNode[] = [];
   readonly types = new Map<ValueId, InferredType>();
@@ -40,6 +43,12 @@ export class Walk {
   readonly lists = new Map<ValueId, readonly ValueId[]>();
   /** Optionals without a value. */
   readonly absent = new Set<ValueId>();
+  /** Constants that follow from what a run told, by way of operators evaluated on the host. */
+  readonly told = new Set<ValueId>();
+  /** Those of them that are numbers: inputs of the next program. */
+  readonly madeOnHost = new Set<ValueId>();
+  /** A run told strings: nothing is left to a program here, as it would be compiled for those strings. */
+  hostOnly = false;
   readonly deferred: OpNode[] = [];
   readonly deferredValues = new Set<ValueId>();
   readonly demands = new Set<ValueId>();
@@ -67,6 +76,18 @@ export class Walk {
   addConstant(id: ValueId, tensor: Tensor): void {
     this.constants.set(id, tensor);
     this.types.set(id, { dtype: tensor.dtype, shape: tensor.shape });
+  }
+
+  /** Makes an input's value known, which a run tells. */
+  tell(id: ValueId, tensor: Tensor): void {
+    this.addConstant(id, tensor);
+    this.told.add(id);
+    if (tensor.dtype === "string") this.hostOnly = true;
+  }
+
+  /** A value that may become part of a program. */
+  foldable(id: ValueId): Tensor | undefined {
+    return this.madeOnHost.has(id) ? undefined : this.constants.get(id);
   }
 
   constant(tensor: Tensor): ValueId {
@@ -144,6 +165,8 @@ export class Walk {
     } catch (error) {
       if (error instanceof NeedsValue) {
         this.defer(node, this.resolve(error.value));
+      } else if (error instanceof Postponed) {
+        this.defer(node);
       } else if (error instanceof CompileError) {
         this.diagnostics.push(...error.diagnostics);
         this.giveUp(node);
