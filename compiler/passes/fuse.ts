@@ -41,6 +41,7 @@ class Fusion {
   private readonly producer = new Map<ValueId, number>();
   private readonly consumers = new Map<ValueId, Set<number>>();
   private readonly outputs: ReadonlySet<ValueId>;
+  private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
 
   constructor(program: Program, trace: FuseTrace) {
     this.program = program;
@@ -51,9 +52,16 @@ class Fusion {
     this.calls.forEach((call, at) => this.enter(call!, at));
   }
 
+  /** Values that a call reads; found once per call, as every step asks. */
+  private inputsOf(call: OpenCall): readonly ValueId[] {
+    let known = this.inputs.get(call);
+    if (!known) this.inputs.set(call, (known = inputsOf(call, this.numbers)));
+    return known;
+  }
+
   private enter(call: OpenCall, at: number): void {
     for (const id of call.outputs) if (id) this.producer.set(id, at);
-    for (const id of inputsOf(call, this.numbers)) {
+    for (const id of this.inputsOf(call)) {
       let set = this.consumers.get(id);
       if (!set) this.consumers.set(id, (set = new Set()));
       set.add(at);
@@ -61,7 +69,7 @@ class Fusion {
   }
 
   private leave(call: OpenCall, at: number): void {
-    for (const id of inputsOf(call, this.numbers)) this.consumers.get(id)?.delete(at);
+    for (const id of this.inputsOf(call)) this.consumers.get(id)?.delete(at);
   }
 
   private replace(at: number, call: OpenCall | undefined): void {
@@ -134,7 +142,7 @@ class Fusion {
     this.calls.forEach((call, at) => {
       if (call?.kind !== "kernel") return;
       let current: OpenKernel = call;
-      if (renamed.size && inputsOf(call, this.numbers).some((id) => renamed.has(this.numbers.numberOf(id)))) {
+      if (renamed.size && this.inputsOf(call).some((id) => renamed.has(this.numbers.numberOf(id)))) {
         current = { ...call, body: renumbered(call.body, renamed) };
         this.replace(at, current);
       }
@@ -211,6 +219,8 @@ class Fusion {
     size: number,
     weight: number,
   ): OpenKernel | undefined {
+    // One input goes; kernels that have far too many stay as they are, without a look into them.
+    if (this.inputsOf(consumer).length - 1 > MAX_INPUTS) return undefined;
     let evaluations = 0;
     let refused = false;
     const { shape } = this.numbers.at(number);
@@ -236,7 +246,7 @@ class Fusion {
     const linearised = splitDividedAxes(body, "reduced");
     const result: OpenKernel = { ...consumer, body: linearised };
     if (weight > 0 && evaluations > size * (weight <= 2 ? 3 : 1)) return undefined;
-    if (inputsOf(result, this.numbers).length > MAX_INPUTS) return undefined;
+    if (this.inputsOf(result).length > MAX_INPUTS) return undefined;
     if (sizeOf(body) > MAX_SIZE) return undefined;
     // A contraction needs straight strides more than it needs one kernel less.
     if (contractionOpaque(linearised) > before) return undefined;
@@ -250,7 +260,7 @@ class Fusion {
   private tryEpilogue(call: OpenCall, at: number): boolean {
     const assign = mapAssignment(call);
     if (!assign || call.kind !== "kernel" || call.outputs.length !== 1) return false;
-    for (const input of inputsOf(call, this.numbers)) {
+    for (const input of this.inputsOf(call)) {
       const from = this.producer.get(input);
       const producer = from === undefined ? undefined : this.calls[from];
       if (from === undefined || producer?.kind !== "kernel" || this.outputs.has(input)) continue;
@@ -325,8 +335,7 @@ class Fusion {
       body,
       outputs: call.outputs,
     };
-    if (inputsOf(result, this.numbers).length > MAX_INPUTS + 2 || sizeOf(body) > MAX_SIZE * 2)
-      return undefined;
+    if (this.inputsOf(result).length > MAX_INPUTS + 2 || sizeOf(body) > MAX_SIZE * 2) return undefined;
     // Values that the epilogue reads must not be made by the producer's own consumers: order is checked when sorted.
     return result;
   }

@@ -34,6 +34,8 @@ export abstract class ScalarWriter extends PointerWriter {
   private region = 0;
   /** Values that are held in locals, in order of writing. */
   private held: { readonly value: Value; readonly mode: Mode; readonly local: number }[] = [];
+  /** By buffer: which values depend on what it holds. */
+  private readonly reads = new Map<number, Map<Value, boolean>>();
 
   // -------------------------------------------------------------------------------------------------------------
   // Regions of straight code
@@ -41,6 +43,7 @@ export abstract class ScalarWriter extends PointerWriter {
   protected openRegion(): void {
     this.region++;
     this.held = [];
+    this.reads.clear();
   }
 
   protected closeRegion(): void {
@@ -106,11 +109,25 @@ export abstract class ScalarWriter extends PointerWriter {
   protected forget(buffer: number): void {
     if (this.nest.buffers[buffer]!.role === "in") return;
     this.held = this.held.filter(({ value, mode }) => {
-      if (!readsBuffer(value, buffer)) return true;
+      if (!this.readsBuffer(value, buffer)) return true;
       if (mode === "v") value.vectorLocal = -1;
       else value.scalarLocal = -1;
       return false;
     });
+  }
+
+  /** Whether a value depends on what a buffer holds; values share operands, so each is looked into once. */
+  private readsBuffer(value: Value, buffer: number): boolean {
+    let known = this.reads.get(buffer);
+    if (!known) this.reads.set(buffer, (known = new Map()));
+    let result = known.get(value);
+    if (result !== undefined) return result;
+    result =
+      value.kind === "load"
+        ? value.buffer === buffer || value.address.terms.rest.some(([term]) => this.readsBuffer(term, buffer))
+        : operandsOf(value).some((operand) => this.readsBuffer(operand, buffer));
+    known.set(value, result);
+    return result;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -370,13 +387,6 @@ export abstract class ScalarWriter extends PointerWriter {
         throw new InternalError(`cast to ${to} reached the emitter`);
     }
   }
-}
-
-function readsBuffer(value: Value, buffer: number): boolean {
-  if (value.kind === "load") {
-    return value.buffer === buffer || value.address.terms.rest.some(([term]) => readsBuffer(term, buffer));
-  }
-  return operandsOf(value).some((operand) => readsBuffer(operand, buffer));
 }
 
 /** Whether an index expression is a sum of loop variables. */
