@@ -330,6 +330,9 @@ class LayoutChoice {
     );
     const strides = new Array<number>(to.shape.length).fill(0);
     const dims = new Map<string, number>();
+    // The rest of a concatenation, whose other parts are written in place, stores into a part of its target only.
+    const whole = assign.index.every((e, d) => (e.kind === "axis" ? e.extent : 1) === to.shape[d]);
+    if (!whole) return undefined;
     assign.index.forEach((e, d) => {
       if (e.kind === "axis") dims.set(e.name, d);
     });
