@@ -31,7 +31,7 @@ function powerOfTwo(n: Expr): Expr {
 function exp(x: Expr): Expr {
   const clamped = max(min(x, f32(89)), f32(-104));
   const n = unary("round", mul(clamped, f32(Math.LOG2E)));
-  const r = sub(sub(clamped, mul(n, f32(0.693359375))), mul(n, f32(-2.1219444005469058e-4)));
+  const r = sub(sub(clamped, mul(n, f32(0.693359375))), mul(n, f32(-0.00021219444)));
   const p = polynomial(r, [1.987569150e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]); // prettier-ignore
   const value = add(add(mul(p, mul(r, r)), r), f32(1));
   // 2^n in two halves, so that neither overflows before the product is rounded once.

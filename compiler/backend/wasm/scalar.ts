@@ -100,7 +100,7 @@ export abstract class ScalarWriter extends PointerWriter {
     this.code.tee(held);
     if (mode === "v") {
       value.vectorLocal = held;
-      value.lanes = lanes;
+      value.lanes = value.axes.names.has(this.vector!.variable) ? lanes : 4;
     } else value.scalarLocal = held;
     this.held.push({ value, mode, local: held });
   }
