@@ -1,0 +1,103 @@
+/**
+ * What the fuzzer has found, each as the smallest case, so that it stays found. In: models as the fuzzer prints them.
+ * Invariant tested: compiled like the interpreter, with the passes that were involved on or off; refused with a
+ * stable code where the model is wrong.
+ */
+import { describe, expect, it } from "vitest";
+import { onnxModel, type OnnxModelBuilder } from "../../compiler/frontend/onnx/write.ts";
+import { compile, CompileError } from "../../compiler/index.ts";
+import { tensorOf } from "../../compiler/passes/evaluate.ts";
+import { expectAgreement } from "./agreement.ts";
+import { pattern } from "./plan.ts";
+
+const numbers = (shape: readonly number[], seed = 1) =>
+  tensorOf("float32", shape, pattern(shape.reduce((a, b) => a * b, 1), seed, -2, 2, 0.25)); // prettier-ignore
+
+function codeOf(build: (b: OnnxModelBuilder) => void): string {
+  const b = onnxModel("case", { opset: 20 });
+  build(b);
+  try {
+    compile(b.toBytes());
+  } catch (error) {
+    if (error instanceof CompileError) return error.code;
+    throw error;
+  }
+  return "none";
+}
+
+describe("results", () => {
+  it.each([{}, { fuse: false }, { layout: false }])(
+    "of a concatenation whose second part only is written in place, %o",
+    async (passes) => {
+      const b = onnxModel("case", { opset: 20 });
+      b.input("x", "float32", [1, 4, 5, 3]);
+      b.input("y", "float32", [1, 4, 5, 2]);
+      b.node("AveragePool", ["y"], { kernel_shape: [1, 1] }, { output: "p" });
+      b.node("Concat", ["x", "p"], { axis: 3 }, { output: "c" });
+      b.node("Trilu", ["c", b.scalar("int64", -1)], { upper: 1 }, { output: "t" });
+      b.output("t", "float32", [1, 4, 5, 5]);
+      const inputs = { x: numbers([1, 4, 5, 3]), y: numbers([1, 4, 5, 2], 2) };
+      await expectAgreement(b.toBytes(), inputs, passes, "simd", 0);
+    },
+  );
+
+  it.each([{}, { fuse: false }])("of a softmax across a concatenation with weights, %o", async (passes) => {
+    const b = onnxModel("case", { opset: 20 });
+    b.input("x", "float32", [1, 33, 7, 4]);
+    b.initializer("float32", [1, 33, 5, 3], pattern(495, 4053976, -2, 2, 0.25), "w");
+    b.node("AveragePool", ["x"], { kernel_shape: [1, 2], dilations: [2, 1] }, { output: "p" });
+    b.node("Concat", ["p", "w"], { axis: 2 }, { output: "c" });
+    b.node("Softmax", ["c"], { axis: 2 }, { output: "s" });
+    b.output("s", "float32", [1, 33, 12, 3]);
+    await expectAgreement(b.toBytes(), { x: numbers([1, 33, 7, 4]) }, passes, "simd", 1e-5);
+  });
+
+  it("of tensors without elements", async () => {
+    const b = onnxModel("case", { opset: 20 });
+    b.input("x", "float32", [3, 0, 2]);
+    b.node("Tile", ["x", b.int64s([2, 1, 2])], {}, { output: "t" });
+    b.node("Expand", ["t", b.int64s([2, 6, 0, 4])], {}, { output: "e" });
+    b.node("ReduceSum", ["e", b.int64s([2])], {}, { output: "s" });
+    b.output("s", "float32", [2, 6, 1, 4]);
+    b.output("e", "float32", [2, 6, 0, 4]);
+    await expectAgreement(b.toBytes(), { x: numbers([3, 0, 2]) }, {}, "simd", 0);
+  });
+});
+
+describe("refusals", () => {
+  it("of element types that an operator is not defined for", () => {
+    const operators = ["Softmax", "Sigmoid", "Acos", "Softplus", "BitwiseNot"];
+    for (const op of operators) {
+      const dtype = op === "BitwiseNot" ? "float32" : "int64";
+      const code = codeOf((b) => b.output(b.node(op, [b.input("x", dtype, [2, 3])]), dtype));
+      expect(code, op).toBe("dtype-unsupported");
+    }
+    const mixed = codeOf((b) => {
+      const x = b.input("x", "float32", [1, 1, 4, 4]);
+      b.output(b.node("Conv", [x, b.initializer("int32", [1, 1, 2, 2], [1, 2, 3, 4])]), "float32");
+    });
+    expect(mixed).toBe("dtype-unsupported");
+  });
+
+  it("of more outputs than an operator has, and fewer inputs", () => {
+    const outputs = codeOf((b) => {
+      const [, second] = b.nodeWithOutputs("ReduceProd", [b.input("x", "float32", [2, 3])], 2);
+      b.output(second!, "float32");
+    });
+    expect(outputs).toBe("graph-invalid");
+    const inputs = codeOf((b) => {
+      const x = b.input("x", "float32", [2, 3, 4]);
+      b.output(b.node("InstanceNormalization", [x, b.initializer("float32", [3], [1, 1, 1])]), "float32");
+    });
+    expect(inputs).toBe("graph-invalid");
+  });
+
+  it("of windows that reach beyond what 32 bits address", () => {
+    const code = codeOf((b) => {
+      const x = b.input("x", "float32", [1, 1, 8, 8]);
+      const w = b.initializer("float32", [1, 1, 3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      b.output(b.node("Conv", [x, w], { dilations: [1, 2147483647], auto_pad: "SAME_UPPER" }), "float32");
+    });
+    expect(code).toBe("limit-exceeded");
+  });
+});
