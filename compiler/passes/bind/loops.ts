@@ -1,6 +1,6 @@
 /**
- * Loop and Scan, unrolled: the body once per iteration, each folding what it can before the next begins. In: a node
- * whose trip count is known. Out: the nodes of all iterations. Invariant: iterations see each other only through
+ * Loop and Scan: one kernel for all iterations where the body is regular (`rolled.ts`), otherwise the body once per
+ * iteration, each folding what it can before the next begins. In: a node whose trip count is known. Out: its nodes. Invariant: iterations see each other only through
  * values, so an unrolled loop is ordinary data flow; where the condition of the next iteration follows from data,
  * the loop is cut there and goes on in a later program.
  */
@@ -9,6 +9,7 @@ import { allocate, elementCount } from "../../ir/dtype.ts";
 import type { Attribute, OpNode, ValueId } from "../../ir/graph.ts";
 import { bodyOf } from "./branch.ts";
 import { integerAttribute, stack } from "./containers.ts";
+import { roll } from "./rolled.ts";
 import type { Vanishing, Walk } from "./walk.ts";
 
 export const loopOps: readonly (readonly [string, Vanishing])[] = [
@@ -37,6 +38,21 @@ function loop(walk: Walk, node: OpNode): void {
   const start = integerAttribute(node, DONE, 0);
   const slices: ValueId[][] = Array.from({ length: scanCount }, (_, k) => [...(walk.lists.get(operands[stateCount + k] ?? "") ?? [])]); // prettier-ignore
   let states = operands.slice(0, stateCount);
+  const [finals, results] = [node.outputs.slice(0, stateCount), node.outputs.slice(stateCount)];
+  if (start === 0 && limit < Infinity && (initial === "" || Number(walk.known(initial).data[0]))) {
+    const forwards = results.map((id) => ({ id, axis: 0, backwards: false }));
+    const iterations = {
+      node,
+      body,
+      trips: limit,
+      counted: true,
+      states,
+      finals,
+      scanned: [],
+      results: forwards,
+    };
+    if (roll(walk, iterations)) return;
+  }
   let condition = initial === "" ? walk.boolean(true) : initial;
   let done = start;
   while (done < limit) {
@@ -120,6 +136,21 @@ function scan(walk: Walk, node: OpNode): void {
     );
   }
   const backwards = integersAttribute(node, "scan_input_directions");
+  const outputAxes = integersAttribute(node, "scan_output_axes");
+  const reversed = integersAttribute(node, "scan_output_directions");
+  const iterations = {
+    node,
+    body,
+    trips: length,
+    counted: false,
+    states: node.inputs.slice(0, stateCount),
+    finals: node.outputs.slice(0, stateCount),
+    scanned: inputs.map(({ id, axis }, k) => ({ id, axis, backwards: Boolean(backwards[k]) })),
+    results: node.outputs
+      .slice(stateCount)
+      .map((id, k) => ({ id, axis: outputAxes[k] ?? 0, backwards: Boolean(reversed[k]) })),
+  };
+  if (roll(walk, iterations)) return;
   const slices: ValueId[][] = Array.from({ length: outputCount }, () => []);
   let states = node.inputs.slice(0, stateCount);
   const argsAt = (i: number): ValueId[] => [
@@ -132,8 +163,6 @@ function scan(walk: Walk, node: OpNode): void {
     slices.forEach((list, k) => list.push(made[stateCount + k]!));
     if (made.some((id) => walk.failed(id))) break;
   }
-  const outputAxes = integersAttribute(node, "scan_output_axes");
-  const reversed = integersAttribute(node, "scan_output_directions");
   const outputs = slices.map((list, k) => ({
     list: reversed[k] ? list.toReversed() : list,
     axis: outputAxes[k] ?? 0,

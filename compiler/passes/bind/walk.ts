@@ -257,19 +257,39 @@ export class Walk {
     });
   }
 
-  /** Types that a subgraph's outputs would have; nothing of it stays. Undefined where one cannot be told. */
-  typesOf(graph: Graph, args: readonly ValueId[]): (InferredType | undefined)[] {
-    const { memo } = this;
+  /**
+   * Binds a subgraph on trial. `judge` sees its outputs and the number of the first node that it became; unless all
+   * of it could be bound and `judge` wants it, nothing of it stays.
+   */
+  attempt(
+    graph: Graph,
+    args: readonly ValueId[],
+    judge: (outputs: readonly ValueId[], from: number) => boolean,
+  ): boolean {
+    const { memo, unrolledNodes } = this;
     this.memo = new WeakMap();
     const marks = [this.nodes.length, this.deferred.length, this.diagnostics.length] as const;
     const demands = [...this.demands];
-    const types = this.instantiate(graph, args).map((id) =>
-      this.mustWait(id) ? undefined : this.types.get(id),
-    );
-    [this.nodes.length, this.deferred.length, this.diagnostics.length] = marks;
-    this.demands.clear();
-    for (const id of demands) this.demands.add(id);
+    const outputs = this.instantiate(graph, args);
+    const complete = this.deferred.length === marks[1] && this.diagnostics.length === marks[2];
+    const stays = complete && judge(outputs, marks[0]);
+    if (!stays) {
+      [this.nodes.length, this.deferred.length, this.diagnostics.length] = marks;
+      this.demands.clear();
+      for (const id of demands) this.demands.add(id);
+      this.unrolledNodes = unrolledNodes;
+    }
     this.memo = memo;
+    return stays;
+  }
+
+  /** Types that a subgraph's outputs would have; nothing of it stays. Undefined where one cannot be told. */
+  typesOf(graph: Graph, args: readonly ValueId[]): (InferredType | undefined)[] {
+    let types: (InferredType | undefined)[] = graph.outputs.map(() => undefined);
+    this.attempt(graph, args, (outputs) => {
+      types = outputs.map((id) => (this.mustWait(id) ? undefined : this.types.get(id)));
+      return false;
+    });
     return types;
   }
 }
