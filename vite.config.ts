@@ -1,8 +1,8 @@
 /**
- * The library build: `dist/runtime/index.js`, `dist/compiler/index.js` and the command line `dist/node/cli.js`.
- * In: the three entries. Out: ES modules that share what they have in common as `dist/shared/*.js` (the artifact
- * format, for one). Invariant: the runtime's entry reaches no compiler code, which `bench/size.ts` measures and
- * `test/layering.test.ts` proves. Types come from `tsc -p tsconfig.build.json`; npm dependencies stay imports.
+ * The library build: `dist/runtime/index.js`, `dist/runtime/profile.js`, `dist/compiler/index.js` and the command
+ * line `dist/node/cli.js`. In: the four entries. Out: ES modules that share what they have in common as
+ * `dist/shared/*.js` (the artifact format, for one). Invariant: the runtime's entry reaches no compiler code, which
+ * `bench/size.ts` measures and `test/layering.test.ts` proves. Types come from `tsc -p tsconfig.build.json`; npm dependencies stay imports.
  */
 import { chmodSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -40,6 +40,7 @@ export default defineConfig({
       formats: ["es"],
       entry: {
         "runtime/index": resolve("runtime/index.ts"),
+        "runtime/profile": resolve("runtime/profile.ts"),
         "compiler/index": resolve("compiler/index.ts"),
         [COMMAND_LINE]: resolve("compiler/node/cli.ts"),
       },

@@ -27,7 +27,7 @@ export interface CompileOptions {
   readonly maxUnrolledNodes?: number;
   /** Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. */
   readonly maxIterations?: number;
-  /** Adds what `session.profile` needs: each call of a run as a function of its own, and what is known of it. */
+  /** Adds what `tilewright/profile` needs: each call of a run as a function of its own, and what is known of it. */
   readonly profile?: boolean;
   /** Leaves out the hashes: for a program that the same page runs at once. */
   readonly unsealed?: boolean;

@@ -74,7 +74,7 @@ export async function createProgram(parts: ProgramParts): Promise<Program> {
   const init = callable(exports, "init");
   const run = callable(exports, "run");
   call(init, plan.name);
-  return new Program(plan, variant, memory, run);
+  return new Program(plan, variant, memory, run, exports);
 }
 
 function callable(exports: WebAssembly.Exports, name: string): () => void {
@@ -97,13 +97,22 @@ function call(entry: () => void, name: string): void {
 export class Program {
   readonly plan: BoundPlan;
   readonly variant: Variant;
+  /** Of the module: a program that was compiled to be profiled has more than `run`. */
+  readonly exports: WebAssembly.Exports;
   readonly #memory: WebAssembly.Memory;
   readonly #run: () => void;
   readonly #inputs: readonly NumericData[];
 
-  constructor(plan: BoundPlan, variant: Variant, memory: WebAssembly.Memory, run: () => void) {
+  constructor(
+    plan: BoundPlan,
+    variant: Variant,
+    memory: WebAssembly.Memory,
+    run: () => void,
+    exports: WebAssembly.Exports,
+  ) {
     this.plan = plan;
     this.variant = variant;
+    this.exports = exports;
     this.#memory = memory;
     this.#run = run;
     this.#inputs = plan.inputs.map(({ dtype, shape, address }) =>
@@ -118,6 +127,13 @@ export class Program {
    * @throws TilewrightError `run-failed`
    */
   run(inputs: ReadonlyMap<string, Tensor>): Map<string, NumericTensor> {
+    this.write(inputs);
+    call(this.#run, this.plan.name);
+    return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
+  }
+
+  /** Puts the inputs in their places, as {@link run} does: a run may overwrite them. */
+  write(inputs: ReadonlyMap<string, Tensor>): void {
     this.plan.inputs.forEach((slot, index) => {
       const tensor = inputs.get(slot.name);
       const view = this.#inputs[index]!;
@@ -127,8 +143,6 @@ export class Program {
       // Both are the typed array that the dtype is held in.
       (view as Uint8Array).set(tensor.data as Uint8Array);
     });
-    call(this.#run, this.plan.name);
-    return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
   }
 
   /** A copy of an output. */

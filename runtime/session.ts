@@ -121,13 +121,19 @@ export class Session {
    * @example const { y } = session.runSync({ x: new Float32Array(4) });
    */
   runSync(inputs: Inputs = {}): Outputs {
+    return Object.fromEntries(this.boundProgram("runSync").run(readInputs(this.inputs, inputs)));
+  }
+
+  /**
+   * The program of a session of kind "bound", for `runtime/profile.ts`: `wanted` names what needs it.
+   *
+   * @internal
+   */
+  boundProgram(wanted: string): Program {
     const engine = this.#alive();
-    if (engine.kind !== "bound") {
-      const what =
-        "runSync needs a session whose shapes are fixed; this one binds them as they come, use run";
-      throw new TilewrightError("run-failed", what);
-    }
-    return Object.fromEntries(engine.program.run(readInputs(this.inputs, inputs)));
+    if (engine.kind === "bound") return engine.program;
+    const what = `${wanted} needs a session whose shapes are fixed; this one binds them as they come, use run`;
+    throw new TilewrightError("run-failed", what);
   }
 
   /** Frees the memory. Runs that still wait are rejected with `disposed`, as are later ones. May be called again. */

@@ -32,9 +32,11 @@ function tool(name: string, ...args: readonly string[]): string {
 
 const USER_SOURCE = `import * as runtime from "tilewright";
 import * as compiler from "tilewright/compiler";
+import { profile, type Profile } from "tilewright/profile";
 const load: typeof runtime.load = runtime.load;
 const compile: typeof compiler.compile = compiler.compile;
-document.title = [typeof load, typeof compile].join();
+const profiled: (session: runtime.Session) => Promise<Profile> = (session) => profile(session);
+document.title = [typeof load, typeof compile, typeof profiled].join();
 `;
 
 const STEPS: readonly (readonly [name: string, step: () => void])[] = [
@@ -58,9 +60,11 @@ const STEPS: readonly (readonly [name: string, step: () => void])[] = [
       const source = `
         const { load } = await import("tilewright");
         const { compile } = await import("tilewright/compiler");
-        console.log(typeof load, typeof compile);`;
+        const { profile } = await import("tilewright/profile");
+        console.log(typeof load, typeof compile, typeof profile);`;
       const printed = run(process.execPath, ["--input-type=module", "--eval", source], app).trim();
-      if (printed !== "function function") throw new Error(`load and compile are: ${printed}`);
+      if (printed !== "function function function")
+        throw new Error(`load, compile and profile are: ${printed}`);
     },
   ],
   [
