@@ -3,8 +3,8 @@
  * store, the stride of each axis in elements. Invariant: an axis that takes part in anything but a plain linear
  * position (a division, a clamp, a value) is listed as opaque, and nobody reasons about its stride.
  */
-import { add, axesOf, int, linear, mul, visit, type Expr, type LoadExpr } from "../ir/expr.ts";
-import { layoutOf, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
+import { axesOf, fromLinear, linear, visit, type Expr, type Linear, type LoadExpr } from "../ir/expr.ts";
+import { layoutOf, type Assign, type Axis, type Kernel, type Layout } from "../ir/kernel.ts";
 
 export interface Access {
   readonly buffer: number;
@@ -16,20 +16,35 @@ export interface Access {
   readonly inReduction: boolean;
 }
 
-/** The element offset of an access, as one index expression. */
-export function flatOffset(buffer: Buffer, index: readonly Expr[]): Expr {
-  const { strides, offset } = layoutOf(buffer);
-  let sum: Expr = int(offset);
+/** The element offset of an access; terms may have a coefficient of 0. */
+export function flatOffset({ strides, offset }: Layout, index: readonly Expr[]): Linear {
+  let constant = offset;
+  let plain = true;
+  const terms = new Map<Expr, number>();
   index.forEach((e, d) => {
-    sum = add(sum, mul(e, int(strides[d]!)));
+    const form = linear(e);
+    const stride = strides[d]!;
+    constant += form.constant * stride;
+    for (const [term, c] of form.terms) {
+      if (term.kind !== "axis") plain = false;
+      terms.set(term, (terms.get(term) ?? 0) + c * stride);
+    }
   });
-  return sum;
+  // Quotients and remainders may join again.
+  return plain ? { constant, terms } : linear(fromLinear({ constant, terms }));
 }
 
-function accessOf(buffer: number, flat: Expr, inReduction: boolean, load?: LoadExpr): Access {
+function accessOf(
+  kernel: Kernel,
+  buffer: number,
+  index: readonly Expr[],
+  inReduction: boolean,
+  load?: LoadExpr,
+): Access {
   const strides = new Map<string, number>();
   const opaque = new Set<string>();
-  for (const [term, c] of linear(flat).terms) {
+  for (const [term, c] of flatOffset(layoutOf(kernel.buffers[buffer]!), index).terms) {
+    if (c === 0) continue;
     if (term.kind === "axis") strides.set(term.name, (strides.get(term.name) ?? 0) + c);
     else for (const name of axesOf(term)) opaque.add(name);
   }
@@ -46,15 +61,14 @@ export interface AssignAccesses {
 export function accessesOf(kernel: Kernel, assign: Assign): AssignAccesses {
   const loads: Access[] = [];
   const opaque = new Set<string>();
-  const seen = new Set<string>();
+  const seen = new Set<Expr>();
   const scan = (root: Expr, inReduction: boolean): void => {
     const walk = (e: Expr): void => {
-      const key = `${e.id}`;
-      if (seen.has(key)) return;
-      seen.add(key);
+      if (seen.has(e)) return;
+      seen.add(e);
       switch (e.kind) {
         case "load": {
-          const access = accessOf(e.buffer, flatOffset(kernel.buffers[e.buffer]!, e.index), inReduction, e);
+          const access = accessOf(kernel, e.buffer, e.index, inReduction, e);
           loads.push(access);
           for (const name of access.opaque) opaque.add(name);
           // Loads inside an index are accesses too.
@@ -85,7 +99,7 @@ export function accessesOf(kernel: Kernel, assign: Assign): AssignAccesses {
   };
   if (assign.reduce) scan(assign.reduce.body, true);
   scan(assign.value, false);
-  const store = accessOf(assign.out, flatOffset(kernel.buffers[assign.out]!, assign.index), false);
+  const store = accessOf(kernel, assign.out, assign.index, false);
   for (const name of store.opaque) opaque.add(name);
   return { loads, store, opaque };
 }

@@ -6,7 +6,8 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType, DType } from "../../ir/dtype.ts";
-import { add, axesOf, binary, bitcast, cast, constant, fromLinear, int, linear, mul, operands, simplifyOperands, substituteAxes, unary, type AxisExpr, type BinaryOp, type BitsType, type ConstExpr, type Expr, type UnaryOp } from "../../ir/expr.ts"; // prettier-ignore
+import { axesOf, binary, bitcast, cast, constant, fromLinear, int, linear, operands, simplifyOperands, substituteAxes, unary, type AxisExpr, type BinaryOp, type BitsType, type ConstExpr, type Expr, type Linear, type UnaryOp } from "../../ir/expr.ts"; // prettier-ignore
+import { flatOffset } from "../../lower/access.ts";
 import type { Layout } from "../../ir/kernel.ts";
 
 /** Loop variables that something depends on; equal sets are one object. */
@@ -352,34 +353,13 @@ export class ValueTable {
 
   /** Where the element at `index` of a buffer lies. */
   address(buffer: number, index: readonly Expr[]): Address {
-    const { strides, offset } = this.layouts[buffer]!;
-    const terms = new Map<Expr, number>();
-    let constant = offset;
-    let plain = true;
-    index.forEach((e, d) => {
-      const form = linear(e);
-      const stride = strides[d]!;
-      constant += form.constant * stride;
-      for (const [term, c] of form.terms) {
-        if (term.kind !== "axis") plain = false;
-        terms.set(term, (terms.get(term) ?? 0) + c * stride);
-      }
-    });
-    if (plain)
-      return {
-        constant,
-        terms: this.terms([...terms].filter(([, c]) => c !== 0).sort(([x], [y]) => x.id - y.id)),
-      };
-    let sum: Expr = int(offset);
-    index.forEach((e, d) => {
-      sum = add(sum, mul(e, int(strides[d]!)));
-    });
-    return this.split(sum);
+    return this.settled(flatOffset(this.layouts[buffer]!, index));
   }
 
-  private split(flat: Expr): Address {
-    const form = linear(flat);
-    return { constant: form.constant, terms: this.terms([...form.terms].filter(([, c]) => c !== 0)) };
+  private settled({ constant, terms }: Linear): Address {
+    const all = [...terms].filter(([, c]) => c !== 0);
+    if (all.length > 1) all.sort(([x], [y]) => x.id - y.id);
+    return { constant, terms: this.terms(all) };
   }
 
   private terms(all: readonly (readonly [Expr, number])[]): Terms {
@@ -513,7 +493,7 @@ export class ValueTable {
         constant += form.constant * c;
         for (const [t, k] of form.terms) merged.set(t, (merged.get(t) ?? 0) + k * c);
       }
-      image = this.split(fromLinear({ constant, terms: merged }));
+      image = this.settled(linear(fromLinear({ constant, terms: merged })));
       projection.images.set(key, image);
     }
     return image;
