@@ -64,7 +64,8 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
   const bytesOf = new Map<ValueId, number>();
   for (const [id, value] of values) {
     const root = rootOf(id);
-    if (!from.has(root)) continue;
+    // A constant that nobody reads any more has no lifetime.
+    if (!from.has(root) || !to.has(root)) continue;
     const bytes = storageElements(value) * bytesPerElement(value.dtype);
     bytesOf.set(root, Math.max(bytesOf.get(root) ?? 0, bytes));
   }

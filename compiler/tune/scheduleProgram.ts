@@ -20,6 +20,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
   const init: ScheduledCall[] = [];
   const run: ScheduledCall[] = [];
   const fixed = new Set<ValueId>(program.constants.keys());
+  const varying = new Set<ValueId>();
   const isOutput = new Set(program.outputs.map((o) => o.id));
   const packs = new Map<string, ValueId>();
 
@@ -27,7 +28,12 @@ export function scheduleProgram(program: Program): ScheduledProgram {
     // Outputs are written on every run: a caller may have been given their memory.
     const early =
       call.inputs.every((id) => id === "" || fixed.has(id)) && !call.outputs.some((id) => isOutput.has(id));
-    if (early) for (const id of call.outputs) fixed.add(id);
+    for (const id of call.outputs) {
+      const storage = program.values.get(id)?.storage ?? id;
+      // What is left of a concatenation in place may be constant while other parts are written on every run.
+      if (!early) varying.add(storage);
+      else if (!varying.has(storage) || storage !== id) fixed.add(id);
+    }
     const list = early ? init : run;
     if (call.kind === "library") {
       list.push(call);

@@ -52,6 +52,28 @@ describe("results", () => {
     await expectAgreement(b.toBytes(), { x: numbers([1, 33, 7, 4]) }, passes, "simd", 1e-5);
   });
 
+  it.each([{}, { fuse: false }])(
+    "of a concatenation with a constant and what reads it, %o",
+    async (passes) => {
+      const b = onnxModel("case", { opset: 20 });
+      const x = b.input("x", "float32", [1, 2, 6, 6]);
+      const row = b.initializer("float32", [1, 2, 1, 6], pattern(12, 3, -2, 2, 0.25));
+      const p = b.node("AveragePool", [x], { kernel_shape: [2, 2], strides: [1, 1], pads: [0, 0, 1, 1] });
+      const c = b.node("Concat", [p, row], { axis: 2 });
+      b.output(b.node("MaxPool", [c], { kernel_shape: [2, 2] }), "float32", [1, 2, 6, 5], "y");
+      await expectAgreement(b.toBytes(), { x: numbers([1, 2, 6, 6]) }, passes, "simd", 1e-6);
+    },
+  );
+
+  it("of a model with a weight that is of no use in the end", async () => {
+    const b = onnxModel("case", { opset: 20 });
+    const x = b.input("x", "float32", [2, 2, 19, 1]);
+    const [left, right] = b.nodeWithOutputs("Split", [x, b.int64s([1, 1])], 2, { axis: -3 });
+    b.output(left!, "float32");
+    b.output(right!, "float32");
+    await expectAgreement(b.toBytes(), { x: numbers([2, 2, 19, 1]) }, { fuse: false }, "simd", 0);
+  });
+
   it("of tensors without elements", async () => {
     const b = onnxModel("case", { opset: 20 });
     b.input("x", "float32", [3, 0, 2]);
