@@ -64,8 +64,9 @@ export function runOperator(use: OperatorUse): Tensor[] {
     constants,
   };
   const bound = bind(graph, new Map(), new Map(), { foldLimit: 1 << 20 });
-  return bound.outputs.map(({ id, name }) => {
-    const result = bound.constants.get(id);
+  return graph.outputs.map(({ name }) => {
+    const made = bound.outputs.find((output) => output.name === name);
+    const result = made ? bound.constants.get(made.id) : bound.known.get(name);
     if (!result) throw new Error(`${name} of ${op} was not computed`);
     return result;
   });

@@ -10,28 +10,44 @@ import { stringTensor } from "./strings.ts";
 
 type Scalar = number | bigint;
 
-/** The shortest decimal that `dtype` holds as `value`. */
+/** Significant digits past which an exponent is written, as C's "%.8g" and "%.17g" do. */
+const placesOf = (dtype: DType): number => (dtype === "float64" ? 17 : 8);
+
+/** The shortest decimal that `dtype` holds as `value`, written as C's "%g" writes it. */
 function floatText(value: number, dtype: DType): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "INF" : "-INF";
-  if (dtype !== "float64") {
-    const store = storeFunction(dtype);
-    const stored = store(value);
-    for (let digits = 1; digits < 9; digits++) {
-      const shorter = Number(value.toPrecision(digits));
-      if (store(shorter) === stored) return String(shorter);
-    }
+  const shortest = shortestText(value, dtype);
+  const [digits, exponent] = shortest.split("e") as [string, string];
+  const power = Number(exponent);
+  if (power < -4 || power >= placesOf(dtype)) {
+    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
   }
-  return String(value);
+  if (Object.is(value, -0)) return "-0";
+  const fraction = digits.split(".")[1] ?? "";
+  return Number(shortest).toFixed(Math.max(0, fraction.length - power));
+}
+
+/** As `toExponential` writes it, with as few digits as tell the value from all others of its type. */
+function shortestText(value: number, dtype: DType): string {
+  if (dtype === "float64") return value.toExponential();
+  // Storing a float32 leaves the rounding to the array.
+  const store = dtype === "float32" ? (x: number) => Math.fround(x) : storeFunction(dtype);
+  const stored = store(value);
+  for (let digits = 0; digits < 9; digits++) {
+    const text = value.toExponential(digits);
+    if (store(Number(text)) === stored) return text;
+  }
+  return value.toExponential();
 }
 
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const integer = /^[+-]?\d+$/;
 const infinite = /^[+-]?inf(?:inity)?$/i;
 
-/** The number that a text means; integers in full precision. */
-function parse(text: string): Scalar | undefined {
-  if (integer.test(text)) return BigInt(text.replace("+", ""));
+/** The number that a text means; for integer types, all digits of an integer. */
+function parse(text: string, exact: boolean): Scalar | undefined {
+  if (exact && integer.test(text)) return BigInt(text.replace("+", ""));
   if (decimal.test(text)) return Number(text);
   if (infinite.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   return /^[+-]?nan$/i.test(text) ? NaN : undefined;
@@ -42,12 +58,11 @@ function numbersOf(call: OpCall, texts: readonly string[], dtype: DType): Tensor
   const store = storeFunction(dtype);
   const fromFloat = castFunction("f64", dtype);
   const fromInteger = castFunction("i64", dtype);
+  const exact = !isFloat(dtype);
   texts.forEach((text, i) => {
-    const value = parse(text.trim());
+    const value = parse(text.trim(), exact);
     if (value === undefined) call.fail("dtype-unsupported", `"${text}" is not a number`);
-    // Texts of integers for floats go by way of a double, which is the nearest.
-    const exact = typeof value === "bigint" && !isFloat(dtype);
-    data[i] = store(exact ? fromInteger(value) : fromFloat(Number(value)));
+    data[i] = store(typeof value === "bigint" ? fromInteger(value) : fromFloat(value));
   });
   return data as unknown as Tensor["data"];
 }

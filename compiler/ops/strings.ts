@@ -95,10 +95,10 @@ function concat(call: OpCall, inputs: readonly (Tensor | undefined)[]): Tensor[]
 // ---------------------------------------------------------------------------------------------------------------
 // StringSplit
 
-/** Splits at most `most` times at runs of white space, none of which begins or ends a piece but the last's end. */
+/** Splits at most `most` times at runs of white space; none begins or ends the text. */
 function splitAtSpace(text: string, most: number): string[] {
   const pieces: string[] = [];
-  let rest = text.trimStart();
+  let rest = text.trim();
   while (rest !== "" && pieces.length < most) {
     const gap = rest.search(/\s/u);
     if (gap < 0) break;
@@ -108,6 +108,7 @@ function splitAtSpace(text: string, most: number): string[] {
   return rest === "" ? pieces : [...pieces, rest];
 }
 
+/** Splits at most `most` times; an empty text has one piece, as in Python. */
 function splitAt(text: string, delimiter: string, most: number): string[] {
   const pieces = text.split(delimiter);
   return pieces.length <= most + 1 ? pieces : [...pieces.slice(0, most), pieces.slice(most).join(delimiter)];
