@@ -46,7 +46,8 @@ export interface Iterations {
 export function roll(walk: Walk, loop: Iterations): boolean {
   const { trips, states, scanned, counted } = loop;
   const outer = [...states, ...scanned.map(({ id }) => id)];
-  if (trips < LEAST_TRIPS || outer.some((id) => walk.mustWait(id) || !walk.types.has(id))) return false;
+  if (trips < LEAST_TRIPS || walk.hostOnly) return false;
+  if (outer.some((id) => walk.mustWait(id) || !walk.types.has(id))) return false;
   const typed = (type: TensorType): ValueId => {
     const id = walk.fresh();
     walk.types.set(id, { dtype: type.dtype, shape: type.shape });
@@ -84,8 +85,11 @@ function keep(walk: Walk, loop: Iterations, inside: Inside, made: readonly Value
   // A state that becomes another one would have to be kept aside first.
   const moves = next.some((id, i) => inside.states.includes(id) && id !== inside.states[i]);
   if (moves || next.some((id, i) => !same(id, states[i]!))) return false;
-  const unfit = (id: ValueId): boolean => walk.types.get(id)!.dtype === "string" || isEmpty(walk, id);
-  if ([...states, ...slices, ...inside.elements].some(unfit)) return false;
+  // Texts, and what a run made of them, must not become part of a program.
+  const unfit = (id: ValueId): boolean =>
+    walk.types.get(id)!.dtype === "string" || walk.madeOnHost.has(id) || isEmpty(walk, id);
+  if ([...states, ...next, ...slices, ...loop.scanned.map(({ id }) => id), ...inside.elements].some(unfit))
+    return false;
 
   const changing = new Set<ValueId>([...inside.states, ...inside.elements]);
   if (inside.number !== undefined) changing.add(inside.number);
