@@ -78,15 +78,7 @@ export interface BitcastExpr extends Node {
 }
 
 export type Expr =
-  | ConstExpr
-  | AxisExpr
-  | LoadExpr
-  | AccExpr
-  | UnaryExpr
-  | BinaryExpr
-  | SelectExpr
-  | CastExpr
-  | BitcastExpr;
+  ConstExpr | AxisExpr | LoadExpr | AccExpr | UnaryExpr | BinaryExpr | SelectExpr | CastExpr | BitcastExpr;
 
 let table = new Map<string, Expr>();
 /** Nodes of one or two operands by operator, then by the operands' numbers. */
@@ -124,7 +116,8 @@ function internPair(operator: string, a: Expr, b: Expr | undefined, make: () => 
   const first = a.id - firstId;
   const second = b === undefined ? 0 : b.id - firstId;
   // Expressions that outlived their table, or a very large one: keys of text hold any number.
-  if (first < 0 || second < 0 || nextId - firstId >= PAIR) return intern(`${operator}:${a.id}:${b?.id ?? ""}`, make());
+  if (first < 0 || second < 0 || nextId - firstId >= PAIR)
+    return intern(`${operator}:${a.id}:${b?.id ?? ""}`, make());
   let known = pairs.get(operator);
   if (!known) {
     known = new Map();
@@ -252,16 +245,18 @@ export function cast(a: Expr, to: DType | "index"): Expr {
   const type = to === "index" ? "index" : computeType(to);
   const identity = (to === "float32" || to === "int32" || to === "uint32" || to === "float64" || to === "int64" || to === "uint64" || to === "bool" || to === "index") && a.type === type; // prettier-ignore
   if (identity) return a;
-  if (a.kind === "const" && (to === "index" || to === "int32") && typeof a.value === "number" && Number.isInteger(a.value)) {
-    return constant(type, a.value);
-  }
+  // Integers wrap as constants do; floats beyond the type saturate, which is left to the machine.
+  const wraps = a.type !== "f32" && a.type !== "f64";
+  const whole = (bits: number): boolean =>
+    a.kind === "const" && Number.isInteger(a.value) && (wraps || Math.abs(Number(a.value)) < 2 ** (bits - 1));
+  if (a.kind === "const" && (to === "index" || to === "int32") && whole(32)) return constant(type, a.value);
   if (a.kind === "const" && (to === "float32" || to === "float64") && typeof a.value === "number") {
     return constant(type, a.value);
   }
-  if (a.kind === "const" && to === "int64" && typeof a.value === "number" && Number.isInteger(a.value)) {
-    return constant(type, a.value);
+  if (a.kind === "const" && to === "int64" && whole(64)) return constant(type, a.value);
+  if (a.kind === "const" && to === "index" && typeof a.value === "bigint") {
+    return constant(type, Number(BigInt.asIntN(32, a.value)));
   }
-  if (a.kind === "const" && to === "index" && typeof a.value === "bigint") return constant(type, Number(a.value));
   return internPair(`cast ${to}`, a, undefined, () => ({ kind: "cast", type, to, a }));
 }
 
@@ -519,7 +514,10 @@ function simplifyIndex(op: BinaryOp, a: Expr, b: Expr): Expr | undefined {
       if (factor.kind !== "const") return undefined;
       const k = Number(factor.value);
       const form = linear(other);
-      return fromLinear({ constant: form.constant * k, terms: new Map([...form.terms].map(([t, c]) => [t, c * k])) });
+      return fromLinear({
+        constant: form.constant * k,
+        terms: new Map([...form.terms].map(([t, c]) => [t, c * k])),
+      });
     }
     case "floordiv":
     case "floormod":
@@ -596,7 +594,12 @@ function divideIndex(op: "floordiv" | "floormod", a: Expr, by: number): Expr | u
   }
   // (e div a) div b = e div (a*b), and (e mod (a*b)) div a = (e div a) mod b, both for positive a and b.
   const remainder = fromLinear(restForm);
-  if (op === "floordiv" && remainder.kind === "binary" && remainder.op === "floordiv" && remainder.b.kind === "const") {
+  if (
+    op === "floordiv" &&
+    remainder.kind === "binary" &&
+    remainder.op === "floordiv" &&
+    remainder.b.kind === "const"
+  ) {
     return add(fromLinear(whole), floordiv(remainder.a, Number(remainder.b.value) * by));
   }
   if (remainder.kind === "binary" && remainder.op === "floormod" && remainder.b.kind === "const") {
@@ -647,7 +650,11 @@ export function visit(e: Expr, see: (e: Expr) => void, seen: Set<Expr> = new Set
  * Rebuilds `e` bottom up. `replace` sees each node with its operands already rebuilt and may return another
  * expression of the same type; `undefined` keeps it. `memo` may be shared between calls with the same `replace`.
  */
-export function rewrite(e: Expr, replace: (e: Expr) => Expr | undefined, memo: Map<Expr, Expr> = new Map()): Expr {
+export function rewrite(
+  e: Expr,
+  replace: (e: Expr) => Expr | undefined,
+  memo: Map<Expr, Expr> = new Map(),
+): Expr {
   const known = memo.get(e);
   if (known) return known;
   let rebuilt: Expr;
@@ -695,7 +702,11 @@ export function rewrite(e: Expr, replace: (e: Expr) => Expr | undefined, memo: M
 }
 
 /** Replaces axes by expressions; axes not named stay. */
-export function substituteAxes(e: Expr, by: ReadonlyMap<string, Expr>, memo: Map<Expr, Expr> = new Map()): Expr {
+export function substituteAxes(
+  e: Expr,
+  by: ReadonlyMap<string, Expr>,
+  memo: Map<Expr, Expr> = new Map(),
+): Expr {
   return rewrite(e, (x) => (x.kind === "axis" ? by.get(x.name) : undefined), memo);
 }
 
