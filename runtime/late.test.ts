@@ -248,6 +248,39 @@ describe("a chain of programs", () => {
     expect(log).toEqual(["first 2", "rest 2 1 first", "rest 2 2 first"]);
   });
 
+  it("tells strings to the first stage, and shares what follows among all texts", async () => {
+    const told: unknown[] = [];
+    let programs = 0;
+    const rest: Stage = {
+      inputs: [],
+      outputs: [],
+      bind({ x }) {
+        programs++;
+        return { artifact: multiply(x!.shape[0]!, 3) };
+      },
+    };
+    const compiler = counting({
+      inputs: [{ name: "text", dtype: "string", shape: [1] }],
+      outputs: [float("y", "n"), { name: "upper", dtype: "string", shape: [1] }],
+      bind(_, { text }): BoundStage {
+        const [word] = text!.data as readonly string[];
+        told.push(word);
+        const x: Tensor = { dtype: "float32", shape: [1], data: Float32Array.of(word!.length) };
+        const upper: Tensor = { dtype: "string", shape: [1], data: [word!.toUpperCase()] };
+        return { constants: { x, upper }, next: { stage: rest, demands: [], carried: ["x"] } };
+      },
+    });
+    const session = await open(compiler);
+    expect(compiler.binds).toBe(0); // although every dimension is known
+    for (const text of ["a", "bc", "a"]) {
+      const { y, upper } = await session.run({ text });
+      expect([numbers(y), upper!.data]).toEqual([[3 * text.length], [text.toUpperCase()]]);
+      (upper!.data as string[])[0] = "mine";
+    }
+    expect([told, programs]).toEqual([["a", "bc"], 1]);
+    expect(session.memoryBytes).toBe(65536);
+  });
+
   it("still answers when fewer programs are kept than the chain has", async () => {
     const { compiler } = cutting();
     const session = await open(compiler, { keptPrograms: 1 });
