@@ -3,8 +3,7 @@
  * outcomes are a typed error with a stable code or a right answer: of a model the one that the interpreter gives, of
  * a damaged artifact that loads the one of the undamaged file. Anything else is named as what it is.
  */
-import { CompileError, interpret, openSource, type CompileOptions } from "../../compiler/index.ts";
-import { compile } from "../../compiler/index.ts";
+import { compile, CompileError, interpret, openSource, type CompileOptions, type CompileReport } from "../../compiler/index.ts"; // prettier-ignore
 import { seededTensor } from "../../compiler/tensors/seededTensors.ts";
 import { compareTensors } from "../../compiler/tensors/compare.ts";
 import { load, TilewrightError, type Session } from "../../runtime/index.ts";
@@ -123,17 +122,27 @@ export async function trial(subject: Subject, seed: number, donor: Uint8Array): 
 async function compiled(subject: Subject, bytes: Uint8Array): Promise<string> {
   const options = optionsOf(subject);
   const { artifact, report } = compile(bytes, options);
-  const work = report.kernels.reduce((sum, kernel) => sum + kernel.work * kernel.calls, 0);
-  if (work > MAX_WORK) return "compiled";
+  if (workOf(report) > MAX_WORK) return "compiled";
   const session = await load(artifact, { memoryLimit: MEMORY_LIMIT, compiler: () => compilerOf(options) });
   try {
     const inputs = inputsFor(session);
     if (!inputs) return "compiled";
+    if (report.kind === "late") {
+      const inputShapes = Object.fromEntries(
+        Object.entries(inputs).map(([name, { shape }]) => [name, shape]),
+      );
+      if (workOf(compile(bytes, { ...options, inputShapes }).report) > MAX_WORK) return "compiled";
+    }
     const actual = await session.run(inputs);
     return wrong(actual, interpret(bytes, inputs, options)) ?? "right";
   } finally {
     session.dispose();
   }
+}
+
+/** Multiply-adds of one run, as far as they are known ahead. */
+function workOf(report: CompileReport): number {
+  return report.kernels.reduce((sum, kernel) => sum + kernel.work * kernel.calls, 0);
 }
 
 async function loaded(
