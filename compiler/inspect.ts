@@ -7,6 +7,7 @@ import { disassemble } from "./backend/wasm/disassemble.ts";
 import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
 import type { ScheduledProgram } from "./ir/program.ts";
 import { placeProgram } from "./lower/place.ts";
+import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
 import { printProgram } from "./ir/text/program.ts";
@@ -15,7 +16,7 @@ export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wa
 export type InspectStage = (typeof inspectStages)[number];
 
 /**
- * Prints a model at a stage: `import` (the graph as imported), `graph` (bound), `fused` (calls), `kernels` (with
+ * Prints a model at a stage: `import` (the graph as imported), `graph` (bound: one call per node), `fused` (calls after the passes), `kernels` (with
  * layouts and schedules), `nest` (loops), `wat` (WebAssembly text).
  *
  * @param options.node only what belongs to nodes whose name contains this
@@ -41,10 +42,9 @@ export function inspect(
   const bound = bindGraph(graph, types.bound, new Map(), options);
   const wanted = (nodes: readonly string[]): boolean =>
     !options.node || nodes.some((name) => name.includes(options.node!));
-  const program = optimize(bound, options, clock);
+  const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock);
   if (stage === "graph" || stage === "fused") {
-    const shown = stage === "graph" ? optimize(bound, { ...options, passes: {} }, clock) : program;
-    return printProgram({ ...shown, calls: shown.calls.filter((call) => wanted(call.nodes)) });
+    return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
   }
   const scheduled = scheduleProgram(program);
   const kernels = [...scheduled.init, ...scheduled.run].flatMap((c) =>

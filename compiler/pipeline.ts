@@ -12,7 +12,8 @@ import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
 import type { Nest } from "./ir/nest.ts";
 import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
-import { placeProgram } from "./lower/place.ts";
+import { printSchedule } from "./ir/text/index.ts";
+import { placeProgram, type PlacedProgram } from "./lower/place.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { libraryModuleBytes, libraryKernels } from "./ops/library/index.ts";
@@ -55,6 +56,7 @@ export function bindGraph(
   const { maxUnrolledNodes, maxIterations } = options;
   return bind(graph, types, known, {
     fold: enabled(options, "fold"),
+    ...(options.trace ? { trace: options.trace } : {}),
     ...(maxUnrolledNodes === undefined ? {} : { maxUnrolledNodes }),
     ...(maxIterations === undefined ? {} : { maxIterations }),
   });
@@ -66,24 +68,37 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
   const { trace } = options;
   if (enabled(options, "fuse")) {
     program = clock.time("fuse", () =>
-      fuse(program, (rule, from, into) => trace?.("fuse", () => `${rule}: ${from} into ${into}`, from)),
+      fuse(program, (rule, from, into) =>
+        trace?.("fuse", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+      ),
     );
     trace?.("fuse", () => `${bound.nodes.length} nodes, ${program.calls.length} calls`);
   }
   if (enabled(options, "simplify")) {
-    const hits = new Map<string, number>();
+    const hits = new Map<string, Map<string, number>>();
     program = clock.time("simplify", () =>
-      simplify(program, (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1)),
+      simplify(program, (rule, nodes) => {
+        const ofNodes = hits.get(nodes) ?? new Map<string, number>();
+        hits.set(nodes, ofNodes.set(rule, (ofNodes.get(rule) ?? 0) + 1));
+      }),
     );
-    for (const [rule, count] of hits) trace?.("simplify", () => `${rule}: ${count}`);
+    for (const [nodes, rules] of hits) {
+      const text = (): string => [...rules].map(([rule, count]) => `${rule}: ${count}`).join(", ");
+      trace?.("simplify", text, nodes);
+    }
   }
   if (enabled(options, "rows")) {
     program = clock.time("rows", () =>
-      mergeRows(program, (rule, from, into) => trace?.("rows", () => `${rule}: ${from} into ${into}`, from)),
+      mergeRows(program, (rule, from, into) =>
+        trace?.("rows", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+      ),
     );
+    trace?.("rows", () => `${program.calls.length} calls`);
   }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
-  return clock.time("layout", () => chooseLayouts(program, layout, (line) => trace?.("layout", () => line)));
+  program = clock.time("layout", () => chooseLayouts(program, layout, trace));
+  trace?.("layout", () => `${program.calls.length} calls`);
+  return program;
 }
 
 export interface Compiled {
@@ -100,7 +115,9 @@ export function build(
 ): Compiled {
   const program = optimize(bound, options, clock);
   const scheduled = clock.time("schedule", () => scheduleProgram(program));
+  traceSchedules(scheduled, options);
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
+  traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
   if (memory.bytes > (options.memoryLimit ?? MEMORY_LIMIT)) {
     fail("limit-exceeded", `the program needs ${memory.bytes} bytes of memory`, {
@@ -121,6 +138,12 @@ export function build(
     }
   });
   const [first] = modules.values();
+  for (const { call, bytes, calls } of first!.functions)
+    options.trace?.(
+      "emit",
+      () => `${call.kernel.name}: ${bytes} bytes, calls: ${calls}`,
+      call.nodes.join("+"),
+    );
   const weights = memory.weights;
   const sections: SectionContent[] = [...modules].map(([name, { bytes }]) => ({ name, data: bytes }));
   for (const name of first!.libraries) sections.push({ name: `lib.${name}`, data: libraryModuleBytes(name) });
@@ -177,6 +200,27 @@ export function build(
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
   );
   return { artifact, report };
+}
+
+function traceSchedules(scheduled: ScheduledProgram, { trace }: CompileOptions): void {
+  if (!trace) return;
+  for (const [when, calls] of [
+    ["at load", scheduled.init],
+    ["per run", scheduled.run],
+  ] as const)
+    // prettier-ignore
+    for (const call of calls)
+      if (call.kind === "kernel")
+        trace("schedule", () => `${when}, ${call.kernel.name}\n${printSchedule(call.schedule)}`, call.nodes.join("+"));
+  trace("schedule", () => `${scheduled.init.length} calls at load, ${scheduled.run.length} per run`);
+}
+
+function traceMemory({ blocks, bytes }: PlacedProgram, { trace }: CompileOptions): void {
+  if (!trace) return;
+  for (const { id, address, bytes, from, to } of blocks)
+    trace("reuse", () => `${id}: ${bytes} bytes at ${address}, steps ${from} to ${to}`, id);
+  const sum = blocks.reduce((total, block) => total + block.bytes, 0);
+  trace("reuse", () => `${blocks.length} blocks, together ${sum} bytes, in ${bytes} bytes of memory`);
 }
 
 function kernelReports(module: EmittedModule, scheduled: ScheduledProgram): KernelReport[] {

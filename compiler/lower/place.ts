@@ -13,6 +13,8 @@ export interface PlacedProgram {
   readonly places: Places;
   readonly bytes: number;
   readonly arenaBytes: number;
+  /** What was placed, in the order of addresses, with the steps of its life (-1: before the first). */
+  readonly blocks: readonly (MemoryBlock & { readonly address: number })[];
   readonly weights: {
     readonly parts: readonly Uint8Array[];
     readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
@@ -133,6 +135,9 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     },
     bytes: plan.end,
     arenaBytes: Math.max(0, plan.end - constantBytes),
+    blocks: blocks
+      .map((block) => ({ ...block, address: address(block.id) }))
+      .toSorted((a, b) => a.address - b.address || a.from - b.from),
     weights: { parts, ranges },
   };
 }

@@ -40,7 +40,7 @@ export const inspectSpec: CommandSpec = {
     jsonOption,
   ],
   notes: [
-    "import: the graph as read. graph: with shapes bound, folded and simplified. fused: groups of nodes that become one kernel. kernels: what each computes. nest: the loops that compute it. wat: their WebAssembly. Without --stage: inputs, outputs and operators.",
+    "import: the graph as read. graph: with shapes bound and constants folded, one call per node. fused: the calls that the passes made of them. kernels: what each computes. nest: the loops that compute it. wat: their WebAssembly. Without --stage: inputs, outputs and operators.",
   ],
   examples: [
     "tilewright inspect model.onnx",

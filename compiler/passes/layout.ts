@@ -20,6 +20,7 @@ import {
 } from "../ir/kernel.ts";
 import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
 import { copyKernel } from "../lower/copy.ts";
+import type { TraceSink } from "../trace.ts";
 import { concatenationOf, remainder } from "./layout/concatenation.ts";
 import { haloAssigns, leavesShape, widen, type Wish } from "./layout/halo.ts";
 import { idOf, innermostDimensions } from "./layout/votes.ts";
@@ -34,21 +35,21 @@ export interface LayoutOptions {
 export function chooseLayouts(
   program: Program,
   options: LayoutOptions,
-  trace: (line: string) => void = () => undefined,
+  trace: TraceSink = () => undefined,
 ): Program {
   return new LayoutChoice(program, options, trace).run();
 }
 
 class LayoutChoice {
   private readonly options: LayoutOptions;
-  private readonly trace: (line: string) => void;
+  private readonly trace: TraceSink;
   private readonly values: Map<ValueId, ProgramValue>;
   private readonly program: Program;
   private calls: Call[];
   /** Values whose layout is the caller's or the library's. */
   private readonly pinned = new Set<ValueId>();
 
-  constructor(program: Program, options: LayoutOptions, trace: (line: string) => void) {
+  constructor(program: Program, options: LayoutOptions, trace: TraceSink) {
     this.options = options;
     this.trace = trace;
     this.values = new Map(program.values);
@@ -74,7 +75,24 @@ class LayoutChoice {
     this.assign(inner, wishes, places);
     if (this.options.views) this.dropCopies();
     this.fillHalos();
+    this.traceLayouts();
     return { ...this.program, values: this.values, calls: this.calls };
+  }
+
+  /** What lies otherwise than row by row: the order of dimensions, the outermost first, and the border. */
+  private traceLayouts(): void {
+    for (const call of this.calls)
+      for (const id of call.outputs) {
+        const { layout, shape, storage } = this.values.get(id) ?? { shape: [] };
+        if (!layout || storage !== undefined) continue;
+        const order = shape.map((_, d) => d).toSorted((a, b) => layout.strides[b]! - layout.strides[a]!);
+        const { halo } = layout;
+        const border = halo ? `, border ${halo.before.join(",")}/${halo.after.join(",")}` : "";
+        const moved = order.some((d, at) => d !== at)
+          ? `dimensions in the order ${order.join(" ")}`
+          : "row-major";
+        this.trace("layout", () => `${id} [${shape.join(", ")}]: ${moved}${border}`, call.nodes.join("+"));
+      }
   }
 
   private value(id: ValueId): ProgramValue {
@@ -217,7 +235,7 @@ class LayoutChoice {
         moved++;
       }
       if (!moved) continue;
-      this.trace(`${call.nodes.join("+")}: ${moved} of ${parts.length} parts written in place`);
+      this.trace("views", () => `${moved} of ${parts.length} parts written in place`, call.nodes.join("+"));
       // What could not move is still copied; the call disappears when nothing is left.
       this.calls[at] = remainder(call, remaining);
     }
@@ -302,7 +320,7 @@ class LayoutChoice {
       }
       const target = call.outputs[0]!;
       this.values.set(target, { ...this.value(target), storage: storageOf(call.inputs[0]!), layout: view });
-      this.trace(`${call.nodes.join("+")}: a view`);
+      this.trace("views", () => `a view of ${call.inputs[0]}`, call.nodes.join("+"));
     }
     this.calls = kept;
   }

@@ -7,6 +7,7 @@ import type { Tensor } from "../../ir/dtype.ts";
 import type { Graph, GraphOutput, TensorType, ValueId } from "../../ir/graph.ts";
 import type { Kernel } from "../../ir/kernel.ts";
 import type { InferredType, LibraryCall } from "../../ops/define.ts";
+import type { TraceSink } from "../../trace.ts";
 
 /** What a bound node computes. */
 export type Computation =
@@ -53,4 +54,6 @@ export interface BindOptions {
   readonly maxUnrolledNodes?: number;
   /** Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. */
   readonly maxIterations?: number;
+  /** Hears of every node that is computed while binding ("fold") and of every one that must wait ("bind"). */
+  readonly trace?: TraceSink;
 }

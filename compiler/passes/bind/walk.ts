@@ -9,6 +9,7 @@ import type { Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Graph, OpNode, ValueId } from "../../ir/graph.ts";
 import { NeedsValue, type InferredType } from "../../ops/define.ts";
 import { tensorOf } from "../evaluate.ts";
+import type { TraceSink } from "../../trace.ts";
 import type { BindOptions, BoundNode } from "./boundGraph.ts";
 import { compute } from "./compute.ts";
 import { containerOps } from "./containers.ts";
@@ -56,6 +57,7 @@ export class Walk {
   readonly foldLimit: number;
   readonly maxIterations: number;
   private readonly maxUnrolledNodes: number;
+  private readonly trace: TraceSink | undefined;
   private readonly alias = new Map<ValueId, ValueId>();
   private readonly failedValues = new Set<ValueId>();
   private unrolledNodes = 0;
@@ -67,6 +69,7 @@ export class Walk {
     this.foldLimit = options.fold === false ? 64 : (options.foldLimit ?? FOLD_LIMIT);
     this.maxUnrolledNodes = options.maxUnrolledNodes ?? MAX_UNROLLED_NODES;
     this.maxIterations = options.maxIterations ?? MAX_ITERATIONS;
+    this.trace = options.trace;
     this.counter = firstUnused(graph);
   }
 
@@ -162,6 +165,7 @@ export class Walk {
         this.rename(node.outputs[0]!, node.inputs[0]!);
       else if (node.inputs.some((id) => this.mustWait(id))) this.defer(node);
       else compute(this, node);
+      if (this.trace) this.traceFolded(node);
     } catch (error) {
       if (error instanceof NeedsValue) {
         this.defer(node, this.resolve(error.value));
@@ -174,6 +178,13 @@ export class Walk {
     }
   }
 
+  private traceFolded(node: OpNode): void {
+    const outputs = node.outputs.filter((id) => id !== "").map((id) => this.constants.get(this.resolve(id)));
+    if (outputs.length === 0 || !outputs.every((tensor) => tensor !== undefined)) return;
+    const types = outputs.map(({ dtype, shape }) => `${dtype}[${shape.join(", ")}]`).join(", ");
+    this.trace?.("fold", () => `${node.op} computed while compiling: ${types}`, node.name);
+  }
+
   private giveUp(node: OpNode): void {
     for (const id of node.outputs) if (id) this.failedValues.add(id);
   }
@@ -183,6 +194,8 @@ export class Walk {
     if (demand !== undefined && !this.deferredValues.has(demand)) this.demands.add(demand);
     this.deferred.push(node);
     for (const id of node.outputs) if (id) this.deferredValues.add(id);
+    const waits = demand === undefined ? "waits for a node before it" : `waits for the value of ${demand}`;
+    this.trace?.("bind", () => `${node.op} ${waits}`, node.name);
   }
 
   /** A node in the place of `parent`; `op` is "op" of ai.onnx in its newest form, or "domain:op". */
