@@ -68,9 +68,14 @@ export interface Profile {
 const LEAST_TICKS = 32;
 /** One burst of a loop that measures the device. */
 const BURST_MILLISECONDS = 2;
-const BURSTS = 8;
-/** Engines compile what runs often once more: runs and time until that may be taken as done. */
-const WARM_UP = { runs: 3, milliseconds: 300, most: 100 };
+/**
+ * Engines compile once more what has run often, at a time of their own: measuring starts, and a peak is believed,
+ * when so many tries in a row were no faster.
+ */
+const TRIES = 8;
+const NO_FASTER = 0.97;
+const MOST_TRIES = 100;
+const MOST_WARM_UP_MILLISECONDS = 3000;
 const LEAST_BANDWIDTH_BYTES = 2 ** 14;
 const MOST_ROUNDS = 2 ** 24;
 
@@ -105,17 +110,16 @@ export async function profile(
     return steps.map((step, i) => timer.time(step, rounds[i]!) / rounds[i]!);
   };
   const begin = performance.now();
-  for (let i = 0; i < WARM_UP.most; i++) {
-    pass();
+  await untilNoFaster(pause, () => {
+    const time = pass().reduce((sum, each) => sum + each, 0);
     program.run(tensors);
-    await pause();
-    if (i + 1 >= WARM_UP.runs && performance.now() - begin > WARM_UP.milliseconds) break;
-  }
+    return performance.now() - begin > MOST_WARM_UP_MILLISECONDS ? undefined : time;
+  });
   program.write(tensors);
   steps.forEach((step, i) => (rounds[i] = timer.roundsFor(step, 0)));
 
   const roof = new Roof(program, report.peak, report.calls, timer);
-  roof.measure();
+  await roof.measure(pause);
   const whole: number[] = [];
   const passes: number[][] = [];
   for (let i = 0; i < Math.max(1, runs); i++) {
@@ -125,7 +129,7 @@ export async function profile(
     program.run(tensors);
     whole.push(performance.now() - start);
   }
-  roof.measure();
+  await roof.measure(pause);
 
   const times = steps.map((_, i) => median(passes.map((times) => times[i]!)));
   const total = times.reduce((sum, time) => sum + time, 0);
@@ -143,6 +147,18 @@ export async function profile(
     })),
     peak: { gflops: roof.gflops, bandwidth: roof.bandwidth },
   };
+}
+
+/** Repeats something that tells its time until it gets no faster, or tells none. */
+async function untilNoFaster(pause: () => Promise<void>, attempt: () => number | undefined): Promise<void> {
+  let best = Infinity;
+  for (let i = 0, since = 0; i < MOST_TRIES && since < TRIES; i++, since++) {
+    const time = attempt();
+    if (time === undefined) return;
+    if (time < best * NO_FASTER) since = -1;
+    best = Math.min(best, time);
+    await pause();
+  }
 }
 
 type Exported = (...counts: number[]) => void;
@@ -197,52 +213,58 @@ class Timer {
   }
 }
 
+/** A loop that is timed for what the device can do at most. */
+interface Peak {
+  readonly work: (rounds: number) => void;
+  /** Operations or bytes of one round. */
+  readonly amount: number;
+  /** Per nanosecond, the best so far. */
+  rate: number;
+}
+
 /** What the device can do at most: the best of all bursts. */
 class Roof {
-  gflops = 0;
-  readonly #gbs = new Map<number, number>();
-  readonly #bursts: readonly (() => void)[];
+  readonly #timer: Timer;
+  readonly #multiplyAdds: Peak;
+  /** By the size of what is read. */
+  readonly #loads: ReadonlyMap<number, Peak>;
   readonly #memoryBytes: number;
 
   constructor(program: Program, peak: PeakReport, calls: readonly CallReport[], timer: Timer) {
+    this.#timer = timer;
     this.#memoryBytes = program.plan.memoryBytes;
-    const multiplyAdds = exported(program, "multiplyAdds");
+    this.#multiplyAdds = { work: exported(program, "multiplyAdds"), amount: peak.flopPerIteration, rate: 0 };
     const loads = exported(program, "loads");
-    const burst = (work: (rounds: number) => void, found: (milliseconds: number) => void) => {
-      let rounds: number | undefined;
-      return () => {
-        rounds ??= timer.roundsFor(work, BURST_MILLISECONDS);
-        found(timer.time(work, rounds) / rounds);
-      };
-    };
     const sizes = [...new Set(calls.map(({ bytes }) => this.#sizeFor(bytes)))].sort((a, b) => a - b);
-    this.#bursts = [
-      burst(multiplyAdds, (milliseconds) => {
-        this.gflops = Math.max(this.gflops, peak.flopPerIteration / milliseconds / 1e6);
-      }),
-      ...sizes.map((bytes) =>
-        burst(
-          (rounds) => loads(0, bytes, rounds),
-          (milliseconds) =>
-            this.#gbs.set(bytes, Math.max(this.#gbs.get(bytes) ?? 0, bytes / milliseconds / 1e6)),
-        ),
-      ),
-    ];
+    this.#loads = new Map(
+      sizes.map((bytes) => [bytes, { work: (rounds) => loads(0, bytes, rounds), amount: bytes, rate: 0 }]),
+    );
+  }
+
+  get gflops(): number {
+    return this.#multiplyAdds.rate;
   }
 
   get bandwidth(): Bandwidth[] {
-    return [...this.#gbs].map(([bytes, gbs]) => ({ bytes, gbs }));
+    return [...this.#loads].map(([bytes, { rate }]) => ({ bytes, gbs: rate }));
   }
 
-  measure(): void {
-    for (let i = 0; i < BURSTS; i++) for (const burst of this.#bursts) burst();
+  async measure(pause: () => Promise<void>): Promise<void> {
+    for (const peak of [this.#multiplyAdds, ...this.#loads.values()]) {
+      await untilNoFaster(pause, () => {
+        const rounds = this.#timer.roundsFor(peak.work, BURST_MILLISECONDS);
+        const milliseconds = this.#timer.time(peak.work, rounds) / rounds;
+        peak.rate = Math.max(peak.rate, peak.amount / milliseconds / 1e6);
+        return milliseconds;
+      });
+    }
   }
 
   rates(call: CallReport, milliseconds: number): Pick<ProfiledCall, "gflops" | "gbs" | "roofline" | "bound"> {
     const gflops = milliseconds > 0 ? call.operations / milliseconds / 1e6 : 0;
     const gbs = milliseconds > 0 ? call.bytes / milliseconds / 1e6 : 0;
     const compute = gflops / this.gflops;
-    const memory = gbs / this.#gbs.get(this.#sizeFor(call.bytes))!;
+    const memory = gbs / this.#loads.get(this.#sizeFor(call.bytes))!.rate;
     return {
       gflops,
       gbs,

@@ -175,6 +175,54 @@ describe("run", () => {
   });
 });
 
+describe("profile", () => {
+  it("shows each kernel against the machine, the slowest first", { timeout: 60_000 }, async () => {
+    const { status, out, error } = await cli(
+      "profile",
+      DIGITS,
+      "--dim",
+      "batch=1",
+      "--runs",
+      "2",
+      "--top",
+      "3",
+    );
+    expect({ status, error }).toEqual({ status: 0, error: "" });
+    expect(out).toMatch(/^\S+digits.onnx: \d+ calls on (relaxed-)?simd, medians of 2 runs\n/);
+    expect(out).toMatch(/multiply-adds +at most \d/);
+    expect(out).toMatch(/kernel +ms +share +GFLOP\/s +GB\/s +roofline +bound +code +nodes\n/);
+    const shares = [...out.matchAll(/ ([\d.]+)% .*(compute|memory) +1x /g)].map(([, share]) => Number(share));
+    expect(shares).toHaveLength(3);
+    expect(shares).toEqual(shares.toSorted((a, b) => b - a));
+    expect(out).toMatch(/and \d+ more calls, [\d.]+% of the time\n$/);
+  });
+
+  it(
+    "profiles an artifact that was compiled for it, as JSON and as a trace",
+    { timeout: 60_000 },
+    async () => {
+      const [plain, made, trace] = ["plain.tile", "profile.tile", "trace.json"].map((name) =>
+        join(folder, name),
+      );
+      await cli("compile", DIGITS, "-o", plain!, "--dim", "batch=1");
+      const refused = await cli("profile", plain!);
+      expect(refused.status).toBe(1);
+      expect(refused.error).toMatch(/^tilewright: \[profile-needed\] .*compile --profile/);
+
+      await cli("compile", DIGITS, "-o", made!, "--dim", "batch=1", "--profile");
+      const words = ["profile", made!, "--variant", "simd", "--runs", "2", "--trace-file", trace!];
+      const { status, out } = await cli(...words, "--json");
+      const profile = JSON.parse(out);
+      expect(status).toBe(0);
+      expect(profile).toMatchObject({ model: made, variant: "simd", runs: 2, traceFile: trace });
+      const nodes = profile.calls.flatMap((call: { nodes: string[] }) => call.nodes);
+      expect(nodes).toEqual(expect.arrayContaining(["conv0", "conv1", "conv2", "dense", "softmax"]));
+      const events = JSON.parse(readFileSync(trace!, "utf8")).traceEvents;
+      expect(events.filter(({ ph }: { ph: string }) => ph === "X")).toHaveLength(profile.calls.length);
+    },
+  );
+});
+
 describe("inspect and check", () => {
   it("shows what a model is, and its stages", async () => {
     const { status, out } = await cli("inspect", DIGITS);
@@ -226,7 +274,7 @@ describe("inspect and check", () => {
 describe("words that make no sense", () => {
   it.each([
     [["compil"], "did you mean compile?"],
-    [["frobnicate"], "the commands are compile, run, inspect, check"],
+    [["frobnicate"], "the commands are compile, run, profile, inspect, check"],
     [["compile"], "compile needs MODEL.onnx"],
     [["compile", "nowhere.onnx"], "there is no file nowhere.onnx"],
     [["compile", DIGITS, "--dmi", "batch=1"], "did you mean --dim?"],
@@ -234,6 +282,8 @@ describe("words that make no sense", () => {
     [["compile", DIGITS, "--dim", "batch=one"], 'whole number, not "one"'],
     [["compile", DIGITS, "--shape", "image=1xx28"], "numbers with x between them"],
     [["compile", DIGITS, "--target", "webgpu"], "--target is one of wasm"],
+    [["profile", DIGITS], "give --dim batch=N"],
+    [["profile", DIGITS, "--runs", "0"], "--runs takes a number of at least 1"],
     [["run", DIGITS, "--device", "interpreter"], "--device is one of wasm, interp"],
     [["inspect", DIGITS, "--stage", "nests"], 'did you mean "nest"?'],
   ])("%j ends with status 2", async (words, message) => {
@@ -245,7 +295,7 @@ describe("words that make no sense", () => {
   it("shows help for everything, and the version", async () => {
     const { status, out } = await cli("--help");
     expect(status).toBe(0);
-    for (const command of ["compile", "run", "inspect", "check"]) {
+    for (const command of ["compile", "run", "profile", "inspect", "check"]) {
       expect(out).toContain(command);
       const help = await cli(command, "--help");
       expect(help).toMatchObject({ status: 0, error: "" });

@@ -20,6 +20,7 @@ import {
 import { compileCommand, compileSpec } from "./compileCommand.ts";
 import { inspectCommand, inspectSpec } from "./inspectCommand.ts";
 import { NpyError } from "../tensors/npy.ts";
+import { profileCommand, profileSpec } from "./profileCommand.ts";
 import { runCommand, runSpec } from "./runCommand.ts";
 import { terminalOn, type Terminal } from "./terminal.ts";
 import { TestFolderError } from "./testFolder.ts";
@@ -34,6 +35,7 @@ interface Command {
 const commands: readonly Command[] = [
   { spec: compileSpec, run: compileCommand },
   { spec: runSpec, run: runCommand },
+  { spec: profileSpec, run: profileCommand },
   { spec: inspectSpec, run: inspectCommand },
   { spec: checkSpec, run: checkCommand },
 ];

@@ -36,6 +36,7 @@ export const compileSpec: CommandSpec = {
       description:
         "list the kernels with calls, work, bytes of code and nodes (with --json also the schedules)",
     },
+    { name: "profile", description: "add what `tilewright profile` and `tilewright/profile` need to time each kernel" }, // prettier-ignore
     ...passOptions,
     traceOption,
     jsonOption,
@@ -60,6 +61,7 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   const options = {
     ...compileOptions(args, file, terminal.watch(trace.sink)),
     ...(chosen.length > 0 ? { variants: chosen } : {}),
+    ...(args.has("profile") ? { profile: true } : {}),
   };
   const start = performance.now();
   const { artifact, report } = compile(file.bytes, options);

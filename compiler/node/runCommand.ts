@@ -6,13 +6,11 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { didYouMean } from "../diagnostic.ts";
-import type { CompileOptions, PortDescription } from "../options.ts";
-import { nameAndValue, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
+import type { Arguments, CommandSpec } from "./commandLine.ts";
 import { devices, openModel, variants, type OpenModel, type Tensors } from "./device.ts";
 import { readModelFile } from "./modelFile.ts";
+import { inputOption, readInputs } from "./modelInputs.ts";
 import {
-  boundShape,
   compileOptions,
   deviceOption,
   dimOption,
@@ -24,9 +22,7 @@ import {
   variantOption,
 } from "./modelOptions.ts";
 import { writeNpy } from "../tensors/npy.ts";
-import { seededTensor } from "../tensors/seededTensors.ts";
-import { millisecondsText, shapeText } from "../tensors/table.ts";
-import { readTensorFile } from "./tensorFile.ts";
+import { millisecondsText } from "../tensors/table.ts";
 import { summarise, summaryJson, summaryLines } from "../tensors/tensorSummary.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -36,7 +32,7 @@ export const runSpec: CommandSpec = {
   usage: "MODEL.(onnx|tile) [options]",
   arity: { least: 1, most: 1 },
   options: [
-    { name: "input", value: "NAME=FILE", multiple: true, description: "an input from a .pb (TensorProto), .npy or .json file" }, // prettier-ignore
+    inputOption,
     { name: "random", value: "SEED", description: "make the inputs that have no file from this seed" },
     dimOption,
     shapeOption,
@@ -50,6 +46,7 @@ export const runSpec: CommandSpec = {
   ],
   notes: [
     'JSON inputs are nested lists, a flat list, or {"dtype", "shape", "data"}; NaN, infinities and large integers as text.',
+    'A sequence "s" is given by its elements, --input "s[0]=FILE" and so on; an optional may be left out.',
     "Seeded floats are uniform in [0, 1), integers small and not negative, booleans 0 or 1: the same on every machine.",
     "Relaxed SIMD in Node 20 needs `node --experimental-wasm-relaxed-simd`; without it the plain SIMD code runs.",
   ],
@@ -59,36 +56,6 @@ export const runSpec: CommandSpec = {
     "tilewright run model.onnx --input ids=ids.json --device interp --output-dir out",
   ],
 };
-
-/** Inputs from `--input` files and, for the rest, from `--random`. */
-function readInputs(args: Arguments, ports: readonly PortDescription[], options: CompileOptions): Tensors {
-  const files = new Map(args.texts("input").map((text) => nameAndFile(text, ports)));
-  const seed = args.integer("random");
-  const missing = ports.filter(({ name }) => !files.has(name));
-  if (missing.length > 0 && seed === undefined) {
-    const wanted = missing.map(({ name, dtype, shape }) => `"${name}" (${dtype} ${shapeText(shape)})`);
-    usage(`nothing is given for the input ${wanted.join(" and ")}: give --input NAME=FILE or --random SEED`);
-  }
-  return Object.fromEntries(
-    ports.map((port) => {
-      const path = files.get(port.name);
-      if (path !== undefined) return [port.name, readTensorFile(path, port)];
-      return [port.name, seededTensor(port.name, port.dtype, boundShape(port, options), seed!)];
-    }),
-  );
-}
-
-/** `NAME=FILE`: names may hold `=`, so the longest known name that fits is taken. */
-function nameAndFile(text: string, ports: readonly PortDescription[]): readonly [string, string] {
-  const known = ports.map(({ name }) => name).filter((name) => text.startsWith(`${name}=`));
-  const longest = known.sort((a, b) => b.length - a.length)[0];
-  if (longest !== undefined) return [longest, text.slice(longest.length + 1)];
-  const [name] = nameAndValue("input", text, "NAME=FILE");
-  const names = ports.map((port) => port.name);
-  const meant = didYouMean(name, names);
-  const hint = meant === undefined ? `the inputs are ${names.map((n) => `"${n}"`).join(", ") || "none"}` : `did you mean "${meant}"?`; // prettier-ignore
-  return usage(`there is no input "${name}": ${hint}`);
-}
 
 interface Timing {
   readonly load: number;
