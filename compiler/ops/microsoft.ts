@@ -1,26 +1,12 @@
 /**
  * Operators of com.microsoft that exporters and onnxruntime's own optimizer write: fused activations, products,
- * convolutions, layer normalizations and attention. In: a call with static types. Out: ordinary operators, which
+ * convolutions and layer normalizations. In: a call with static types. Out: ordinary operators, which
  * our own fusion puts together again. Invariant: nothing is computed here that ai.onnx cannot say; forms that it
  * cannot say are refused. Source: onnxruntime, docs/ContribOperators.md.
  */
 import type { ValueId } from "../ir/graph.ts";
 import type { AttributeLike, Expander, OpCall, OpDefinition } from "./define.ts";
-
-const DOMAIN = "com.microsoft";
-
-function expanded(
-  op: string,
-  expand: (call: OpCall, to: Expander) => readonly (ValueId | undefined)[],
-): OpDefinition {
-  return {
-    op,
-    domain: DOMAIN,
-    implementation: { kind: "expand", expand: (call, to) => expand(call, to) as readonly ValueId[] },
-  };
-}
-
-const given = (call: OpCall, position: number): ValueId => call.node.inputs[position] ?? "";
+import { channelsLast, channelsSecond, expanded, given, only, part, same } from "./microsoftForm.ts";
 
 /** Sum of the given inputs among `positions`. */
 function sum(call: OpCall, to: Expander, ...positions: readonly number[]): ValueId {
@@ -58,20 +44,11 @@ function activated(call: OpCall, to: Expander, x: ValueId, parameters: readonly 
   }
 }
 
-/** Attributes of the call that `names` lists, for the operator it stands for. */
-function only(call: OpCall, names: readonly string[]): Record<string, AttributeLike> {
-  const kept: Record<string, AttributeLike> = {};
-  for (const name of names) {
-    const attribute = call.node.attributes.get(name);
-    if (attribute) kept[name] = attribute;
-  }
-  return kept;
-}
+const convAttributes = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
 
 const fusedConv = expanded("FusedConv", (call, to) => {
-  const names = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
   const inputs = [0, 1, 2].map((position) => given(call, position));
-  const y = to.node("Conv", inputs, only(call, names));
+  const y = to.node("Conv", inputs, only(call, convAttributes));
   const z = given(call, 3);
   return [activated(call, to, z ? to.node("Add", [y, z]) : y, call.floats("activation_params") ?? [])];
 });
@@ -137,54 +114,26 @@ const skipSimplifiedLayerNorm = expanded("SkipSimplifiedLayerNormalization", (ca
 });
 
 // ---------------------------------------------------------------------------------------------------------------
-// Attention
+// Other forms of operators of ai.onnx
 
-const rotaryEmbedding = expanded("RotaryEmbedding", (call, to) => {
-  const [x, positions, cosines, sines] = [0, 1, 2, 3].map((position) => given(call, position)) as [
-    ValueId, ValueId, ValueId, ValueId,
-  ]; // prettier-ignore
-  const { shape } = call.input(0);
-  const [batch, length] = shape.length === 4 ? [shape[0]!, shape[2]!] : [shape[0]!, shape[1]!];
-  // One position is where the sequence starts; otherwise each element has its own.
-  const single = call.input(1).shape.length === 1;
-  const steps = to.integers(Array.from({ length }, (_, i) => i));
-  const counted = single ? to.node("Add", [positions, steps]) : positions;
-  const all = to.node("Expand", [counted, to.integers([batch, length])]);
-  return [
-    to.node("RotaryEmbedding", [x, cosines, sines, all], {
-      interleaved: call.int("interleaved", 0),
-      rotary_embedding_dim: call.int("rotary_embedding_dim", 0),
-      num_heads:
-        call.int("num_heads", 0) ||
-        (shape.length === 4 ? shape[1]! : shape[2]! / (2 * call.input(2).shape[1]!)),
-    }),
-  ];
+/** Conv of channels last; the weights are as ever. */
+const nhwcConv = expanded("NhwcConv", (call, to) => {
+  const inputs = [channelsSecond(to, given(call, 0)), given(call, 1), given(call, 2)];
+  return [channelsLast(to, to.node("Conv", inputs, only(call, convAttributes)))];
 });
 
-const multiHeadAttention = expanded("MultiHeadAttention", (call, to) => {
-  if (given(call, 4)) call.fail("op-unsupported", "key_padding_mask of MultiHeadAttention");
-  const shapes = [0, 1, 2].map((position) => call.inputs[position]?.shape.length);
-  if (shapes[0] !== 3 || shapes[1] === undefined || shapes[1] === 5) {
-    call.fail("op-unsupported", "packed query, key and value");
-  }
-  const heads = call.int("num_heads", 1);
-  let [query, key, value] = [0, 1, 2].map((position) => given(call, position)) as [ValueId, ValueId, ValueId];
-  const bias = given(call, 3);
-  if (bias) {
-    // One bias for all three, one after the other.
-    const [q, v] = [call.input(0).shape[2]!, call.input(3).shape[0]! - 2 * call.input(0).shape[2]!];
-    const part = (from: number, size: number): ValueId =>
-      to.node("Slice", [bias, to.integers([from]), to.integers([from + size]), to.integers([0])]);
-    query = to.node("Add", [query, part(0, q)]);
-    if (shapes[1] === 3) key = to.node("Add", [key, part(q, q)]);
-    if (shapes[2] === 3) value = to.node("Add", [value, part(2 * q, v)]);
-  }
-  return to.nodes("Attention", [query, key, value, given(call, 5), given(call, 6), given(call, 7)], 3, {
-    q_num_heads: heads,
-    kv_num_heads: heads,
-    is_causal: call.int("unidirectional", 0),
-    ...(call.float("scale", 0) ? { scale: { float: call.float("scale", 0) } } : {}),
-  });
+const nhwcMaxPool = expanded("NhwcMaxPool", (call, to) => {
+  const names = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides"];
+  return [channelsLast(to, to.node("MaxPool", [channelsSecond(to, given(call, 0))], only(call, names)))];
+});
+
+/** The first half of x + bias times the Gelu of the second. */
+const biasSplitGelu = expanded("BiasSplitGelu", (call, to) => {
+  const x = sum(call, to, 0, 1);
+  const { shape } = call.input(0);
+  const axis = shape.length - 1;
+  const half = shape[axis]! / 2;
+  return [to.node("Mul", [part(to, x, 0, half, axis), to.node("Gelu", [part(to, x, half, 2 * half, axis)])])];
 });
 
 export const microsoftOps: readonly OpDefinition[] = [
@@ -197,6 +146,9 @@ export const microsoftOps: readonly OpDefinition[] = [
   quickGelu,
   skipLayerNorm,
   skipSimplifiedLayerNorm,
-  rotaryEmbedding,
-  multiHeadAttention,
+  nhwcConv,
+  nhwcMaxPool,
+  biasSplitGelu,
+  same("Trilu", ["upper"]),
+  same("GatherND", []),
 ];

@@ -35,6 +35,8 @@ import { lossOps } from "./loss.ts";
 import { trainingOps } from "./training.ts";
 import { windowDeformOps } from "./windowDeform.ts";
 import { microsoftOps } from "./microsoft.ts";
+import { microsoftAttentionOps } from "./microsoftAttention.ts";
+import { microsoftQuantizedOps } from "./microsoftQuantized.ts";
 import { mlOps } from "./ml.ts";
 import { mlTransformOps } from "./mlTransform.ts";
 import { mlTreeOps } from "./mlTree.ts";
@@ -73,6 +75,8 @@ const families: readonly (readonly OpDefinition[])[] = [
   lossOps,
   trainingOps,
   microsoftOps,
+  microsoftAttentionOps,
+  microsoftQuantizedOps,
   mlOps,
   mlTransformOps,
   mlTreeOps,
