@@ -68,20 +68,6 @@ export interface Program {
   readonly outputs: readonly { readonly id: ValueId; readonly name: string }[];
 }
 
-/** Calls that read each value. */
-export function consumersOf(calls: readonly Call[]): Map<ValueId, Call[]> {
-  const consumers = new Map<ValueId, Call[]>();
-  for (const call of calls) {
-    for (const id of new Set(call.inputs)) {
-      if (id === "") continue;
-      const list = consumers.get(id);
-      if (list) list.push(call);
-      else consumers.set(id, [call]);
-    }
-  }
-  return consumers;
-}
-
 export interface ScheduledKernel {
   readonly kind: "kernel";
   readonly nodes: readonly string[];

@@ -16,6 +16,10 @@ export type Step =
   /** What an axis becomes; serial loops where not bound. */
   | { readonly kind: "bind"; readonly axis: string; readonly to: "grid" | "vector" | "unroll" }
   /** Reads buffer number `buffer` of the kernel from a copy in panels: the listed axes innermost, in blocks. */
-  | { readonly kind: "pack"; readonly buffer: number; readonly panels: readonly (readonly [axis: string, by: number])[] };
+  | {
+      readonly kind: "pack";
+      readonly buffer: number;
+      readonly panels: readonly (readonly [axis: string, by: number])[];
+    };
 
 export type Schedule = readonly Step[];

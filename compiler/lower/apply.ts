@@ -17,11 +17,19 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;
   const walk = (blocks: readonly Block[], depth: number): Statement[] =>
     blocks.flatMap((block): Statement[] => {
-      if (block.kind === "assign") return new Arrangement(block, schedule, `acc${accumulators++}`, depth === 0).build();
+      if (block.kind === "assign")
+        return new Arrangement(block, schedule, `acc${accumulators++}`, depth === 0).build();
       if (block.axis.extent === 0) return [];
       const mode = depth === 0 && !block.carried ? "grid" : "serial";
       return [
-        { kind: "for", mode, variable: block.axis.name, from: 0, extent: block.axis.extent, body: walk(block.body, depth + 1) },
+        {
+          kind: "for",
+          mode,
+          variable: block.axis.name,
+          from: 0,
+          extent: block.axis.extent,
+          body: walk(block.body, depth + 1),
+        },
       ];
     });
   return { name: kernel.name, buffers: kernel.buffers, body: walk(kernel.body, 0) };
@@ -59,7 +67,8 @@ class Arrangement {
     this.accumulator = accumulator;
     this.outermost = outermost;
     for (const a of assign.axes) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: false });
-    for (const a of assign.reduce?.axes ?? []) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: true });
+    for (const a of assign.reduce?.axes ?? [])
+      this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: true });
     this.order = [...this.origins.keys()];
     for (const step of schedule) this.take(step);
   }
@@ -69,7 +78,8 @@ class Arrangement {
       case "split": {
         const origin = this.origins.get(step.axis);
         if (!origin) return;
-        if (this.fates.has(step.axis)) throw new InternalError(`axis ${step.axis} was already split or merged`);
+        if (this.fates.has(step.axis))
+          throw new InternalError(`axis ${step.axis} was already split or merged`);
         this.fates.set(step.axis, { kind: "split", by: step.by, tail: step.tail });
         const { reduced } = origin;
         this.origins.set(`${step.axis}.o`, { kind: "outer", of: step.axis, by: step.by, reduced });
@@ -81,9 +91,15 @@ class Arrangement {
         const outer = this.origins.get(step.outer);
         const inner = this.origins.get(step.inner);
         if (!outer || !inner) return;
-        if (outer.reduced !== inner.reduced) throw new InternalError(`merge of ${step.outer} and ${step.inner}`);
+        if (outer.reduced !== inner.reduced)
+          throw new InternalError(`merge of ${step.outer} and ${step.inner}`);
         const name = `${step.outer}*${step.inner}`;
-        this.origins.set(name, { kind: "merged", outer: step.outer, inner: step.inner, reduced: outer.reduced });
+        this.origins.set(name, {
+          kind: "merged",
+          outer: step.outer,
+          inner: step.inner,
+          reduced: outer.reduced,
+        });
         this.fates.set(step.outer, { kind: "mergedOuter", into: name, innerOf: step.inner });
         this.fates.set(step.inner, { kind: "mergedInner", into: name, innerOf: step.inner });
         this.order = this.order.flatMap((n) => (n === step.outer ? [name] : n === step.inner ? [] : [n]));
@@ -112,24 +128,46 @@ class Arrangement {
     const inner = firstReduced < 0 ? [] : this.order.slice(firstReduced);
     const tile = inner.filter((name) => !this.origins.get(name)!.reduced);
     for (const name of tile) {
-      if (!this.binds.has(name)) throw new InternalError(`axis ${name} inside a reduction is neither unrolled nor a vector`);
+      if (!this.binds.has(name))
+        throw new InternalError(`axis ${name} inside a reduction is neither unrolled nor a vector`);
     }
-    const lanesOfReduction = inner.filter((n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector");
+    const lanesOfReduction = inner.filter(
+      (n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector",
+    );
     return this.loops(outer, start, (region) => this.reduction(region, tile, inner, lanesOfReduction));
   }
 
-  private reduction(region: Region, tile: readonly string[], inner: readonly string[], lanes: readonly string[]): Statement[] {
+  private reduction(
+    region: Region,
+    tile: readonly string[],
+    inner: readonly string[],
+    lanes: readonly string[],
+  ): Statement[] {
     const { op, body } = this.assign.reduce!;
     const { accumulator } = this;
     const type = body.type;
     const acrossLanes = (statements: Statement[]): Statement[] =>
       lanes.length
-        ? [{ kind: "for", mode: "vector", variable: lanes[0]!, from: 0, extent: LANES, lanes: LANES, body: statements }]
+        ? [
+            {
+              kind: "for",
+              mode: "vector",
+              variable: lanes[0]!,
+              from: 0,
+              extent: LANES,
+              lanes: LANES,
+              body: statements,
+            },
+          ]
         : statements;
     return [
       ...this.loops(tile, region, () => acrossLanes([{ kind: "init", accumulator, type, op }])),
-      ...this.loops(inner, region, (at) => [{ kind: "update", accumulator, op, body: this.bound(body, at, true) }]),
-      ...(lanes.length ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }]) : []),
+      ...this.loops(inner, region, (at) => [
+        { kind: "update", accumulator, op, body: this.bound(body, at, true) },
+      ]),
+      ...(lanes.length
+        ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }])
+        : []),
       ...this.loops(tile, region, (at) => [{ ...this.store(at), accumulator }]),
     ];
   }
@@ -194,7 +232,11 @@ class Arrangement {
   }
 
   /** The loops `names`, outermost first, around what `leaf` writes for each region. */
-  private loops(names: readonly string[], region: Region, leaf: (region: Region) => Statement[]): Statement[] {
+  private loops(
+    names: readonly string[],
+    region: Region,
+    leaf: (region: Region) => Statement[],
+  ): Statement[] {
     const [name, ...rest] = names;
     if (name === undefined) return leaf(region);
     const origin = this.origins.get(name)!;
@@ -209,9 +251,13 @@ class Arrangement {
       if (left > 0 && fate.tail === "pad" && (this.binds.get(inner) !== "vector" || origin.by !== LANES)) {
         throw new InternalError(`the last tile of ${origin.of} is padded, but ${inner} is not a vector`);
       }
-      if (count > 0) out.push(...this.loop(name, 0, count, restricted(region, inner, origin.by, LANES), inside));
+      if (count > 0)
+        out.push(...this.loop(name, 0, count, restricted(region, inner, origin.by, LANES), inside));
       if (left > 0) {
-        const tail = fate.tail === "pad" ? restricted(region, inner, origin.by, left) : restricted(region, inner, left, left);
+        const tail =
+          fate.tail === "pad"
+            ? restricted(region, inner, origin.by, left)
+            : restricted(region, inner, left, left);
         out.push(...this.loop(name, count, 1, tail, inside));
       }
       return out;
@@ -233,7 +279,13 @@ class Arrangement {
     } else if (origin.kind === "outer") this.requireOuter(origin.of, region);
   }
 
-  private loop(name: string, from: number, extent: number, region: Region, inside: (region: Region) => Statement[]): Statement[] {
+  private loop(
+    name: string,
+    from: number,
+    extent: number,
+    region: Region,
+    inside: (region: Region) => Statement[],
+  ): Statement[] {
     const bind = this.binds.get(name);
     const value = extent === 1 && bind !== "vector" ? int(from) : axis(name, from + extent);
     const at: Region = { ...region, values: new Map(region.values).set(name, value), extents: new Map(region.extents).set(name, extent) }; // prettier-ignore
@@ -241,9 +293,20 @@ class Arrangement {
     if (extent === 0) return [];
     if (bind === "vector") {
       if (extent !== LANES) throw new InternalError(`vector axis ${name} has extent ${extent}`);
-      return [{ kind: "for", mode: "vector", variable: name, from, extent, lanes: region.lanes.get(name) ?? LANES, body }];
+      return [
+        {
+          kind: "for",
+          mode: "vector",
+          variable: name,
+          from,
+          extent,
+          lanes: region.lanes.get(name) ?? LANES,
+          body,
+        },
+      ];
     }
-    const mode: ForStatement["mode"] = bind === "unroll" ? "unroll" : bind === "grid" && this.outermost ? "grid" : "serial";
+    const mode: ForStatement["mode"] =
+      bind === "unroll" ? "unroll" : bind === "grid" && this.outermost ? "grid" : "serial";
     return [{ kind: "for", mode, variable: name, from, extent, body }];
   }
 }

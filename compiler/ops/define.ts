@@ -82,10 +82,14 @@ export class OpCall {
     return Array.from(this.value(position).data as Iterable<number | bigint>, Number);
   }
 
-  private attribute<K extends Attribute["kind"]>(name: string, kind: K): Extract<Attribute, { kind: K }> | undefined {
+  private attribute<K extends Attribute["kind"]>(
+    name: string,
+    kind: K,
+  ): Extract<Attribute, { kind: K }> | undefined {
     const attribute = this.node.attributes.get(name);
     if (!attribute) return undefined;
-    if (attribute.kind !== kind) this.fail("attribute-invalid", `attribute ${name} is ${attribute.kind}, not ${kind}`);
+    if (attribute.kind !== kind)
+      this.fail("attribute-invalid", `attribute ${name} is ${attribute.kind}, not ${kind}`);
     return attribute as Extract<Attribute, { kind: K }>;
   }
 
@@ -137,7 +141,12 @@ export interface Expander {
   /** Adds a node of `ai.onnx` (newest form) and returns its first output. */
   node(op: string, inputs: readonly ValueId[], attributes?: Record<string, AttributeLike>): ValueId;
   /** Adds a node with several outputs. */
-  nodes(op: string, inputs: readonly ValueId[], outputs: number, attributes?: Record<string, AttributeLike>): ValueId[];
+  nodes(
+    op: string,
+    inputs: readonly ValueId[],
+    outputs: number,
+    attributes?: Record<string, AttributeLike>,
+  ): ValueId[];
   constant(tensor: Tensor): ValueId;
   /** A constant of int64 numbers: 1-D, or a scalar for a plain number. */
   integers(values: readonly number[] | number): ValueId;
@@ -235,7 +244,8 @@ export function broadcastShapes(call: OpCall, shapes: readonly (readonly number[
 /** A possibly negative axis as a position in 0..rank-1. */
 export function normaliseAxis(call: OpCall, axis: number, rank: number): number {
   const at = axis < 0 ? axis + rank : axis;
-  if (!(at >= 0 && at < Math.max(rank, 1))) call.fail("attribute-invalid", `axis ${axis} of a tensor of rank ${rank}`);
+  if (!(at >= 0 && at < Math.max(rank, 1)))
+    call.fail("attribute-invalid", `axis ${axis} of a tensor of rank ${rank}`);
   return at;
 }
 
@@ -293,7 +303,13 @@ export class KernelWriter {
   }
 
   /** An assignment to append to a loop body. */
-  assign(out: number, axes: readonly Axis[], index: readonly Expr[], value: Expr, reduce?: Reduction): Assign {
+  assign(
+    out: number,
+    axes: readonly Axis[],
+    index: readonly Expr[],
+    value: Expr,
+    reduce?: Reduction,
+  ): Assign {
     return { kind: "assign", axes, out, index, value, ...(reduce ? { reduce } : {}) };
   }
 
@@ -304,7 +320,13 @@ export class KernelWriter {
   }
 
   /** out[position][index] = value over `axes`, appended to the kernel. */
-  store(position: number, axes: readonly Axis[], index: readonly Expr[], value: Expr, reduce?: Reduction): this {
+  store(
+    position: number,
+    axes: readonly Axis[],
+    index: readonly Expr[],
+    value: Expr,
+    reduce?: Reduction,
+  ): this {
     return this.push(this.assign(this.out(position), axes, index, value, reduce));
   }
 
@@ -314,7 +336,10 @@ export class KernelWriter {
 }
 
 /** A kernel whose every output element is a function of its coordinates: the form of most operators. */
-export function mapKernel(call: OpCall, value: (index: readonly Expr[], writer: KernelWriter) => Expr): Kernel {
+export function mapKernel(
+  call: OpCall,
+  value: (index: readonly Expr[], writer: KernelWriter) => Expr,
+): Kernel {
   const writer = new KernelWriter(call);
   const axes = axesOver(call.outputs[0]!.shape, "i");
   const index = coordinates(axes);
