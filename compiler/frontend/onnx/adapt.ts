@@ -16,6 +16,11 @@ const forms = new Map<string, readonly OldForm[]>(
   [mathForms, movementForms, windowForms, controlForms].flatMap((table) => Object.entries(table)),
 );
 
+/** Operators with old forms, and the versions in which each form ended; Infinity where no newer one came. */
+export function formChanges(): ReadonlyMap<string, readonly number[]> {
+  return new Map([...forms].map(([op, list]) => [op, list.map(({ until }) => until)]));
+}
+
 /** The newest form of `node`: itself, or its replacement in topological order. */
 export function adapt(node: OpNode, context: AdaptContext): readonly OpNode[] {
   const key = node.domain === "" ? node.op : `${node.domain}:${node.op}`;

@@ -18,7 +18,7 @@ import { Names, namesRead, type Scope } from "./scope.ts";
 import { contained, elementDType, isTensor, typeText } from "./valueType.ts";
 
 /** Newest operator set of ai.onnx whose forms were read. */
-const NEWEST_OPSET = 28;
+export const NEWEST_OPSET = 28;
 /** Newest `ir_version` whose messages `fields.ts` covers. */
 const NEWEST_IR_VERSION = 14;
 /** Functions may call functions so deep. */

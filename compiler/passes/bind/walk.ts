@@ -26,6 +26,11 @@ export function vanishes(op: string): boolean {
   return vanishing.has(op);
 }
 
+/** Names of all operators that are dissolved. */
+export function vanishingOperators(): string[] {
+  return [...vanishing.keys()];
+}
+
 const FOLD_LIMIT = 16384;
 const MAX_UNROLLED_NODES = 10_000;
 const MAX_ITERATIONS = 1_000;
