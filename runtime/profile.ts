@@ -64,9 +64,9 @@ export interface Profile {
   readonly peak: { readonly gflops: number; readonly bandwidth: readonly Bandwidth[] };
 }
 
-/** A timing shorter than this many ticks of the timer is repeated within one measurement. */
-const LEAST_TICKS = 32;
-/** One burst of a loop that measures the device. */
+/** What takes fewer ticks of the timer than these is repeated within one timing: a tick more or less is a few percent. */
+const LEAST_TICKS = 24;
+/** The same for a loop that measures the device. */
 const BURST_MILLISECONDS = 2;
 /**
  * Engines compile once more what has run often, at a time of their own: measuring starts, and a peak is believed,
@@ -95,7 +95,7 @@ export async function profile(
   const report = readProfileReport(program.plan.report);
   const tensors = readInputs(session.inputs, inputs);
   const steps = report.calls.map((_, i) => exported(program, `step.${i}`));
-  const timer = new Timer();
+  const least = LEAST_TICKS * tickOfTimer();
   /** Leaves the page a moment; the session may be gone afterwards. */
   const pause = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve));
@@ -103,31 +103,29 @@ export async function profile(
     session.boundProgram("profile");
   };
 
-  const rounds = steps.map(() => 1);
+  const bursts = steps.map((work) => new Burst(work, least));
   /** One run, call by call: what each took. */
   const pass = (): number[] => {
     program.write(tensors);
-    return steps.map((step, i) => timer.time(step, rounds[i]!) / rounds[i]!);
+    return bursts.map((burst) => burst.time());
   };
+  const wholeRun = new Burst((rounds) => {
+    for (let round = 0; round < rounds; round++) program.run(tensors);
+  }, least);
   const begin = performance.now();
   await untilNoFaster(pause, () => {
     const time = pass().reduce((sum, each) => sum + each, 0);
-    program.run(tensors);
+    wholeRun.time();
     return performance.now() - begin > MOST_WARM_UP_MILLISECONDS ? undefined : time;
   });
-  program.write(tensors);
-  steps.forEach((step, i) => (rounds[i] = timer.roundsFor(step, 0)));
-
-  const roof = new Roof(program, report.peak, report.calls, timer);
+  const roof = new Roof(program, report.peak, report.calls, least);
   await roof.measure(pause);
   const whole: number[] = [];
   const passes: number[][] = [];
   for (let i = 0; i < Math.max(1, runs); i++) {
     await pause();
     passes.push(pass());
-    const start = performance.now();
-    program.run(tensors);
-    whole.push(performance.now() - start);
+    whole.push(wholeRun.time());
   }
   await roof.measure(pause);
 
@@ -177,67 +175,78 @@ function exported(program: Program, name: string): Exported {
   };
 }
 
-/** Times functions that take a number of rounds. */
-class Timer {
-  /** The shortest time, in milliseconds, that this timer measures to a few percent. */
-  readonly least: number;
+/** The smallest step of the clock, in milliseconds: from nanoseconds to 0.1, by engine and isolation. */
+function tickOfTimer(): number {
+  let tick = Infinity;
+  for (let changes = 0, before = performance.now(); changes < 16;) {
+    const now = performance.now();
+    if (now <= before) continue;
+    tick = Math.min(tick, now - before);
+    before = now;
+    changes++;
+  }
+  return tick;
+}
 
-  constructor() {
-    let tick = Infinity;
-    for (let changes = 0, before = performance.now(); changes < 16;) {
-      const now = performance.now();
-      if (now <= before) continue;
-      tick = Math.min(tick, now - before);
-      before = now;
-      changes++;
-    }
-    this.least = tick * LEAST_TICKS;
+/** Times a function that takes a number of rounds, with as many as the clock needs. */
+class Burst {
+  readonly #work: (rounds: number) => void;
+  readonly #least: number;
+  #rounds = 1;
+
+  constructor(work: (rounds: number) => void, least: number) {
+    this.#work = work;
+    this.#least = least;
   }
 
-  time(work: (rounds: number) => void, rounds: number): number {
-    const start = performance.now();
-    work(rounds);
-    return performance.now() - start;
-  }
-
-  /** How many rounds take at least so many milliseconds, and long enough to be measured. */
-  roundsFor(work: (rounds: number) => void, milliseconds: number): number {
-    const least = Math.max(milliseconds, this.least);
-    for (let rounds = 1; ;) {
-      const time = this.time(work, rounds);
-      if (time >= least || rounds >= MOST_ROUNDS) return rounds;
+  /** Milliseconds of one round. */
+  time(): number {
+    for (;;) {
+      const start = performance.now();
+      this.#work(this.#rounds);
+      const milliseconds = performance.now() - start;
+      if (milliseconds >= this.#least || this.#rounds >= MOST_ROUNDS) return milliseconds / this.#rounds;
       // Not by more than 8 at once: a very short time says little.
-      const factor = Math.min(8, (1.2 * least) / Math.max(time, least / 8));
-      rounds = Math.min(MOST_ROUNDS, Math.ceil(rounds * factor));
+      const factor = Math.min(8, (1.2 * this.#least) / Math.max(milliseconds, this.#least / 8));
+      this.#rounds = Math.min(MOST_ROUNDS, Math.ceil(this.#rounds * factor));
     }
   }
 }
 
-/** A loop that is timed for what the device can do at most. */
-interface Peak {
-  readonly work: (rounds: number) => void;
+/** A rate of the device: the best that was seen. */
+class Peak {
+  readonly #burst: Burst;
   /** Operations or bytes of one round. */
-  readonly amount: number;
-  /** Per nanosecond, the best so far. */
-  rate: number;
+  readonly #amount: number;
+  /** Per nanosecond. */
+  rate = 0;
+
+  constructor(work: (rounds: number) => void, amount: number, least: number) {
+    this.#burst = new Burst(work, Math.max(least, BURST_MILLISECONDS));
+    this.#amount = amount;
+  }
+
+  attempt(): number {
+    const milliseconds = this.#burst.time();
+    this.rate = Math.max(this.rate, this.#amount / milliseconds / 1e6);
+    return milliseconds;
+  }
 }
 
-/** What the device can do at most: the best of all bursts. */
+/** What the device can do at most. */
 class Roof {
-  readonly #timer: Timer;
   readonly #multiplyAdds: Peak;
   /** By the size of what is read. */
   readonly #loads: ReadonlyMap<number, Peak>;
   readonly #memoryBytes: number;
 
-  constructor(program: Program, peak: PeakReport, calls: readonly CallReport[], timer: Timer) {
-    this.#timer = timer;
+  constructor(program: Program, peak: PeakReport, calls: readonly CallReport[], least: number) {
     this.#memoryBytes = program.plan.memoryBytes;
-    this.#multiplyAdds = { work: exported(program, "multiplyAdds"), amount: peak.flopPerIteration, rate: 0 };
+    this.#multiplyAdds = new Peak(exported(program, "multiplyAdds"), peak.flopPerIteration, least);
     const loads = exported(program, "loads");
     const sizes = [...new Set(calls.map(({ bytes }) => this.#sizeFor(bytes)))].sort((a, b) => a - b);
     this.#loads = new Map(
-      sizes.map((bytes) => [bytes, { work: (rounds) => loads(0, bytes, rounds), amount: bytes, rate: 0 }]),
+      sizes.map((bytes) => [bytes, new Peak((rounds) => loads(0, bytes, rounds), bytes, least)]),
     );
   }
 
@@ -250,14 +259,8 @@ class Roof {
   }
 
   async measure(pause: () => Promise<void>): Promise<void> {
-    for (const peak of [this.#multiplyAdds, ...this.#loads.values()]) {
-      await untilNoFaster(pause, () => {
-        const rounds = this.#timer.roundsFor(peak.work, BURST_MILLISECONDS);
-        const milliseconds = this.#timer.time(peak.work, rounds) / rounds;
-        peak.rate = Math.max(peak.rate, peak.amount / milliseconds / 1e6);
-        return milliseconds;
-      });
-    }
+    for (const peak of [this.#multiplyAdds, ...this.#loads.values()])
+      await untilNoFaster(pause, () => peak.attempt());
   }
 
   rates(call: CallReport, milliseconds: number): Pick<ProfiledCall, "gflops" | "gbs" | "roofline" | "bound"> {
