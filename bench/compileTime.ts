@@ -65,12 +65,23 @@ function subjects(
   return { models, generated };
 }
 
-/** Medians over all runs, stage by stage; the last column is the sum. */
+/**
+ * Medians over all runs, stage by stage, and of their sum. The last column is processor time, which tells more where
+ * others share the machine; it counts the collection of garbage on other threads too.
+ */
 function timed({ name, bytes, options }: Subject, runs: number): string[] {
-  const stages = Array.from({ length: runs }, () => compile(bytes, options).report.milliseconds);
-  const of = (stage: string): number => median(stages.map((run) => run[stage] ?? 0));
-  const sums = stages.map((run) => Object.values(run).reduce((sum, ms) => sum + ms, 0));
-  return [name, ...columns.map((stage) => of(stage).toFixed(0)), median(sums).toFixed(0)];
+  const results = Array.from({ length: runs }, () => {
+    const before = process.cpuUsage();
+    const { milliseconds } = compile(bytes, options).report;
+    const { user, system } = process.cpuUsage(before);
+    return { milliseconds, processor: (user + system) / 1000 };
+  });
+  const of = (stage: string): number => median(results.map(({ milliseconds }) => milliseconds[stage] ?? 0));
+  const sum = median(
+    results.map((run) => Object.values(run.milliseconds).reduce((total, ms) => total + ms, 0)),
+  );
+  const processor = median(results.map((run) => run.processor));
+  return [name, ...[...columns.map(of), sum, processor].map((ms) => ms.toFixed(0))];
 }
 
 function median(values: readonly number[]): number {
@@ -89,7 +100,7 @@ function main(words: readonly string[]): number {
   const sizes = (args.text("nodes") ?? "2500,5000,10000").split(",").map(Number).filter(Boolean);
   const runs = args.integer("runs", 1) ?? 3;
   const { models, generated } = subjects(given || undefined, new RegExp(args.text("filter") ?? ""), sizes);
-  const heading = ["milliseconds", ...columns, "sum"];
+  const heading = ["milliseconds", ...columns, "sum", "processor"];
   for (const group of [models, generated]) {
     if (group.length === 0) continue;
     compile(group[0]!.bytes, group[0]!.options);
