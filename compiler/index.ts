@@ -3,12 +3,12 @@
  * bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time. Invariant: pure;
  * neither the DOM nor Node is needed, so the same code runs in a page, a worker and on the command line.
  */
-import { SOURCE_SECTION, writeArtifact, type Port } from "../runtime/format.ts";
+import { writeArtifact, type Port } from "../runtime/format.ts";
 import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import { clearInternTable } from "./ir/expr.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
-import { openModel, portsOf, sourceOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
+import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
 import { FollowingStages } from "./following.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
@@ -55,7 +55,7 @@ export function compile(model: Uint8Array, options: CompileOptions = {}): Compil
     options.trace?.("bind", () => `${opened.graph.nodes.length} nodes, ${bound.nodes.length} after binding`);
     if (!bound.rest && bound.known.size === 0) return build(bound, opened.graph.nodes.length, options, clock);
   }
-  return lateArtifact(model, opened, options, clock);
+  return lateArtifact(opened, options, clock);
 }
 
 /** The names of dimensions that `compile` would need to make a bound program, by input. */
@@ -67,16 +67,11 @@ export function openDimensions(
   return typesOfInputs(opened.graph, options).open;
 }
 
-function lateArtifact(
-  bytes: Uint8Array,
-  opened: OpenedModel,
-  options: CompileOptions,
-  clock: StageClock,
-): Compiled {
+function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: StageClock): Compiled {
   const ports = portsOf(opened.graph, opened.model);
-  const source = sourceOf(bytes);
+  const sections = sectionsOf(opened);
   const plan = { kind: "late", name: opened.graph.name, compiler: VERSION, ...ports } as const;
-  const artifact = clock.time("pack", () => writeArtifact(plan, [{ name: SOURCE_SECTION, data: source }], { unsealed: options.unsealed ?? false })); // prettier-ignore
+  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false })); // prettier-ignore
   return {
     artifact,
     report: {
@@ -86,7 +81,7 @@ function lateArtifact(
       kernelsOut: 0,
       fused: 0,
       codeBytes: {},
-      weightBytes: source.length,
+      weightBytes: sections.reduce((sum, { data }) => sum + data.length, 0),
       arenaBytes: 0,
       memoryBytes: 0,
       milliseconds: clock.milliseconds,

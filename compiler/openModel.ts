@@ -4,7 +4,7 @@
  * them. Invariant: nothing is bound here; what is open is told by name.
  */
 import { isArtifact, readArtifact, SOURCE_SECTION, unknownShape, type Port } from "../runtime/format.ts";
-import { fail } from "./diagnostic.ts";
+import { didYouMean, fail } from "./diagnostic.ts";
 import { importModel } from "./frontend/onnx/import.ts";
 import { readModel, type OnnxModel, type OnnxValue } from "./frontend/onnx/model.ts";
 import { contained } from "./frontend/onnx/valueType.ts";
@@ -17,17 +17,33 @@ import type { StageClock } from "./pipeline.ts";
 export interface OpenedModel {
   readonly graph: Graph;
   readonly model: OnnxModel;
+  /** The ONNX bytes. */
+  readonly source: Uint8Array;
+  /** The files beside the model that its weights were read from, by location. */
+  readonly external: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Stages 1 and 2: bytes to a Graph. */
+/** Before the location of a weights file in the name of its section of a late artifact. */
+const EXTERNAL_SECTION = "external:";
+
+/**
+ * Stages 1 and 2: bytes to a Graph.
+ *
+ * @throws CompileError when the model cannot be read or imported, or options name what it does not have
+ */
 export function openModel(bytes: Uint8Array, options: CompileOptions, clock: StageClock): OpenedModel {
-  const source = sourceOf(bytes);
-  const model = clock.time("read", () =>
-    readModel(source, options.externalData ? { externalData: options.externalData } : {}),
-  );
+  const { source, fileBeside } = contentOf(bytes);
+  const external = new Map<string, Uint8Array>();
+  const externalData = (location: string): Uint8Array | undefined => {
+    const file = external.get(location) ?? fileBeside(location) ?? options.externalData?.(location);
+    if (file) external.set(location, file);
+    return file;
+  };
+  const model = clock.time("read", () => readModel(source, { externalData }));
   const graph = clock.time("import", () => importModel(model, { supports: supported, operatorNames }));
+  checkNames(graph, options);
   options.trace?.("import", () => `${graph.nodes.length} nodes, ${graph.constants.size} constants`);
-  return { graph, model };
+  return { graph, model, source, external };
 }
 
 /** Control flow and containers are dissolved while binding and have no definitions of their own. */
@@ -35,13 +51,24 @@ function supported(domain: string, op: string): boolean {
   return supports(domain, op) || (domain === "" && vanishes(op));
 }
 
-/** The ONNX bytes inside a late artifact, or the bytes themselves. */
-export function sourceOf(bytes: Uint8Array): Uint8Array {
-  if (!isArtifact(bytes)) return bytes;
+interface Content {
+  readonly source: Uint8Array;
+  readonly fileBeside: (location: string) => Uint8Array | undefined;
+}
+
+/** The ONNX bytes and weights files inside a late artifact, or the bytes themselves. */
+function contentOf(bytes: Uint8Array): Content {
+  if (!isArtifact(bytes)) return { source: bytes, fileBeside: () => undefined };
   const { plan, sections } = readArtifact(bytes, { verify: false });
   const source = sections.get(SOURCE_SECTION);
   if (plan.kind !== "late" || !source) fail("option-invalid", "this artifact is already bound to its shapes");
-  return source;
+  return { source, fileBeside: (location) => sections.get(`${EXTERNAL_SECTION}${location}`) };
+}
+
+/** What a late artifact holds: all that is needed to open the model again. */
+export function sectionsOf({ source, external }: OpenedModel): { name: string; data: Uint8Array }[] {
+  const files = [...external].map(([location, data]) => ({ name: `${EXTERNAL_SECTION}${location}`, data }));
+  return [{ name: SOURCE_SECTION, data: source }, ...files];
 }
 
 interface InputTypes {
@@ -53,13 +80,6 @@ interface InputTypes {
 export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes {
   const bound = new Map<ValueId, TensorType>();
   const open: { input: string; dims: readonly string[] }[] = [];
-  for (const name of Object.keys(options.inputShapes ?? {})) {
-    if (!graph.inputs.some((input) => input.id === name)) {
-      fail("option-invalid", `the model has no input ${name}`, {
-        hint: `inputs: ${graph.inputs.map((i) => i.id).join(", ")}`,
-      });
-    }
-  }
   for (const { id, type, container } of graph.inputs) {
     if (container) {
       // How many tensors it holds, or whether one, only a run tells.
@@ -83,6 +103,33 @@ export function typesOfInputs(graph: Graph, options: CompileOptions): InputTypes
     else bound.set(id, { dtype: type.dtype, shape: shape as number[] });
   }
   return { bound, open };
+}
+
+/** Refuses options for inputs and dimensions that the model does not have: they are most likely misspelt. */
+function checkNames(graph: Graph, options: CompileOptions): void {
+  for (const name of Object.keys(options.inputShapes ?? {})) {
+    if (!graph.inputs.some((input) => input.id === name)) {
+      fail("option-invalid", `the model has no input ${name}`, {
+        hint: `inputs: ${graph.inputs.map((i) => i.id).join(", ")}`,
+      });
+    }
+  }
+  const openNames = new Set(graph.inputs.flatMap(({ type }) => type.shape ?? []).filter(isName));
+  for (const name of Object.keys(options.dims ?? {})) {
+    if (openNames.has(name)) continue;
+    const guess = didYouMean(name, openNames);
+    fail("option-invalid", `no input of the model has a dimension ${name}`, {
+      hint: guess
+        ? `did you mean ${guess}?`
+        : openNames.size > 0
+          ? `dimensions: ${[...openNames].join(", ")}`
+          : "no dimension is open",
+    });
+  }
+}
+
+function isName(dim: number | string): dim is string {
+  return typeof dim === "string";
 }
 
 function checkedShape(id: string, type: GraphInput["type"], given: readonly number[]): readonly number[] {
