@@ -1,10 +1,11 @@
 /** The printed form of a model at any stage, for `tilewright inspect`. In: a model. Out: text. */
-import { fail } from "./diagnostic.ts";
+import { didYouMean, fail } from "./diagnostic.ts";
 import { openModel, typesOfInputs } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
 import { bindGraph, enabled, optimize, StageClock } from "./pipeline.ts";
 import { disassemble } from "./backend/wasm/disassemble.ts";
 import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
+import type { Graph, OpNode } from "./ir/graph.ts";
 import type { ScheduledProgram } from "./ir/program.ts";
 import { placeProgram } from "./lower/place.ts";
 import { lowerGraph } from "./lower/program.ts";
@@ -28,7 +29,8 @@ export function inspect(
 ): string {
   const clock = new StageClock();
   const { graph } = openModel(model, options, clock);
-  if (stage === "import") return printGraph(graph);
+  if (options.node !== undefined) checkNode(graph, options.node);
+  if (stage === "import") return printGraph(options.node ? onlyNodes(graph, options.node) : graph);
   const types = typesOfInputs(graph, options);
   if (types.open.length) {
     fail(
@@ -57,6 +59,31 @@ export function inspect(
   }
   if (stage === "wat") return printModule(scheduled, wanted, options);
   return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printNest(prepareNest(c))}`).join("\n\n");
+}
+
+/** The names of nodes and of those in their subgraphs. */
+function namesOf(nodes: readonly OpNode[]): string[] {
+  return nodes.flatMap(({ name, attributes }) => [
+    name,
+    ...[...attributes.values()].flatMap((a) => (a.kind === "graph" ? namesOf(a.value.nodes) : [])),
+  ]);
+}
+
+/** @throws CompileError `option-invalid` where no node's name contains `wanted` */
+function checkNode(graph: Graph, wanted: string): void {
+  const names = namesOf(graph.nodes);
+  if (names.some((name) => name.includes(wanted))) return;
+  const guess = didYouMean(wanted, names);
+  fail("option-invalid", `no node has a name with "${wanted}" in it`, {
+    hint: guess === undefined ? "--stage import shows all nodes" : `did you mean ${guess}?`,
+  });
+}
+
+/** A graph's nodes of these names (or with subgraphs in which they are), and the constants that they read. */
+function onlyNodes(graph: Graph, wanted: string): Graph {
+  const nodes = graph.nodes.filter((node) => namesOf([node]).some((name) => name.includes(wanted)));
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  return { ...graph, nodes, constants: new Map([...graph.constants].filter(([id]) => read.has(id))) };
 }
 
 /** The module of the first variant asked for, relaxed SIMD if none is; `wanted` leaves other kernels' code out. */

@@ -90,4 +90,12 @@ describe("inspect", () => {
     expect(fused).not.toMatch(/^\/\/ relu$/m);
     expect(fused).toMatch(/^\/\/ .*relu \+|\+ relu/m);
   });
+
+  it("shows one node alone, and says when there is none of that name", () => {
+    const one = inspect(model(), "import", { node: "relu" });
+    expect(one).toMatch(/= Relu\(/);
+    expect(one).not.toMatch(/= Conv\(/);
+    expect(inspect(model(), "nest", { node: "again" })).not.toMatch(/^\/\/ .*last/m);
+    expect(() => inspect(model(), "nest", { node: "agian" })).toThrow(/no node .*did you mean again\?/);
+  });
 });

@@ -1,8 +1,8 @@
 /**
  * Loop and Scan: one kernel for all iterations where the body is regular (`rolled.ts`), otherwise the body once per
- * iteration, each folding what it can before the next begins. In: a node whose trip count is known. Out: its nodes. Invariant: iterations see each other only through
- * values, so an unrolled loop is ordinary data flow; where the condition of the next iteration follows from data,
- * the loop is cut there and goes on in a later program.
+ * iteration, each folding what it can before the next begins. In: a node whose trip count is known. Out: its nodes.
+ * Invariant: iterations see each other only through values, so an unrolled loop is ordinary data flow; where the
+ * condition of the next iteration follows from data, the loop is cut there and goes on in a later program.
  */
 import { fail } from "../../diagnostic.ts";
 import { allocate, elementCount } from "../../ir/dtype.ts";
