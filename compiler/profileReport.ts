@@ -7,7 +7,8 @@ import type { CallReport, ProfileReport } from "../runtime/format/profile.ts";
 import { BYTES_PER_ITERATION, FLOP_PER_ITERATION } from "./backend/wasm/peak.ts";
 import type { EmittedModule } from "./backend/wasm/program.ts";
 import { bytesPerElement, elementCount } from "./ir/dtype.ts";
-import { visit, type Expr } from "./ir/expr.ts";
+import type { Expr } from "./ir/expr.ts";
+import { visit } from "./ir/walk.ts";
 import { assignments, workOf, type Assign, type Kernel } from "./ir/kernel.ts";
 import {
   storageElements,

@@ -7,7 +7,8 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { allocate, computeType, elementCount, type NumericData } from "./dtype.ts";
-import { operands, visit, type Expr, type LoadExpr } from "./expr.ts";
+import type { Expr, LoadExpr } from "./expr.ts";
+import { operands, visit } from "./walk.ts";
 import { compileBinary, compileUnary, type Evaluate, type Numeric } from "./interpOperator.ts";
 import { layoutOf, type Buffer } from "./kernel.ts";
 import { castFunction, floatBits, floatFromBits, loadFunction, readBits, storeFunction, typedConstant, type Scalar } from "./numeric.ts"; // prettier-ignore

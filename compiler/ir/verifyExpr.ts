@@ -5,7 +5,8 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { computeType, type ComputeType } from "./dtype.ts";
-import { isComparison, linear, range, visit, type BinaryExpr, type Expr, type LoadExpr } from "./expr.ts";
+import { isComparison, linear, range, type BinaryExpr, type Expr, type LoadExpr } from "./expr.ts";
+import { visit } from "./walk.ts";
 import type { Buffer } from "./kernel.ts";
 import { takesBinary, takesUnary } from "./operandTypes.ts";
 

@@ -5,7 +5,8 @@
  * refused with InternalError, because schedules are made by us.
  */
 import { InternalError } from "../diagnostic.ts";
-import { axis, floordiv, floormod, int, add, mul, substituteAxes, type Expr } from "../ir/expr.ts";
+import { axis, floordiv, floormod, int, add, mul, type Expr } from "../ir/expr.ts";
+import { substituteAxes } from "../ir/walk.ts";
 import type { Assign, Block, Kernel } from "../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
 import type { Schedule } from "../ir/schedule.ts";

@@ -3,7 +3,8 @@
  * reductions over nothing replaced by their identity. Invariant: no axis of the result has extent 0, so nobody
  * downstream divides by one.
  */
-import { constant, rewrite, type Expr } from "../ir/expr.ts";
+import { constant, type Expr } from "../ir/expr.ts";
+import { rewrite } from "../ir/walk.ts";
 import type { ComputeType } from "../ir/dtype.ts";
 import type { Assign, Block, Reduction } from "../ir/kernel.ts";
 

@@ -8,7 +8,25 @@
  * The coefficients are the published minimax sets of the Cephes library (exp, log, tanh, sin, cos) and of
  * N. Juffa (erf).
  */
-import { add, binary, bitcast, cast, constant, div, f32, lt, max, min, mul, neg, rewrite, select, sub, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import {
+  add,
+  binary,
+  bitcast,
+  cast,
+  constant,
+  div,
+  f32,
+  lt,
+  max,
+  min,
+  mul,
+  neg,
+  select,
+  sub,
+  unary,
+  type Expr,
+} from "../ir/expr.ts";
+import { rewrite } from "../ir/walk.ts";
 
 const i32 = (value: number): Expr => constant("i32", value);
 const asInt = (x: Expr): Expr => bitcast(x, "i32");

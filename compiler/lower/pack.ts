@@ -5,7 +5,8 @@
  * from end to end. The copy is an ordinary kernel: at load time for weights, before the call for activations.
  */
 import { InternalError } from "../diagnostic.ts";
-import { add, axesOf, floordiv, floormod, int, loadTyped, mul, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
+import { add, floordiv, floormod, int, loadTyped, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import {
   assignments,
   coordinate,

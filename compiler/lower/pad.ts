@@ -4,7 +4,22 @@
  * clamped position when the test fails. Invariant: no load of the result can touch memory outside its buffer.
  */
 import { elementCount } from "../ir/dtype.ts";
-import { and, constant, ge, int, loadTyped, lt, max, min, range, rewrite, select, TRUE, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
+import {
+  and,
+  constant,
+  ge,
+  int,
+  loadTyped,
+  lt,
+  max,
+  min,
+  range,
+  select,
+  TRUE,
+  type Expr,
+  type LoadExpr,
+} from "../ir/expr.ts";
+import { rewrite } from "../ir/walk.ts";
 import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 
 export function lowerPads(kernel: Kernel): Kernel {

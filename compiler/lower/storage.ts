@@ -4,7 +4,23 @@
  * rounding is to nearest even, as ir/numeric.ts does it for the interpreter; backends see only native types.
  */
 import type { DType } from "../ir/dtype.ts";
-import { add, binary, bitcast, cast, constant, f32, load, lt, mul, or, rewrite, select, sub, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import {
+  add,
+  binary,
+  bitcast,
+  cast,
+  constant,
+  f32,
+  load,
+  lt,
+  mul,
+  or,
+  select,
+  sub,
+  unary,
+  type Expr,
+} from "../ir/expr.ts";
+import { rewrite } from "../ir/walk.ts";
 import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 import { encodeSmallFloat, isSmallFloat, storeFunction } from "../ir/numeric.ts";
 

@@ -8,7 +8,8 @@
  * reads need no test), and which values live inside another one (the parts of a concatenation, views).
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
-import { add, int, linear, mul, range, visit, type Expr } from "../ir/expr.ts";
+import { add, int, linear, mul, range, type Expr } from "../ir/expr.ts";
+import { visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import {
   assignments,

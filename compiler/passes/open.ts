@@ -3,7 +3,8 @@
  * every kernel opened, and back. Invariant: a number stands for one value (or temp) over the whole program, so one
  * kernel's expression can be put into another's without renumbering: this is the form in which kernels are fused.
  */
-import { cast, loadTyped, rewrite, visit, type Expr } from "../ir/expr.ts";
+import { cast, loadTyped, type Expr } from "../ir/expr.ts";
+import { rewrite, visit } from "../ir/walk.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { coordinate, mapAssigns, type Assign, type Block, type Buffer, type Kernel } from "../ir/kernel.ts";

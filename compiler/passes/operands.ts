@@ -2,7 +2,8 @@
  * One level of an expression. In: a node. Out: the same node over changed operands, or the nodes that each is an
  * operand of. Invariant: positions of loads are left alone: what is said here is about values.
  */
-import { binary, bitcast, cast, operands, select, unary, type BitsType, type Expr } from "../ir/expr.ts";
+import { binary, bitcast, cast, select, unary, type BitsType, type Expr } from "../ir/expr.ts";
+import { operands } from "../ir/walk.ts";
 
 /** The operands whose values `e` is computed from. */
 export function valueOperands(e: Expr): readonly Expr[] {

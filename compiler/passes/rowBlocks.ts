@@ -5,7 +5,8 @@
  * own, so that reductions of several rows hide one another's latency, and rows side by side fill vectors.
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
-import { add, axesOf, axis as axisOf, int, loadTyped, mul, rewrite, substituteAxes, visit, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import { add, axis as axisOf, int, loadTyped, mul, type Expr } from "../ir/expr.ts";
+import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import { coordinate, type Assign, type Axis, type Block } from "../ir/kernel.ts";
 import { mapAssign, type ValueNumbers } from "./open.ts";
 import type { RowForm } from "./rows.ts";

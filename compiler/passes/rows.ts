@@ -9,7 +9,8 @@
  * Contractions do not qualify, since what they read is shared between rows and wants tiles across them.
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
-import { axis as axisOf, axesOf, loadTyped, rewrite, substituteAxes, visit, type Expr, type LoadExpr } from "../ir/expr.ts"; // prettier-ignore
+import { axis as axisOf, loadTyped, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Reduction } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";

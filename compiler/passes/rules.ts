@@ -4,7 +4,8 @@
  * is converted to an integer aside); the others keep it within f32 rounding, and are not used in kernels that round,
  * convert to integers or test for equality, where the last bit decides.
  */
-import { add, f32, max, min, mul, operands, select, sub, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
+import { add, f32, max, min, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
+import { operands } from "../ir/walk.ts";
 import { integerRange, type DType } from "../ir/dtype.ts";
 import { affineExpr, affineOf, affineSteps, type IsConstant } from "./affine.ts";
 import { boundsOf, isWhole } from "./bounds.ts";

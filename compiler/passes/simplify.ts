@@ -6,7 +6,8 @@
  * rounding, and bit for bit in kernels where the last bit decides (quantization).
  */
 import { elementCount } from "../ir/dtype.ts";
-import { acc, add, axesOf, mul, rewrite, some, type Expr } from "../ir/expr.ts";
+import { acc, add, mul, type Expr } from "../ir/expr.ts";
+import { axesOf, rewrite, some } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { assignments, type Assign, type Axis, type Block } from "../ir/kernel.ts";
 import type { Call, KernelCall, Program } from "../ir/program.ts";

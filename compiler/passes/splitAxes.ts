@@ -4,7 +4,8 @@
  * After a reshape was written into its consumer this makes positions linear again, which is what lets a contraction
  * read through it.
  */
-import { add, axis, int, mul, substituteAxes, visit, type Expr } from "../ir/expr.ts";
+import { add, axis, int, mul, type Expr } from "../ir/expr.ts";
+import { substituteAxes, visit } from "../ir/walk.ts";
 import type { Assign, Axis, Block } from "../ir/kernel.ts";
 
 /** @param which `reduced`: axes of reductions only, so that results still are stored at plain coordinates. */

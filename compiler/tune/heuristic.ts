@@ -4,7 +4,8 @@
  * that starts two multiply-adds and two loads a cycle with a latency of four, and 15 vector registers (what V8
  * leaves on x64): measured peak on such cores needs eight or more independent accumulators.
  */
-import { axesOf, visit, type Expr } from "../ir/expr.ts";
+import type { Expr } from "../ir/expr.ts";
+import { axesOf, visit } from "../ir/walk.ts";
 import { elementCount } from "../ir/dtype.ts";
 import { assignments, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";

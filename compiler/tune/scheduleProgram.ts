@@ -3,7 +3,8 @@
  * at load, and per run) whose kernels have buffers with layouts, no padded or exotic loads, and a schedule each.
  * Invariant: what depends on constants only is computed at load; panels of weights are made there too.
  */
-import { axis, substituteAxes, type Expr } from "../ir/expr.ts";
+import { axis, type Expr } from "../ir/expr.ts";
+import { substituteAxes } from "../ir/walk.ts";
 import { assignments, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "../ir/program.ts";

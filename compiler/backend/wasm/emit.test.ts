@@ -9,7 +9,8 @@ import { randomKernel } from "../../../test/randomIr.ts";
 import { randomLegalSchedule } from "../../../test/randomSchedule.ts";
 import { randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
 import type { NumericData, Tensor } from "../../ir/dtype.ts";
-import { binary, cast, rewrite, unary, type Expr } from "../../ir/expr.ts";
+import { binary, cast, unary, type Expr } from "../../ir/expr.ts";
+import { rewrite } from "../../ir/walk.ts";
 import { runKernel } from "../../ir/interp.ts";
 import { allocateBuffer } from "../../ir/interpExpr.ts";
 import { runNest } from "../../ir/interpNest.ts";

@@ -6,7 +6,25 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType, DType } from "../../ir/dtype.ts";
-import { axesOf, binary, bitcast, cast, constant, fromLinear, int, linear, operands, simplifyOperands, substituteAxes, unary, type AxisExpr, type BinaryOp, type BitsType, type ConstExpr, type Expr, type Linear, type UnaryOp } from "../../ir/expr.ts"; // prettier-ignore
+import {
+  binary,
+  bitcast,
+  cast,
+  constant,
+  fromLinear,
+  int,
+  linear,
+  simplifyOperands,
+  unary,
+  type AxisExpr,
+  type BinaryOp,
+  type BitsType,
+  type ConstExpr,
+  type Expr,
+  type Linear,
+  type UnaryOp,
+} from "../../ir/expr.ts";
+import { axesOf, operands, substituteAxes } from "../../ir/walk.ts";
 import { flatOffset } from "../../lower/access.ts";
 import type { Layout } from "../../ir/kernel.ts";
 

@@ -7,6 +7,7 @@
 import { computeType, dtypes, type ComputeType, type DType } from "../dtype.ts";
 import * as x from "../expr.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../expr.ts";
+import { operands, visit } from "../walk.ts";
 import type { Buffer } from "../kernel.ts";
 import { float32Text, nameText, numberText, parseAll, type Reader } from "./token.ts";
 
@@ -70,14 +71,14 @@ class Printer {
   print(root: Expr): string {
     const uses = new Map<Expr, number>();
     const order: Expr[] = [];
-    x.visit(root, (e) => {
+    visit(root, (e) => {
       order.push(e);
-      for (const operand of x.operands(e)) uses.set(operand, (uses.get(operand) ?? 0) + 1);
+      for (const operand of operands(e)) uses.set(operand, (uses.get(operand) ?? 0) + 1);
     });
     let text = "";
     const sizes = new Map<Expr, number>();
     for (const e of order) {
-      const size = x.operands(e).reduce((sum, operand) => sum + sizes.get(operand)!, 1);
+      const size = operands(e).reduce((sum, operand) => sum + sizes.get(operand)!, 1);
       const named = size >= SHARED_SIZE && (uses.get(e) ?? 0) > 1;
       sizes.set(e, named ? 1 : size);
       if (!named) continue;

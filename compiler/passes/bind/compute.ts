@@ -5,7 +5,8 @@
  */
 import { fail } from "../../diagnostic.ts";
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
-import { linear, range, TypeConflict, visit, type Expr } from "../../ir/expr.ts";
+import { linear, range, TypeConflict, type Expr } from "../../ir/expr.ts";
+import { visit } from "../../ir/walk.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore

@@ -4,7 +4,8 @@
  * then the loop is unrolled. Invariant: only bodies whose every value has the same static type in each iteration
  * and is computed by kernels qualify; what the iterations compute is what unrolling would.
  */
-import { axis, cast, int, loadTyped, rewrite, sub, load, type Expr } from "../../ir/expr.ts";
+import { axis, cast, int, loadTyped, sub, load, type Expr } from "../../ir/expr.ts";
+import { rewrite } from "../../ir/walk.ts";
 import type { Graph, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { coordinate, type Assign, type Axis, type Block, type Buffer, type Kernel } from "../../ir/kernel.ts";
 import { axesOver, coordinates } from "../../ops/define.ts";
