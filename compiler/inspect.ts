@@ -12,6 +12,7 @@ import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
 import { printProgram } from "./ir/text/program.ts";
+import type { BoundGraph } from "./passes/bind.ts";
 
 export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
 export type InspectStage = (typeof inspectStages)[number];
@@ -44,21 +45,35 @@ export function inspect(
   const bound = bindGraph(graph, types.bound, new Map(), options);
   const wanted = (nodes: readonly string[]): boolean =>
     !options.node || nodes.some((name) => name.includes(options.node!));
+  const text = printBound(bound, stage, wanted, options, clock);
+  if (!bound.rest) return text;
+  const { graph: rest, demands } = bound.rest;
+  const waiting = `${rest.nodes.length} nodes wait until a run tells ${demands.join(", ")}`;
+  return `${text}\n\n${stage === "wat" ? ";;" : "//"} ${waiting}`;
+}
+
+function printBound(
+  bound: BoundGraph,
+  stage: Exclude<InspectStage, "import">,
+  wanted: (nodes: readonly string[]) => boolean,
+  options: CompileOptions,
+  clock: StageClock,
+): string {
   const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock);
   if (stage === "graph" || stage === "fused") {
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
   }
   const scheduled = scheduleProgram(program);
-  const kernels = [...scheduled.init, ...scheduled.run].flatMap((c) =>
-    c.kind === "kernel" && wanted(c.nodes) ? [c] : [],
-  );
-  if (stage === "kernels") {
-    return kernels
-      .map((c) => `// ${c.nodes.join(" + ")}\n${printKernel(c.kernel)}\n${printSchedule(c.schedule)}`)
-      .join("\n\n");
-  }
   if (stage === "wat") return printModule(scheduled, wanted, options);
-  return kernels.map((c) => `// ${c.nodes.join(" + ")}\n${printNest(prepareNest(c))}`).join("\n\n");
+  return [...scheduled.init, ...scheduled.run]
+    .filter((call) => wanted(call.nodes))
+    .map((call) => {
+      const head = `// ${call.nodes.join(" + ")}`;
+      if (call.kind === "library") return `${head}\n// is the library kernel ${call.library.kernel}`;
+      if (stage === "nest") return `${head}\n${printNest(prepareNest(call))}`;
+      return `${head}\n${printKernel(call.kernel)}\n${printSchedule(call.schedule)}`;
+    })
+    .join("\n\n");
 }
 
 /** The names of nodes and of those in their subgraphs. */

@@ -98,4 +98,14 @@ describe("inspect", () => {
     expect(inspect(model(), "nest", { node: "again" })).not.toMatch(/^\/\/ .*last/m);
     expect(() => inspect(model(), "nest", { node: "agian" })).toThrow(/no node .*did you mean again\?/);
   });
+
+  it("names library kernels, and what waits for data", () => {
+    const b = onnxModel("data");
+    const x = b.input("x", "float32", [8]);
+    const places = b.node("NonZero", [x], {}, { name: "places" });
+    b.output(b.node("Cast", [places], { to: 1 }, { name: "cast" }), "float32", [1, "n"], "y");
+    const text = inspect(b.toBytes(), "kernels");
+    expect(text).toContain("// places\n// is the library kernel nonZero");
+    expect(text).toMatch(/^\/\/ \d+ nodes wait until a run tells /m);
+  });
 });

@@ -77,10 +77,13 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   }
   const open = report.kind === "late" ? openDimensions(file.bytes, options) : [];
   terminal.out(`${file.path} -> ${output}\n\n${reportTable(report, artifact.length, milliseconds)}\n`);
-  if (open.length > 0) terminal.out(`\n${openText(open)}\n`);
+  if (report.kind === "late") terminal.out(`\n${open.length > 0 ? openText(open) : DEPENDS_ON_DATA}\n`);
   if (args.has("kernels")) terminal.out(`\n${kernelTable(report)}\n`);
   return 0;
 }
+
+const DEPENDS_ON_DATA =
+  "Shapes or branches depend on data, so it is bound in parts while it runs, as the data becomes known.\n--trace=bind tells which nodes wait for what.";
 
 /** Why the artifact is late, and what would bind it now. */
 function openText(open: ReturnType<typeof openDimensions>): string {
