@@ -97,6 +97,8 @@ const bitwiseNot = (x: Expr): Expr => unary("bitnot", x);
 function isInfinite(x: Expr, call: OpCall): Expr {
   const positive = call.int("detect_positive", 1) !== 0;
   const negative = call.int("detect_negative", 1) !== 0;
+  if (x.type !== "f32" && x.type !== "f64")
+    call.fail("dtype-unsupported", `input 0 of type ${call.input(0).dtype}`);
   if (positive && negative) return eq(unary("abs", x), number(x, Infinity));
   if (positive) return eq(x, number(x, Infinity));
   if (negative) return eq(x, number(x, -Infinity));

@@ -3,12 +3,13 @@
  * bound node, constants where all inputs that matter are known and the result is small or has no place in a
  * program, or the nodes that it expands into. Invariant: an expansion that needs an unknown value leaves nothing behind.
  */
-import { fail } from "../../diagnostic.ts";
+import { fail, InternalError } from "../../diagnostic.ts";
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
 import { linear, range, TypeConflict, type Expr } from "../../ir/expr.ts";
 import { visit } from "../../ir/walk.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
+import { verifyKernel } from "../../ir/verify.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
 import { findOperator } from "../../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
@@ -98,6 +99,7 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   }
   const kernel = implementation.build(call);
   checkReach(node, kernel);
+  checkKernel(call, kernel);
   const inputs = node.inputs.filter((id) => id !== "");
   const wanted = node.outputs.filter((id) => id !== "");
   const wantedTypes = outputs.filter((_, i) => Boolean(node.outputs[i]));
@@ -109,6 +111,19 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
     return;
   }
   emit(walk, node, inputs, wanted, wantedTypes, { kind: "kernel", kernel });
+}
+
+/**
+ * The last line against models whose operands do not fit together where a definition did not test it: a kernel that
+ * would read outside an operand, or at another rank than its own, is refused as the model's fault.
+ */
+function checkKernel(call: OpCall, kernel: Kernel): void {
+  try {
+    verifyKernel(kernel);
+  } catch (error) {
+    if (!(error instanceof InternalError)) throw error;
+    call.fail("shape-mismatch", `its operands do not fit together (${error.message})`);
+  }
 }
 
 function callOf(walk: Walk, node: OpNode, outputs: readonly TensorType[] = []): OpCall {
