@@ -122,4 +122,22 @@ describe("refusals", () => {
     });
     expect(code).toBe("limit-exceeded");
   });
+
+  it("an infinity test of integers", () => {
+    const code = codeOf((b) => {
+      const y = b.node("IsInf", [b.input("x", "int64", [3])]);
+      b.output(y, "bool", [3]);
+    });
+    expect(code).toBe("dtype-unsupported");
+  });
+
+  it("a cache whose positions are of another rank", () => {
+    const code = codeOf((b) => {
+      const cache = b.input("cache", "float32", [2, 1, 4, 3]);
+      const update = b.input("update", "float32", [2, 1, 1, 3]);
+      const y = b.node("TensorScatter", [cache, update, b.input("at", "int64", [2, 1, 1])]);
+      b.output(y, "float32", [2, 1, 4, 3]);
+    });
+    expect(code).toBe("shape-mismatch");
+  });
 });
