@@ -140,7 +140,12 @@ function internPair(operator: string, a: Expr, b: Expr | undefined, make: () => 
 
 export function constant(type: ComputeType, value: number | bigint): Expr {
   let v = value;
-  if (type === "i64" || type === "u64") {
+  const wide = type === "i64" || type === "u64";
+  const whole = wide || type === "i32" || type === "u32" || type === "index";
+  if (whole && typeof v === "number" && !Number.isInteger(v) && (wide || Number.isFinite(v))) {
+    throw new TypeConflict(`the number ${v} as ${type}`);
+  }
+  if (wide) {
     v = type === "i64" ? BigInt.asIntN(64, BigInt(v)) : BigInt.asUintN(64, BigInt(v));
   } else if (typeof v === "bigint") v = Number(v);
   if (type === "i32" || type === "index") v = (v as number) | 0;

@@ -131,6 +131,13 @@ describe("refusals", () => {
     expect(code).toBe("dtype-unsupported");
   });
 
+  it.each(["int32", "int64"] as const)("a leak of a hundredth of %s", (dtype) => {
+    const code = codeOf((b) => {
+      b.output(b.node("LeakyRelu", [b.input("x", dtype, [3])]), dtype, [3]);
+    });
+    expect(code).toBe("dtype-unsupported");
+  });
+
   it("a cache whose positions are of another rank", () => {
     const code = codeOf((b) => {
       const cache = b.input("cache", "float32", [2, 1, 4, 3]);
