@@ -57,8 +57,10 @@ function walk(dtype: i32, size: i32, line: usize, features: i32, nodes: usize, n
     }
     let taken = mode == 0 ? value <= load<f64>(record) : holds(mode, value, load<f64>(record));
     if (mode > 5) return -1;
-    if (!taken && value != value) taken = load<u8>(record, 21) != 0;
-    node = load<i32>(record + (taken ? 0 : 4), 12);
+    if (!taken && value != value && load<u8>(record, 21)) taken = true;
+    // A branch and no select: the processor guesses the way and walks on before the comparison is done.
+    if (taken) node = load<i32>(record, 12);
+    else node = load<i32>(record, 16);
   }
   return -1;
 }
