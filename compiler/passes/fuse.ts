@@ -11,6 +11,7 @@ import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Loop } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
 import { splitDividedAxes } from "./splitAxes.ts";
+import { costOf } from "./cost.ts";
 import { asStored, closeCall, inputsOf, mapAssign, mapAssignment, mapBody, openCall, ValueNumbers, type OpenCall, type OpenKernel } from "./open.ts"; // prettier-ignore
 
 /** Kernels with more inputs than this are not made larger: each costs pointers. */
@@ -413,24 +414,6 @@ function movedPad(
       return undefined;
   }
   return loadTyped(value.buffer, value.type, value.index.map((e) => substituteAxes(e, by)), x.pad); // prettier-ignore
-}
-
-/** How much work one evaluation is: 0 for pure movement, 1 for an operation, many for a function. */
-export function costOf(e: Expr): number {
-  let cost = 0;
-  visit(e, (x) => {
-    if (x.type === "index") return;
-    if (x.kind === "unary")
-      cost += ["neg", "abs", "not"].includes(x.op)
-        ? 1
-        : ["floor", "ceil", "trunc", "round", "sqrt"].includes(x.op)
-          ? 3
-          : 12;
-    else if (x.kind === "binary" && x.a.type !== "index")
-      cost += x.op === "div" || x.op === "rem" ? 4 : x.op === "pow" ? 12 : 1;
-    else if (x.kind === "select" || x.kind === "cast") cost += 1;
-  });
-  return cost;
 }
 
 function loadsOf(e: Expr, number: number): number {

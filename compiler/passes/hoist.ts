@@ -11,7 +11,7 @@ import type { ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
 import type { KernelCall, ProgramValue } from "../ir/program.ts";
 import { evaluateKernel } from "./evaluate.ts";
-import { costOf } from "./fuse.ts";
+import { costOf } from "./cost.ts";
 import type { ValueNumbers } from "./open.ts";
 import { withOperands } from "./operands.ts";
 

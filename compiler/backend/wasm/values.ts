@@ -3,6 +3,8 @@
  * load knows its byte position as a constant plus loop terms, so that the copies of an unrolled body are made by
  * adding numbers instead of rewriting index arithmetic. Invariant: equal values are one object; index expressions
  * keep their `Expr`, whose simplifications (a clamp or a test that is decided at this point) stay in force.
+ *
+ * One file, though long: the table of values and the ways to make, place and compare them share its private state.
  */
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType, DType } from "../../ir/dtype.ts";
