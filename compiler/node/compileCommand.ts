@@ -85,14 +85,20 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
 const DEPENDS_ON_DATA =
   "Shapes or branches depend on data, so it is bound in parts while it runs, as the data becomes known.\n--trace=bind tells which nodes wait for what.";
 
+/** How `openDimensions` names what is open of an input that is a sequence. */
+const LENGTH_OF_SEQUENCE = "length";
+
 /** Why the artifact is late, and what would bind it now. */
 function openText(open: ReturnType<typeof openDimensions>): string {
   const where = open.map(({ input, dims }) => `${input} (${dims.join(", ")})`).join("; ");
   const named = open
     .flatMap(({ dims }) => dims)
-    .filter((dim) => /^[A-Za-z_]\w*$/.test(dim) && dim !== "shape");
+    .filter((dim) => /^[A-Za-z_]\w*$/.test(dim) && dim !== "shape" && dim !== LENGTH_OF_SEQUENCE);
+  const text = `Dimensions are open: ${where}.\nThey are bound when it runs`;
+  // How many elements a sequence has is only known from the elements that a run is given.
+  if (open.some(({ dims }) => dims.includes(LENGTH_OF_SEQUENCE))) return `${text}.`;
   const options = [...new Set(named)].map((dim) => `--dim ${dim}=N`).join(" ") || "--shape INPUT=SHAPE";
-  return `Dimensions are open: ${where}.\nThey are bound when it runs; to bind them now, give ${options}.`;
+  return `${text}; to bind them now, give ${options}.`;
 }
 
 /** The figures of a compilation. */
