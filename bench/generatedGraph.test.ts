@@ -1,14 +1,7 @@
-/** The time of compiling grows with the number of nodes, not with its square. */
+/** The graphs on which `npm run bench:compile` shows how compile time grows; time itself is never tested. */
 import { describe, expect, it } from "vitest";
 import { compile } from "../compiler/index.ts";
 import { generatedGraph } from "./generatedGraph.ts";
-
-/** Processor time of one compilation in milliseconds: others may share the machine. */
-function processorTime(bytes: Uint8Array): number {
-  const before = process.cpuUsage();
-  compile(bytes);
-  return process.cpuUsage(before).user / 1000;
-}
 
 describe("generated graphs", () => {
   it("are the same for the same numbers, and of the size that was asked for", () => {
@@ -17,11 +10,10 @@ describe("generated graphs", () => {
     expect(Math.abs(compile(generatedGraph(300)).report.opsIn - 300)).toBeLessThan(5);
   });
 
-  it("compile in a time that grows with their size", { timeout: 60_000 }, () => {
-    const [small, large] = [generatedGraph(1000), generatedGraph(6000)];
-    processorTime(small);
-    // Six times the nodes; the square would be 36 times the time.
-    const base = Math.min(processorTime(small), processorTime(small));
-    expect(processorTime(large) / base).toBeLessThan(15);
+  it("compile whole, however many nodes there are", { timeout: 60_000 }, () => {
+    const { report } = compile(generatedGraph(3000));
+    expect(report.kind).toBe("bound");
+    expect(report.kernelsOut).toBeGreaterThan(100);
+    expect(report.kernelsOut).toBeLessThan(report.opsIn);
   });
 });
