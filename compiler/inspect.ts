@@ -69,7 +69,7 @@ function printBound(
     .filter((call) => wanted(call.nodes))
     .map((call) => {
       const head = `// ${call.nodes.join(" + ")}`;
-      if (call.kind === "library") return `${head}\n// is the library kernel ${call.library.kernel}`;
+      if (call.kind === "library") return `${head}\n// is the library kernel ${call.library.kernel.name}`;
       if (stage === "nest") return `${head}\n${printNest(prepareNest(call))}`;
       return `${head}\n${printKernel(call.kernel)}\n${printSchedule(call.schedule)}`;
     })

@@ -16,7 +16,6 @@ import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
-import { libraryModuleBytes, libraryKernels } from "./ops/library/index.ts";
 import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName } from "./options.ts";
 import { fuse } from "./passes/fuse.ts";
 import { chooseLayouts } from "./passes/layout.ts";
@@ -146,7 +145,8 @@ export function build(
     );
   const weights = memory.weights;
   const sections: SectionContent[] = [...modules].map(([name, { bytes }]) => ({ name, data: bytes }));
-  for (const name of first!.libraries) sections.push({ name: `lib.${name}`, data: libraryModuleBytes(name) });
+  for (const library of first!.libraries)
+    sections.push({ name: `lib.${library.name}`, data: library.moduleBytes() });
   sections.push({ name: "weights", data: weights.parts });
   const math = [...new Set([...modules.values()].flatMap((m) => m.math))];
   const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
@@ -188,9 +188,9 @@ export function build(
       requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"],
       section: name,
     })),
-    libraries: first!.libraries.map((name) => ({
+    libraries: first!.libraries.map(({ name, export: exported }) => ({
       name,
-      export: libraryKernels[name]!.export,
+      export: exported,
       section: `lib.${name}`,
     })),
     math,

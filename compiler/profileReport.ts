@@ -17,12 +17,11 @@ import {
   type ScheduledProgram,
 } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
-import { libraryModuleBytes } from "./ops/library/index.ts";
 
 export function profileReport(scheduled: ScheduledProgram, module: EmittedModule): ProfileReport {
   const shared = new Map<number | string, number>();
   const codeOf = (call: ScheduledProgram["run"][number]): number | string =>
-    call.kind === "kernel" ? module.functionOf.get(call)! : call.library.kernel;
+    call.kind === "kernel" ? module.functionOf.get(call)! : call.library.kernel.name;
   for (const call of scheduled.run) shared.set(codeOf(call), (shared.get(codeOf(call)) ?? 0) + 1);
   const calls = scheduled.run.map((call): CallReport => {
     const common = { nodes: call.nodes, sharedBy: shared.get(codeOf(call))! };
@@ -58,8 +57,8 @@ function libraryFigures({ library, inputs, outputs }: LibraryCallSite, { values 
     const value = values.get(id);
     return value ? sum + storageElements(value) * bytesPerElement(value.dtype) : sum;
   }, 0);
-  const codeBytes = libraryModuleBytes(library.kernel).length;
-  return { name: library.kernel, work: 0, operations: 0, bytes, schedule: "", codeBytes };
+  const codeBytes = library.kernel.moduleBytes().length;
+  return { name: library.kernel.name, work: 0, operations: 0, bytes, schedule: "", codeBytes };
 } // prettier-ignore
 
 interface Counted {

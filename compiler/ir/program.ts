@@ -30,9 +30,21 @@ export type LibraryArgument =
   /** Pointer to constant data made by the definition (shapes, tables). */
   | { readonly kind: "data"; readonly tensor: Tensor };
 
+/** What a pass and an emitter have to know of a library kernel; the table of them is `compiler/ops/library`. */
+export interface LibraryRoutine {
+  readonly name: string;
+  /** Name of the function that the module exports. */
+  readonly export: string;
+  /** Arguments in order: `real` is an f64, all others are i32. */
+  readonly parameters: readonly { readonly kind: string }[];
+  /** Does the same on a memory of JavaScript's. */
+  readonly reference: (memory: DataView, ...args: number[]) => number;
+  /** The WebAssembly module: it imports `env.memory` and exports the one function. */
+  moduleBytes(options?: { readonly sharedMemory?: boolean }): Uint8Array<ArrayBuffer>;
+}
+
 export interface LibraryCall {
-  /** Name in the library table (compiler/ops/library). */
-  readonly kernel: string;
+  readonly kernel: LibraryRoutine;
   readonly arguments: readonly LibraryArgument[];
   readonly scratchBytes: number;
   /** The kernel's result is the size of this output's dynamic dimension (for every output that has one). */

@@ -4,6 +4,7 @@
  * the kernel in its order. Invariant: outputs whose size depends on data have their upper bound as type and say
  * which dimension it is; optional inputs and outputs that are not there are passed as `absent`.
  */
+import { InternalError } from "../diagnostic.ts";
 import { bytesPerElement, elementCount, type DType } from "../ir/dtype.ts";
 import type { TensorType } from "../ir/graph.ts";
 import {
@@ -40,7 +41,9 @@ export function libraryCall(
   kernel: string,
   named: Readonly<Record<string, LibraryArgument | number | undefined>>,
 ): LibraryCall {
-  const { parameters, scratchBytes, returns } = libraryKernels[kernel]!;
+  const routine = libraryKernels[kernel];
+  if (!routine) throw new InternalError(`no library kernel ${kernel}`);
+  const { parameters, scratchBytes, returns } = routine;
   const sizes = Object.fromEntries(
     Object.entries(named).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
   );
@@ -51,7 +54,7 @@ export function libraryCall(
     return kind === "real" ? { kind: "f64", value } : { kind: "i32", value };
   });
   return {
-    kernel,
+    kernel: routine,
     arguments: args,
     scratchBytes: scratchBytes(sizes),
     ...(returns === "count" ? { resultIsSize: true } : {}),

@@ -9,7 +9,6 @@ import { runKernel } from "../ir/interp.ts";
 import { storeFunction } from "../ir/numeric.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { InferredType, LibraryCall } from "../ops/define.ts";
-import { libraryKernels } from "../ops/library/index.ts";
 
 /** A tensor from plain numbers, converted to `dtype`. */
 export function tensorOf(dtype: DType, shape: readonly number[], values: readonly number[]): Tensor {
@@ -78,9 +77,7 @@ export function evaluateLibrary(
         return a.value;
     }
   });
-  const kernel = libraryKernels[call.kernel];
-  if (!kernel) throw new InternalError(`no library kernel ${call.kernel}`);
-  const result = kernel.reference(new DataView(memory), ...values);
+  const result = call.kernel.reference(new DataView(memory), ...values);
   return types.map((type, i) => {
     const shape = type.dynamicDim === undefined ? type.shape : type.shape.map((d, k) => (k === type.dynamicDim ? result : d)); // prettier-ignore
     const view = viewOf(type.dtype, memory, outputAt[i]!, elementCount(shape));

@@ -9,8 +9,7 @@ import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
 import { lowerMath } from "../../lower/math.ts";
-import type { LibraryArgument, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
-import { libraryKernels } from "../../ops/library/index.ts";
+import type { LibraryArgument, LibraryRoutine, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
@@ -19,7 +18,8 @@ import { loadLoop, multiplyAddLoop } from "./peak.ts";
 export interface EmittedModule {
   readonly bytes: Uint8Array;
   readonly math: readonly string[];
-  readonly libraries: readonly string[];
+  /** Each library kernel that is called; the module imports it from "lib" by its name. */
+  readonly libraries: readonly LibraryRoutine[];
   /** Bytes of code per distinct kernel, by the call that made it first. */
   readonly functions: readonly {
     readonly call: ScheduledKernel;
@@ -79,11 +79,13 @@ export function emitProgram(
 ): EmittedModule {
   const all = [...init, ...run];
   const module = new ModuleBuilder();
-  const libraries = [...new Set(all.flatMap((c) => (c.kind === "library" ? [c.library.kernel] : [])))].sort();
-  const libraryIndex = new Map<string, { index: number; type: FunctionType }>();
-  for (const name of libraries) {
-    const type: FunctionType = { takes: libraryKernels[name]!.parameters.map((p): ValueType => (p.kind === "real" ? "f64" : "i32")), gives: ["i32"] }; // prettier-ignore
-    libraryIndex.set(name, { index: module.import("lib", name, type), type });
+  const called = new Set(all.flatMap((c) => (c.kind === "library" ? [c.library.kernel] : [])));
+  const libraries = [...called].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const libraryIndex = new Map<LibraryRoutine, { index: number; type: FunctionType }>();
+  for (const kernel of libraries) {
+    const takes = kernel.parameters.map((p): ValueType => (p.kind === "real" ? "f64" : "i32"));
+    const type: FunctionType = { takes, gives: ["i32"] };
+    libraryIndex.set(kernel, { index: module.import("lib", kernel.name, type), type });
   }
 
   // Imports come before functions, so the bodies are written first and their calls of Math are found on the way.
@@ -145,7 +147,7 @@ export function emitProgram(
       const { index, type } = libraryIndex.get(call.library.kernel)!;
       if (call.library.arguments.length !== type.takes.length) {
         throw new InternalError(
-          `${call.library.kernel} takes ${type.takes.length} arguments, not ${call.library.arguments.length}`,
+          `${call.library.kernel.name} takes ${type.takes.length} arguments, not ${call.library.arguments.length}`,
         );
       }
       call.library.arguments.forEach((argument, i) => {
@@ -196,7 +198,7 @@ function argumentValue(
       const id = call.outputs[argument.position];
       if (!id)
         throw new InternalError(
-          `${call.library.kernel} writes output ${argument.position}, which nobody wants`,
+          `${call.library.kernel.name} writes output ${argument.position}, which nobody wants`,
         );
       return places.address(id);
     }

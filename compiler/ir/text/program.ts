@@ -20,7 +20,7 @@ export function printProgram(program: Program): string {
   for (const call of program.calls) {
     lines.push("", `// ${call.nodes.join(" + ")}`);
     for (const id of call.outputs) lines.push(`${show(id)} =`);
-    const name = call.kind === "kernel" ? call.kernel.name : `library ${call.library.kernel}`;
+    const name = call.kind === "kernel" ? call.kernel.name : `library ${call.library.kernel.name}`;
     lines.push(`  ${name}(${call.inputs.map((id) => id || "-").join(", ")})`);
     if (call.kind === "kernel")
       lines.push(

@@ -6,7 +6,7 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { absent } from "./memory.ts";
-import type { LibraryReference } from "./reference.ts";
+import type { LibraryRoutine } from "../../ir/program.ts";
 import { libraryTable } from "./table.ts";
 
 export { absent, libraryDtypes, type LibraryDType } from "./memory.ts";
@@ -32,10 +32,7 @@ export interface LibraryParameter {
 /** Arguments by parameter name. */
 export type NamedArguments = Readonly<Record<string, number>>;
 
-export interface LibraryKernel {
-  readonly name: string;
-  /** Name of the function that the module exports. */
-  readonly export: string;
+export interface LibraryKernel extends LibraryRoutine {
   readonly doc: string;
   readonly parameters: readonly LibraryParameter[];
   /** Bytes that `scratch` must point at (8-byte aligned), from the other arguments; 0 when it needs none. */
@@ -45,7 +42,6 @@ export interface LibraryKernel {
    * elements were skipped because an index was out of range, `size` a number known beforehand.
    */
   readonly returns: "count" | "faults" | "size";
-  readonly reference: LibraryReference;
 }
 
 /** Every library kernel, by name. */

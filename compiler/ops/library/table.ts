@@ -3,6 +3,7 @@
  * head of each AssemblyScript file for the whole contract. Invariant: parameters in the order of the source.
  */
 import type { LibraryKernel, LibraryParameter, ParameterKind } from "./index.ts";
+import { libraryModuleBytes } from "./module.ts";
 import {
   compressReference,
   nonMaxSuppressionReference,
@@ -43,7 +44,7 @@ const indexDtype = parameter("indexDtype", "dtype", "int32 or int64");
 
 const noScratch = (): number => 0;
 
-type Entry = Omit<LibraryKernel, "name" | "export">;
+type Entry = Omit<LibraryKernel, "name" | "export" | "moduleBytes">;
 
 const entries = {
   topk: {
@@ -270,6 +271,11 @@ const entries = {
 export const libraryTable: Readonly<Record<string, LibraryKernel>> = Object.fromEntries(
   Object.entries(entries as Readonly<Record<string, Entry>>).map(([name, entry]) => [
     name,
-    { name, export: name, ...entry },
+    {
+      name,
+      export: name,
+      ...entry,
+      moduleBytes: (options) => libraryModuleBytes(name, options),
+    } satisfies LibraryKernel,
   ]),
 );
