@@ -1,12 +1,15 @@
 /**
- * The module that measures the machine's multiply-add peak. In: names of variants. Out: WebAssembly bytes, and per
- * exported function how many floating-point operations an iteration is. Invariant: the loop is the compiler's own
- * (compiler/backend/wasm/peak.ts), so that the benchmark and profiles mean the same peak.
+ * The module that measures the machine's multiply-add peak and read bandwidth. In: names of variants. Out:
+ * WebAssembly bytes, and per exported function how many floating-point operations an iteration is. Invariant: the
+ * loops are the compiler's own (compiler/backend/wasm/peak.ts), so that the benchmark and profiles mean the same.
  */
 import { InternalError } from "../compiler/diagnostic.ts";
 import { ModuleBuilder } from "../compiler/backend/wasm/assembler.ts";
-import { FLOP_PER_ITERATION, multiplyAddLoop } from "../compiler/backend/wasm/peak.ts";
+import { FLOP_PER_ITERATION, loadLoop, multiplyAddLoop } from "../compiler/backend/wasm/peak.ts";
 import { type PeakVariant } from "./protocol.ts";
+
+/** The export that reads a range of memory. */
+export const LOADS = "loads";
 
 export interface PeakModule {
   readonly bytes: Uint8Array;
@@ -17,8 +20,9 @@ export interface PeakModule {
 const VARIANTS = ["relaxed-simd", "simd"];
 
 /**
- * Each export takes the number of iterations (at least 1) and writes the sum of its accumulators to address 0 of
- * `env.memory`, so that nothing of what it computes is dead.
+ * Each variant takes the number of iterations (at least 1) and writes the sum of its accumulators to address 0 of
+ * `env.memory`, so that nothing of what it computes is dead. `loads` takes an address, bytes (a multiple of 256) and
+ * how often they are read.
  *
  * @param names variants to put in; a module with "relaxed-simd" validates only where that is supported
  */
@@ -33,6 +37,8 @@ export function peakModule(names: readonly string[] = VARIANTS): PeakModule {
       },
     });
   }
+  const { type, code } = loadLoop();
+  module.function(type, code, LOADS);
   return {
     bytes: module.build(1),
     variants: names.map((name) => ({ export: name, flopPerIteration: FLOP_PER_ITERATION })),

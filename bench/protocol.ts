@@ -25,10 +25,13 @@ export interface StoredTensors {
 /** What a runtime's page half is told about one model: the URLs of its files and its options. */
 export type CreateOptions = Readonly<Record<string, unknown>>;
 
-/** One runtime in a job. */
+/** One lane in a job: a runtime with a number of threads. */
 export interface Entry {
+  /** By which its result is named: `ort-wasm`, `ort-wasm@2`. */
+  readonly id: string;
   /** As in the table of runtimes; also the name of its page half. */
   readonly name: string;
+  readonly threads: number;
   readonly create: CreateOptions;
 }
 
@@ -49,8 +52,16 @@ export interface Job {
   /** Whose outputs the others are compared with; it need not be among `entries`. */
   readonly reference: Entry | undefined;
   readonly timing: TimingOptions;
-  /** A WebAssembly module whose multiply-add peak is measured in turn with the runtimes (see peak.ts). */
-  readonly peak?: { readonly url: string; readonly variants: readonly PeakVariant[] } | undefined;
+  /** What the machine can do at most, measured in turn with the runtimes (see peak.ts). */
+  readonly peak?: PeakJob | undefined;
+}
+
+/** A WebAssembly module that measures the multiply-add peak and, where `readBytes` is given, the read bandwidth. */
+export interface PeakJob {
+  readonly url: string;
+  readonly variants: readonly PeakVariant[];
+  /** The range that is read over and over: a multiple of 256. */
+  readonly readBytes?: number | undefined;
 }
 
 /** A function of the peak module and the operations that one call of it with `iterations` does. */
@@ -84,6 +95,7 @@ export interface Timing {
 /** What became of one runtime on one model. */
 export type PageResult =
   | {
+      /** The lane's id. */
       readonly runtime: string;
       readonly status: "measured";
       /** Loading the runtime's code: its scripts, from a local server and without a cache. */
@@ -108,10 +120,17 @@ export interface PageDevice {
   readonly clockResolutionMs: number;
 }
 
+export interface Rate {
+  readonly median: number;
+  readonly best: number;
+}
+
 export interface JobResult {
   readonly results: readonly PageResult[];
-  /** GFLOP/s of each peak variant. */
-  readonly peak?: Readonly<Record<string, { readonly median: number; readonly best: number }>>;
+  /** GFLOP/s of each peak variant, on one core. */
+  readonly peak?: Readonly<Record<string, Rate>>;
+  /** GB/s of reading `readBytes`, on one core. */
+  readonly bandwidth?: Rate;
   /** Why there is no reference to compare with, or why it was the stored outputs. */
   readonly referenceNote?: string;
 }

@@ -4,6 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { type Measured } from "./browser.ts";
+import { lanesOf } from "./lanes.ts";
 import { type BenchModel } from "./models.ts";
 import { type Job, type PageResult } from "./protocol.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
@@ -60,6 +61,7 @@ interface Laboratory {
 function laboratory(
   runtimes: Readonly<Record<string, BenchRuntime>>,
   answer: (job: Job) => Measured | undefined = () => undefined,
+  threads: readonly number[] = [1],
 ): Laboratory {
   const served = new Map<string, Content>();
   const jobs: Job[] = [];
@@ -73,13 +75,17 @@ function laboratory(
     browser: {
       measure: async (job) => {
         jobs.push(job);
-        const results = job.entries.map(({ name }) => measuredResult(name));
+        const results = job.entries.map(({ id }) => measuredResult(id));
         return answer(job) ?? { kind: "result", result: { results } };
       },
     },
-    runtimes: new Map(Object.entries(runtimes)),
-    reference: { name: "reference", runtime: runtimes["reference"] ?? runtime() },
-    threads: 1,
+    lanes: lanesOf(new Map(Object.entries(runtimes)), threads),
+    reference: {
+      id: "reference",
+      name: "reference",
+      threads: 1,
+      runtime: runtimes["reference"] ?? runtime(),
+    },
     timing: { seconds: 1, minimumRuns: 3 },
   };
   return { bench, jobs, served };
@@ -160,4 +166,14 @@ it("gives up on all of them when nobody can be named", async () => {
   const { results } = await measureModel(bench, model);
   expect(results.map((result) => result.status)).toEqual(["failed", "failed"]);
   expect(jobs).toHaveLength(1);
+});
+
+it("gives each number of threads a lane of its own, and none to a runtime that cannot", async () => {
+  const single = { ...runtime(), mostThreads: 1 };
+  const { bench, jobs } = laboratory({ own: runtime(), single, reference: runtime() }, undefined, [1, 2]);
+  const { results } = await measureModel(bench, model);
+  const ids = ["own", "single", "reference", "own@2", "reference@2"];
+  expect(results.map((result) => result.runtime)).toEqual(ids);
+  expect(jobs[0]!.entries.map(({ id }) => id)).toEqual(ids);
+  expect(jobs[0]!.entries.map(({ threads }) => threads)).toEqual([1, 1, 1, 2, 2]);
 });

@@ -9,16 +9,18 @@ import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED } from "./agreement.ts";
 import { type BenchBrowser } from "./browser.ts";
 import { addSizes } from "./bundleSize.ts";
 import { type BenchModel, type NamedTensor } from "./models.ts";
+import { type Lane } from "./lanes.ts";
 import { type PeakModule } from "./peak.ts";
 import {
   type Entry,
   type Job,
   type JobResult,
   type PageResult,
+  type PeakJob,
   type StoredTensor,
   type TimingOptions,
 } from "./protocol.ts";
-import { type BenchRuntime, type Download, type Prepared, type PrepareOptions } from "./runtimes/runtime.ts";
+import { type Download, type Prepared, type PrepareOptions } from "./runtimes/runtime.ts";
 import { type BenchServer, type Content } from "./server.ts";
 
 /** What the page measured, with what the driver knows of the runtime and the model. */
@@ -41,24 +43,34 @@ export interface ModelResult {
   readonly results: readonly RuntimeResult[];
   readonly referenceNote?: string;
   readonly peak?: JobResult["peak"];
+  readonly bandwidth?: JobResult["bandwidth"];
 }
 
 export interface Bench {
   readonly server: BenchServer;
   readonly browser: Pick<BenchBrowser, "measure">;
-  /** By name, in the order in which results are wanted. */
-  readonly runtimes: ReadonlyMap<string, BenchRuntime>;
-  /** The runtime to compare with; it need not be among `runtimes`. */
-  readonly reference: { readonly name: string; readonly runtime: BenchRuntime };
-  readonly threads: number;
+  /** In the order in which results are wanted. */
+  readonly lanes: readonly Lane[];
+  /** The lane to compare with; it need not be among `lanes`. */
+  readonly reference: Lane;
   readonly timing: TimingOptions;
 }
 
 /** What a page may take besides what it is asked to: loading, first runs, models whose runs take seconds. */
 const PATIENCE_MS = 120_000;
 
+/** The machine's multiply-add peak, and the bandwidth of reading a range of some bytes (a multiple of 256). */
+export interface PeakRequest {
+  readonly module: PeakModule;
+  readonly readBytes?: number;
+}
+
 /** Measures `model`; with `peak` the machine's peak is measured in turn with the runtimes. */
-export async function measureModel(bench: Bench, model: BenchModel, peak?: PeakModule): Promise<ModelResult> {
+export async function measureModel(
+  bench: Bench,
+  model: BenchModel,
+  peak?: PeakRequest,
+): Promise<ModelResult> {
   const served: string[] = [];
   const serve = (name: string, content: Content): string => {
     // Numbered, as a model may give its files any name.
@@ -80,15 +92,15 @@ async function measureServed(
   bench: Bench,
   model: BenchModel,
   serve: PrepareOptions["serve"],
-  peak: PeakModule | undefined,
+  peak: PeakRequest | undefined,
 ): Promise<ModelResult> {
   const prepared = new Map<string, Prepared>();
   const results = new Map<string, PageResult>();
-  for (const [name, runtime] of bench.runtimes) {
+  for (const { id, threads, runtime } of bench.lanes) {
     try {
-      prepared.set(name, await runtime.prepare(model, { threads: bench.threads, serve }));
+      prepared.set(id, await runtime.prepare(model, { threads, serve }));
     } catch (error) {
-      results.set(name, { runtime: name, status: "failed", stage: "prepare", reason: messageOf(error) });
+      results.set(id, { runtime: id, status: "failed", stage: "prepare", reason: messageOf(error) });
     }
   }
   const { tensors, bytes } = storeTensors(model.inputs, model.outputs);
@@ -97,14 +109,15 @@ async function measureServed(
     atolOfRange: model.quantized ? ATOL_OF_RANGE_QUANTIZED : ATOL_OF_RANGE,
     tensors: { url: serve("tensors.bin", bytes), ...tensors },
     timing: bench.timing,
-    ...(peak === undefined ? {} : { peak: { url: serve("peak.wasm", peak.bytes), variants: peak.variants } }),
+    ...(peak === undefined ? {} : { peak: peakJob(peak, serve) }),
   };
   let reference = await referenceEntry(bench, model, prepared, serve);
   let answer: JobResult | undefined;
   while (answer === undefined) {
-    const entries = [...prepared]
-      .filter(([name]) => !results.has(name))
-      .map(([name, { create }]): Entry => ({ name, create }));
+    const entries = bench.lanes.flatMap(({ id, name, threads }): Entry[] => {
+      const create = prepared.get(id)?.create;
+      return create === undefined || results.has(id) ? [] : [{ id, name, threads, create }];
+    });
     if (entries.length === 0) break;
     const measured = await bench.browser.measure({ ...job, entries, reference }, timeLimit(bench, entries));
     if (measured.kind === "result") {
@@ -112,13 +125,13 @@ async function measureServed(
       break;
     }
     // Where the page last was names the culprit; the others get another page. Timing names nobody: all are out.
-    const culprit = [...entries, ...(reference === undefined ? [] : [reference])].find(({ name }) =>
-      measured.where.startsWith(`${name}: `),
+    const culprit = [...entries, ...(reference === undefined ? [] : [reference])].find(({ id }) =>
+      measured.where.startsWith(`${id}: `),
     );
-    if (culprit?.name === reference?.name) reference = undefined;
-    for (const { name } of entries) {
-      if (culprit !== undefined && culprit.name !== name) continue;
-      results.set(name, { runtime: name, status: "failed", stage: measured.where, reason: measured.reason });
+    if (culprit !== undefined && culprit.id === reference?.id) reference = undefined;
+    for (const { id } of entries) {
+      if (culprit !== undefined && culprit.id !== id) continue;
+      results.set(id, { runtime: id, status: "failed", stage: measured.where, reason: measured.reason });
     }
   }
   for (const result of answer?.results ?? []) results.set(result.runtime, result);
@@ -127,26 +140,31 @@ async function measureServed(
     modelBytes: model.bytes.byteLength,
     atolOfRange: job.atolOfRange,
     inputs: model.inputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
-    results: [...bench.runtimes.keys()].map((name) => withDownloads(results.get(name)!, prepared.get(name))),
+    results: bench.lanes.map(({ id }) => withDownloads(results.get(id)!, prepared.get(id))),
     ...(answer?.referenceNote === undefined ? {} : { referenceNote: answer.referenceNote }),
     ...(answer?.peak === undefined ? {} : { peak: answer.peak }),
+    ...(answer?.bandwidth === undefined ? {} : { bandwidth: answer.bandwidth }),
   };
 }
 
 /** The entry to compare with; undefined when not even its files can be prepared. */
 async function referenceEntry(
-  { reference, threads }: Bench,
+  { reference }: Bench,
   model: BenchModel,
   prepared: ReadonlyMap<string, Prepared>,
   serve: PrepareOptions["serve"],
 ): Promise<Entry | undefined> {
-  const { name, runtime } = reference;
+  const { id, name, threads, runtime } = reference;
   try {
-    const { create } = prepared.get(name) ?? (await runtime.prepare(model, { threads, serve }));
-    return { name, create };
+    const { create } = prepared.get(id) ?? (await runtime.prepare(model, { threads, serve }));
+    return { id, name, threads, create };
   } catch {
     return undefined;
   }
+}
+
+function peakJob({ module, readBytes }: PeakRequest, serve: PrepareOptions["serve"]): PeakJob {
+  return { url: serve("peak.wasm", module.bytes), variants: module.variants, readBytes };
 }
 
 function timeLimit({ timing }: Bench, entries: readonly Entry[]): number {

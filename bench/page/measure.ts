@@ -45,6 +45,15 @@ const clock: Clock = {
     }),
 };
 
+/**
+ * Worker threads of some runtimes spin for a while after a run before they sleep, and would take the time of the
+ * next in turn: onnxruntime's pool spins for a million rounds, some milliseconds.
+ */
+const REST_AFTER_THREADS_MS = 20;
+
+const restAfterThreads = (): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, REST_AFTER_THREADS_MS));
+
 /** Time for what a start leaves behind on other threads (compilation, mostly) before the next one starts. */
 const SETTLE_MS = 100;
 
@@ -56,12 +65,12 @@ export async function measure(job: Job): Promise<JobResult> {
   const reference = await referenceOutputs(job, attempts, inputs);
   const judge = (entry: Entry, outputs: Tensors): Verification => {
     // The reference is not compared with itself but with what the model's folder holds.
-    if (entry.name !== job.reference?.name && reference.outputs !== undefined) {
-      return verify(outputs, reference.outputs, job.reference!.name, job.atolOfRange);
+    if (entry.id !== job.reference?.id && reference.outputs !== undefined) {
+      return verify(outputs, reference.outputs, job.reference!.id, job.atolOfRange);
     }
     if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs", job.atolOfRange);
     return {
-      verified: entry.name === job.reference?.name,
+      verified: entry.id === job.reference?.id,
       reference: "nothing",
       rtol: 0,
       atol: {},
@@ -73,14 +82,14 @@ export async function measure(job: Job): Promise<JobResult> {
     "opened" in attempt ? judge(attempt.entry, attempt.opened.outputs) : undefined,
   );
 
-  const peak = job.peak === undefined ? undefined : await openPeak(job.peak.url, job.peak.variants);
-  const { results, peakGflops } = await time(job, attempts, verifications, peak);
+  const peak = job.peak === undefined ? undefined : await openPeak(job.peak);
+  const { results, rates } = await time(job, attempts, verifications, peak);
   for (const attempt of attempts) {
     if ("opened" in attempt) await attempt.opened.session.dispose().catch(() => {});
   }
   return {
     results,
-    ...(peakGflops === undefined ? {} : { peak: peakGflops }),
+    ...rates,
     ...(reference.note === undefined ? {} : { referenceNote: reference.note }),
   };
 }
@@ -91,18 +100,20 @@ async function time(
   attempts: readonly Attempt[],
   verifications: readonly (Verification | undefined)[],
   peak: Peak | undefined,
-): Promise<{ results: PageResult[]; peakGflops: ReturnType<Peak["read"]> | undefined }> {
+): Promise<{ results: PageResult[]; rates: ReturnType<Peak["read"]> | undefined }> {
   const subjects: Subject[] = attempts.flatMap((attempt) =>
-    "opened" in attempt ? [{ name: attempt.entry.name, run: () => attempt.opened.session.run() }] : [],
+    "opened" in attempt ? [{ name: attempt.entry.id, run: () => attempt.opened.session.run() }] : [],
   );
   const measured = subjects.length;
   progress("timing");
-  const timed = await interleave([...subjects, ...(peak?.subjects ?? [])], job.timing, clock);
+  const threaded = job.entries.some(({ threads }) => threads > 1);
+  const pause = threaded ? restAfterThreads : clock.pause;
+  const timed = await interleave([...subjects, ...(peak?.subjects ?? [])], job.timing, { ...clock, pause });
   let next = 0;
   const results = attempts.map((attempt, index): PageResult => {
     if ("failed" in attempt) return attempt.failed;
     const result = timed[next++]!;
-    const runtime = attempt.entry.name;
+    const runtime = attempt.entry.id;
     if ("error" in result) return failure(runtime, "timing", result.error);
     const { startMs, createMs, firstRunMs, session } = attempt.opened;
     return {
@@ -116,7 +127,7 @@ async function time(
       notes: session.notes ?? {},
     };
   });
-  return { results, peakGflops: peak?.read(timed.slice(measured)) };
+  return { results, rates: peak?.read(timed.slice(measured)) };
 }
 
 /** Loads a runtime, makes a session, runs it once: the three times that a user waits for. */
@@ -124,14 +135,14 @@ async function attempt(entry: Entry, inputs: Tensors): Promise<Attempt> {
   let stage = "start";
   const enter = (next: string): void => {
     stage = next;
-    progress(`${entry.name}: ${stage}`);
+    progress(`${entry.id}: ${stage}`);
   };
   try {
     const start = startRuntime[entry.name];
     if (start === undefined) throw new Error(`the page knows no runtime ${entry.name}`);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     enter("start");
-    const [runtime, startMs] = await timedOnce(start);
+    const [runtime, startMs] = await timedOnce(() => start(entry.threads));
     enter("create");
     const [session, createMs] = await timedOnce(() => runtime.create(entry.create));
     enter("first run");
@@ -141,7 +152,7 @@ async function attempt(entry: Entry, inputs: Tensors): Promise<Attempt> {
     const outputs = copyOf(session.read(result));
     return { entry, opened: { startMs, createMs, firstRunMs, session, outputs } };
   } catch (error) {
-    return { entry, failed: failure(entry.name, stage, error) };
+    return { entry, failed: failure(entry.id, stage, error) };
   }
 }
 
@@ -159,14 +170,14 @@ async function referenceOutputs(
 ): Promise<{ readonly outputs?: Tensors; readonly note?: string }> {
   const { reference } = job;
   if (reference === undefined) return {};
-  const own = attempts.find(({ entry }) => entry.name === reference.name);
+  const own = attempts.find(({ entry }) => entry.id === reference.id);
   const found = own ?? (await attempt(reference, inputs));
   if ("opened" in found) {
     if (own === undefined) await found.opened.session.dispose().catch(() => {});
     return { outputs: found.opened.outputs };
   }
   const reason = found.failed.status === "failed" ? found.failed.reason : "";
-  return { note: `${reference.name} failed, so the stored outputs are the reference: ${reason}` };
+  return { note: `${reference.id} failed, so the stored outputs are the reference: ${reason}` };
 }
 
 async function fetchTensors({ tensors }: Job): Promise<{ inputs: Tensors; outputs: Tensors }> {

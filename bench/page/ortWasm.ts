@@ -12,23 +12,22 @@ import { type PageRuntime, type PageSession } from "./runtime.ts";
 export interface OrtOptions {
   readonly model: string;
   readonly external: readonly { readonly path: string; readonly data: string }[];
-  readonly threads: number;
 }
 
-/** Where the driver serves the package's `dist` folder. */
-export const ORT_FOLDER = "/onnxruntime-web/";
+/** Where the driver serves the package's `dist` folder: once per thread count, as the module keeps that for good. */
+export const ortFolder = (threads: number): string => `/onnxruntime-web-${threads}/`;
 export const ORT_SCRIPT = "ort.wasm.bundle.min.mjs";
 
-export async function startOrt(): Promise<PageRuntime> {
-  const ort = (await import(new URL(ORT_FOLDER + ORT_SCRIPT, location.href).href)) as typeof Ort;
+export async function startOrt(threads: number): Promise<PageRuntime> {
+  const ort = (await import(new URL(ortFolder(threads) + ORT_SCRIPT, location.href).href)) as typeof Ort;
   return {
-    create: (options) => createSession(ort, options as unknown as OrtOptions),
+    create: (options) => createSession(ort, options as unknown as OrtOptions, threads),
   };
 }
 
-async function createSession(ort: typeof Ort, options: OrtOptions): Promise<PageSession> {
+async function createSession(ort: typeof Ort, options: OrtOptions, threads: number): Promise<PageSession> {
   const { wasm } = ort.env;
-  wasm.numThreads = options.threads;
+  wasm.numThreads = threads;
   wasm.simd = true;
   wasm.proxy = false;
   ort.env.logLevel = "error";

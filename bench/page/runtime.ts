@@ -23,5 +23,8 @@ export interface PageSession {
   readonly notes?: Readonly<Record<string, string>>;
 }
 
-/** A page half: loads the runtime's code, which is timed. */
-export type StartRuntime = () => Promise<PageRuntime>;
+/**
+ * A page half: loads the runtime's code, which is timed. What sets a number of threads once and for all (most do)
+ * loads its code once for each.
+ */
+export type StartRuntime = (threads: number) => Promise<PageRuntime>;

@@ -4,10 +4,11 @@
  */
 import { type StartRuntime } from "./runtime.ts";
 
-const startTilewright: StartRuntime = async () => (await import("./tilewright.ts")).tilewright;
+const startTilewright: StartRuntime = async (threads) =>
+  (await import("./tilewright.ts")).tilewright(threads);
 
 export const startRuntime: Readonly<Record<string, StartRuntime>> = {
   tilewright: startTilewright,
   "tilewright-simd": startTilewright,
-  "ort-wasm": async () => (await import("./ortWasm.ts")).startOrt(),
+  "ort-wasm": async (threads) => (await import("./ortWasm.ts")).startOrt(threads),
 };

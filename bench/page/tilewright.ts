@@ -13,11 +13,15 @@ export interface TilewrightOptions {
   readonly variant?: Feature;
 }
 
-export const tilewright: PageRuntime = {
+export const tilewright = (threads: number): PageRuntime => ({
   async create(options) {
     const { artifact, variant } = options as unknown as TilewrightOptions;
     const compiler = () => import("../../compiler/index.ts");
-    const session = await load(new URL(artifact, location.href), { variant, compiler });
+    const session = await load(new URL(artifact, location.href), {
+      variant,
+      compiler,
+      ...({ threads } as object),
+    });
     let inputs: Tensors = {};
     return {
       prepare: (given) => void (inputs = given),
@@ -29,4 +33,4 @@ export const tilewright: PageRuntime = {
       },
     } satisfies PageSession;
   },
-};
+});

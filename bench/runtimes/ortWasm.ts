@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sizeOf } from "../bundleSize.ts";
-import { ORT_FOLDER, ORT_SCRIPT, type OrtOptions } from "../page/ortWasm.ts";
+import { ortFolder, ORT_SCRIPT, type OrtOptions } from "../page/ortWasm.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
 
 const folder = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
@@ -18,16 +18,16 @@ let packageDownloads: readonly Download[] | undefined;
 export const ortWasm: BenchRuntime = {
   version: (JSON.parse(readFileSync(join(folder, "../package.json"), "utf8")) as { version: string }).version,
   description: "onnxruntime-web, WebAssembly backend, all graph optimisations",
-  files: () =>
+  files: (threads) =>
     new Map(
       readdirSync(folder)
         .filter((name) => /\.(mjs|wasm)$/.test(name))
-        .map((name) => [ORT_FOLDER + name, join(folder, name)]),
+        .map((name) => [ortFolder(threads) + name, join(folder, name)]),
     ),
-  async prepare(model, { threads, serve }) {
+  async prepare(model, { serve }) {
     packageDownloads ??= DOWNLOADED.map((name) => ({ name, size: sizeOf(readFileSync(join(folder, name))) }));
     const external = [...model.external].map(([path, bytes]) => ({ path, data: serve(path, bytes) }));
-    const create: OrtOptions = { model: serve("model.onnx", model.bytes), external, threads };
+    const create: OrtOptions = { model: serve("model.onnx", model.bytes), external };
     const modelFiles = [["model.onnx", model.bytes] as const, ...model.external];
     return {
       create: { ...create },

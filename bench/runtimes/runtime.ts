@@ -31,8 +31,10 @@ export interface Prepared {
 export interface BenchRuntime {
   readonly description: string;
   readonly version: string;
+  /** The most threads it can use; any number where absent. */
+  readonly mostThreads?: number;
   /** Files that every model shares, by path; served as long as the benchmark runs. */
-  files(): ReadonlyMap<string, Content>;
+  files(threads: number): ReadonlyMap<string, Content>;
   /**
    * Makes one model ready for the page half.
    *

@@ -1,0 +1,118 @@
+/**
+ * What `npm run bench` can be told. In: words of the command line. Out: options, or help. Invariant: a word that
+ * means nothing here is an error that says so before anything is measured.
+ */
+import { basename } from "node:path";
+import { parseArgs } from "node:util";
+import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
+import { kernelCases, type KernelCase } from "./kernels/cases.ts";
+import { modelFolders } from "./models.ts";
+import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
+
+const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3" };
+/** The fewest timed runs of a model, however long one takes. */
+export const MINIMUM_RUNS = 3;
+
+const HELP = `npm run bench -- [what] [options]
+
+Measures models and kernels in headless Chromium, one page each, all runtimes in turns, every result verified first.
+
+What
+  --models DIR,...      folders with model.onnx and test_data_set_0/, or folders of such folders
+  --kernels             single kernels of real networks (${[...new Set(kernelCases.map(({ group }) => group))].join(", ")}),
+                        beside the multiply-add peak and the read bandwidth measured in the same page
+
+Options
+  --filter TEXT,...     only models and kernels whose name (or group) contains one of these
+  --runtimes NAME,...   out of ${Object.keys(runtimeTable).join(", ")}
+                        (default ${DEFAULTS.runtimes})
+  --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
+  --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
+  --json FILE           writes all results
+
+Examples
+  npm run bench -- --models ../models --threads 1,2 --json out.json
+  npm run bench -- --models ../models --filter yolox,kwt1 --runtimes tilewright,ort-wasm,litert
+  npm run bench -- --kernels --filter gemm --seconds 1
+
+Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory. first: the first run. create: from
+nothing to a session: the runtime's code, its WebAssembly, the model, from a local server without a cache. KB: what is
+downloaded for that, gzip level 9, 1 KB = 1000 bytes. verified: same results as onnxruntime-web, rtol ${RTOL}, atol
+${ATOL_OF_RANGE} of the largest magnitude in the output (${ATOL_OF_RANGE_QUANTIZED} where the model quantizes inside; at least ${LEAST_ATOL}); ${REFERENCE} itself
+is compared with the stored outputs. ratio: the median of ${REFERENCE} at as many threads over this one. % of peak: of the
+multiply-add peak of one core times the threads; a convolution counts the operations of the direct way, so one that
+needs fewer can be above 100. % of reads: bytes that must move at least, over the bandwidth of reading that many.`;
+
+export interface Options {
+  readonly folders: readonly string[];
+  readonly kernels: readonly KernelCase[];
+  readonly runtimes: readonly string[];
+  readonly threads: readonly number[];
+  readonly seconds: number;
+  readonly json: string | undefined;
+}
+
+/**
+ * @returns the text of the help instead of options if that was asked for
+ * @throws Error that says which option is wrong
+ */
+export function readOptions(words: readonly string[]): Options | string {
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      models: { type: "string" },
+      kernels: { type: "boolean", default: false },
+      filter: { type: "string" },
+      runtimes: { type: "string", default: DEFAULTS.runtimes },
+      threads: { type: "string", default: DEFAULTS.threads },
+      seconds: { type: "string", default: DEFAULTS.seconds },
+      json: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return HELP;
+  const filters = list(values.filter);
+  const passes = (...names: readonly string[]): boolean =>
+    filters.length === 0 || filters.some((text) => names.some((name) => name.includes(text)));
+  const folders = list(values.models)
+    .flatMap(modelFolders)
+    .filter((folder) => passes(basename(folder)));
+  const kernels = values.kernels ? kernelCases.filter(({ name, group }) => passes(name, group)) : [];
+  if (folders.length === 0 && kernels.length === 0) {
+    throw new Error(
+      "there is nothing to measure: give --models DIR or --kernels (and a --filter that matches); see --help",
+    );
+  }
+  const threads = list(values.threads).map((text) => positive("threads", text));
+  if (threads.length === 0) throw new Error("--threads names none");
+  const broken = threads.find((count) => !Number.isInteger(count));
+  if (broken !== undefined) throw new Error(`--threads ${broken} is no whole number`);
+  return {
+    folders,
+    kernels,
+    runtimes: runtimeNames(values.runtimes),
+    threads,
+    seconds: positive("seconds", values.seconds),
+    json: values.json,
+  };
+}
+
+function runtimeNames(text: string): readonly string[] {
+  const names = list(text);
+  if (names.length === 0) throw new Error("--runtimes names none");
+  const unknown = names.find((name) => !Object.hasOwn(runtimeTable, name));
+  if (unknown !== undefined) {
+    throw new Error(`there is no runtime "${unknown}"; there are ${Object.keys(runtimeTable).join(", ")}`);
+  }
+  return names;
+}
+
+function list(text: string | undefined): string[] {
+  return [...new Set((text ?? "").split(",").map((part) => part.trim()))].filter((part) => part !== "");
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${option} ${text} is no positive number`);
+  return value;
+}

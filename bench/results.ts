@@ -1,0 +1,35 @@
+/**
+ * Everything that one call of the benchmark finds, as it is written with `--json`. Invariant: types only; whoever
+ * reads such a file needs nothing else to draw and to judge it.
+ */
+import { type KernelResult } from "./kernels/table.ts";
+import { type PageDevice } from "./protocol.ts";
+import { type MeanRatio } from "./report.ts";
+import { type ModelResult } from "./session.ts";
+
+export interface Environment {
+  /** ISO 8601. */
+  readonly date: string;
+  readonly device: PageDevice & {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly system: string;
+  };
+  /** Of every runtime, the browser and Node. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** What `uptime` calls load averages. */
+  readonly loadBefore: readonly number[];
+}
+
+export interface BenchResults extends Environment {
+  /** The words of the command line. */
+  readonly command: readonly string[];
+  readonly loadAfter: readonly number[];
+  /** The runtime that ratios are relative to. */
+  readonly reference: string;
+  readonly tolerance: Readonly<Record<string, number>>;
+  readonly ratios: readonly MeanRatio[];
+  readonly models: readonly ModelResult[];
+  readonly kernels: readonly KernelResult[];
+}
