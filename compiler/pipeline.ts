@@ -21,7 +21,9 @@ import { fuse } from "./passes/fuse.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
 import { mergeRows } from "./passes/rows.ts";
+import { separate } from "./passes/separate.ts";
 import { simplify } from "./passes/simplify.ts";
+import { filterMinimally } from "./passes/winograd.ts";
 import { profileReport } from "./profileReport.ts";
 
 /** Time spent per stage, in milliseconds. */
@@ -94,8 +96,13 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
     );
     trace?.("rows", () => `${program.calls.length} calls`);
   }
+  if (enabled(options, "winograd")) {
+    program = clock.time("winograd", () =>
+      filterMinimally(program, options.winograd, (text, nodes) => trace?.("winograd", text, nodes)),
+    );
+  }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
-  program = clock.time("layout", () => chooseLayouts(program, layout, trace));
+  program = clock.time("layout", () => separate(chooseLayouts(program, layout, trace)));
   trace?.("layout", () => `${program.calls.length} calls`);
   return program;
 }
@@ -194,6 +201,7 @@ export function build(
       section: `lib.${name}`,
     })),
     math,
+    ...(memory.places.control > 0 ? { control: memory.places.control } : {}),
     ...(profile ? { report: { ...profileReport(scheduled, first!) } } : {}),
   };
   const artifact = clock.time("pack", () =>

@@ -88,7 +88,9 @@ export interface Library {
 
 /**
  * A program with every shape known. Its module imports `env.memory`, `lib.*` and `math.*`, and exports `init()`
- * (called once, when the weights are in place) and `run()` (one inference, from inputs to outputs in memory).
+ * (called once, when the weights are in place) and `run(thread, threads, turn, mayWait)` (one inference, from inputs to
+ * outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread with its number, theirs,
+ * the number of the run from 1, and whether it may sleep.
  * A run must leave nothing behind that a later run reads: after a trap the session goes on with the same memory.
  */
 export interface BoundPlan {
@@ -105,6 +107,11 @@ export interface BoundPlan {
   readonly libraries: readonly Library[];
   /** Names of functions of `Math` that the module imports from "math". */
   readonly math: readonly string[];
+  /**
+   * Where threads that share a run keep their counters: 256 bytes and more, zero at first (see runtime/threads.ts).
+   * Left out where nothing is worth sharing.
+   */
+  readonly control?: number;
   /** Whatever the compiler has to tell about the program (kernels, sizes); not read by the runtime. */
   readonly report?: Readonly<Record<string, unknown>>;
 }

@@ -71,18 +71,21 @@ export async function createProgram(parts: ProgramParts): Promise<Program> {
       cause,
     );
   }
-  const init = callable(exports, "init");
-  const run = callable(exports, "run");
+  const init = callable(exports, "init") as () => void;
+  const run = callable(exports, "run") as RunFunction;
   call(init, plan.name);
   return new Program(plan, variant, memory, run, exports);
 }
 
-function callable(exports: WebAssembly.Exports, name: string): () => void {
+/** A program's `run`: see {@link BoundPlan}. */
+export type RunFunction = (thread: number, threads: number, turn: number, mayWait: number) => void;
+
+export function callable(exports: WebAssembly.Exports, name: string): (...args: never[]) => unknown {
   const found = exports[name];
   if (typeof found !== "function") {
     throw new TilewrightError("artifact-malformed", `the code has no exported function "${name}"`);
   }
-  return found as () => void;
+  return found as (...args: never[]) => unknown;
 }
 
 function call(entry: () => void, name: string): void {
@@ -100,14 +103,14 @@ export class Program {
   /** Of the module: a program that was compiled to be profiled has more than `run`. */
   readonly exports: WebAssembly.Exports;
   readonly #memory: WebAssembly.Memory;
-  readonly #run: () => void;
+  readonly #run: RunFunction;
   readonly #inputs: readonly NumericData[];
 
   constructor(
     plan: BoundPlan,
     variant: Variant,
     memory: WebAssembly.Memory,
-    run: () => void,
+    run: RunFunction,
     exports: WebAssembly.Exports,
   ) {
     this.plan = plan;
@@ -128,7 +131,7 @@ export class Program {
    */
   run(inputs: ReadonlyMap<string, Tensor>): Map<string, NumericTensor> {
     this.write(inputs);
-    call(this.#run, this.plan.name);
+    call(() => this.#run(0, 1, 0, 0), this.plan.name);
     return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
   }
 

@@ -80,11 +80,21 @@ export interface Program {
   readonly outputs: readonly { readonly id: ValueId; readonly name: string }[];
 }
 
+/** How many calls make one run of a kernel: the units of its nest in so many ranges. */
+export interface Parts {
+  readonly count: number;
+  /** Whether they may run at the same time, each with its own copy of the temps; else one after the other. */
+  readonly shared: boolean;
+}
+
+export const ONE_PART: Parts = { count: 1, shared: false };
+
 export interface ScheduledKernel {
   readonly kind: "kernel";
   readonly nodes: readonly string[];
   readonly kernel: Kernel;
   readonly schedule: Schedule;
+  readonly parts: Parts;
   readonly inputs: readonly ValueId[];
   readonly outputs: readonly ValueId[];
 }
@@ -109,6 +119,10 @@ export interface Places {
   address(id: ValueId): number;
   /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
   scratch(call: ScheduledCall, buffer: number): number;
+  /** Bytes from one part's copy of a temp to the next. */
+  scratchStride(call: ScheduledKernel, buffer: number): number;
+  /** Where the threads of a run keep their counters (see backend/wasm/threads.ts). */
+  readonly control: number;
   /** Address of a constant that a library call brings along. */
   data(tensor: Tensor): number;
   /** Where the size of a dynamic output is stored; undefined when nobody asks. */

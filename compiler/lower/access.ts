@@ -100,9 +100,14 @@ export function accessesOf(kernel: Kernel, assign: Assign): AssignAccesses {
   };
   if (assign.reduce) scan(assign.reduce.body, true);
   scan(assign.value, false);
-  const store = accessOf(kernel, assign.out, assign.index, false);
+  const store = storeOf(kernel, assign);
   for (const name of store.opaque) opaque.add(name);
   return { loads, store, opaque };
+}
+
+/** How an assignment stores. */
+export function storeOf(kernel: Kernel, assign: Assign): Access {
+  return accessOf(kernel, assign.out, assign.index, false);
 }
 
 /** Sorts axes so that the one with the largest stride in `access` comes first; ties keep their order. */

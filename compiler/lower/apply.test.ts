@@ -63,8 +63,8 @@ describe("what the steps make", () => {
   it("no steps: serial loops in the kernel's order", () => {
     expect(loops(product(2, 3, 4), [])).toMatchInlineSnapshot(`
       "nest product {
-        serial m in 0..2 {
-          serial n in 0..3 {
+        grid m in 0..2 {
+          grid n in 0..3 {
             init acc0: f32 sum
             serial k in 0..4 {
               update acc0 sum = a[m, k] * b[k, n]
@@ -79,12 +79,12 @@ describe("what the steps make", () => {
   it("a split that does not divide, peeled: whole tiles, then the rest", () => {
     expect(loops(map(10), [split("i", 4), bind("i.i", "unroll")])).toMatchInlineSnapshot(`
       "nest map {
-        serial i.o in 0..2 {
+        grid i.o in 0..2 {
           unroll i.i in 0..4 {
             store y[i.o * 4 + i.i] = let $0 = x[i.o * 4 + i.i]; $0 * $0
           }
         }
-        serial i.o in 2..3 {
+        grid i.o in 2..3 {
           unroll i.i in 0..2 {
             store y[i.i + 8] = x[i.i + 8] * x[i.i + 8]
           }
@@ -96,12 +96,12 @@ describe("what the steps make", () => {
   it("a split that does not divide, padded: a vector with idle lanes", () => {
     expect(loops(map(10), [split("i", 4, "pad"), bind("i.i", "vector")])).toMatchInlineSnapshot(`
       "nest map {
-        serial i.o in 0..2 {
+        grid i.o in 0..2 {
           vector i.i in 0..4 lanes 4 {
             store y[i.o * 4 + i.i] = let $0 = x[i.o * 4 + i.i]; $0 * $0
           }
         }
-        serial i.o in 2..3 {
+        grid i.o in 2..3 {
           vector i.i in 0..4 lanes 2 {
             store y[i.i + 8] = x[i.i + 8] * x[i.i + 8]
           }
@@ -113,7 +113,7 @@ describe("what the steps make", () => {
   it("fewer points than lanes: the rest alone", () => {
     expect(loops(map(3), [split("i", 4, "pad"), bind("i.i", "vector")])).toMatchInlineSnapshot(`
       "nest map {
-        serial i.o in 0..1 {
+        grid i.o in 0..1 {
           vector i.i in 0..4 lanes 3 {
             store y[i.i] = x[i.i] * x[i.i]
           }
@@ -125,7 +125,7 @@ describe("what the steps make", () => {
   it("merged axes: one loop, coordinates by division", () => {
     expect(loops(product(2, 3, 1), [{ kind: "merge", outer: "m", inner: "n" }])).toMatchInlineSnapshot(`
       "nest product {
-        serial "m*n" in 0..6 {
+        grid "m*n" in 0..6 {
           init acc0: f32 sum
           serial k in 0..1 {
             update acc0 sum = a["m*n" // 3, 0] * b[0, "m*n" %% 3]
@@ -146,8 +146,8 @@ describe("what the steps make", () => {
     ];
     expect(loops(product(4, 4, 8), schedule)).toMatchInlineSnapshot(`
       "nest product {
-        serial m.o in 0..2 {
-          serial n.o in 0..1 {
+        grid m.o in 0..2 {
+          grid n.o in 0..1 {
             unroll m.i in 0..2 {
               vector n.i in 0..4 lanes 4 {
                 init acc0: f32 sum
@@ -175,8 +175,8 @@ describe("what the steps make", () => {
     const schedule: Schedule = [split("k", 4, "pad"), bind("k.i", "vector")];
     expect(loops(product(1, 1, 7), schedule)).toMatchInlineSnapshot(`
       "nest product {
-        serial m in 0..1 {
-          serial n in 0..1 {
+        grid m in 0..1 {
+          grid n in 0..1 {
             vector k.i in 0..4 lanes 4 {
               init acc0: f32 sum
             }
@@ -207,8 +207,8 @@ describe("what has no points", () => {
   it("an empty reduction stores its identity", () => {
     expect(loops(product(1, 1, 0), [])).toMatchInlineSnapshot(`
       "nest product {
-        serial m in 0..1 {
-          serial n in 0..1 {
+        grid m in 0..1 {
+          grid n in 0..1 {
             init acc0: f32 sum
             store c[0, 0] from acc0 = acc
           }

@@ -10,30 +10,38 @@ import { substituteAxes } from "../ir/walk.ts";
 import type { Assign, Block, Kernel } from "../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
 import type { Schedule } from "../ir/schedule.ts";
+import { storesApart } from "./independent.ts";
 
 /** Lanes of a 128-bit vector of 32-bit elements. */
 export const LANES = 4;
 
 export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;
-  const walk = (blocks: readonly Block[], depth: number): Statement[] =>
+  const walk = (blocks: readonly Block[], independent: boolean): Statement[] =>
     blocks.flatMap((block): Statement[] => {
       if (block.kind === "assign")
-        return new Arrangement(block, schedule, `acc${accumulators++}`, depth === 0).build();
+        return new Arrangement(
+          block,
+          schedule,
+          `acc${accumulators++}`,
+          independent && storesApart(kernel, block),
+        ).build();
       if (block.axis.extent === 0) return [];
-      const mode = depth === 0 && !block.carried ? "grid" : "serial";
+      const free = independent && !block.carried;
+      const [inner] = block.body;
       return [
         {
           kind: "for",
-          mode,
+          mode: free ? "grid" : "serial",
           variable: block.axis.name,
           from: 0,
           extent: block.axis.extent,
-          body: walk(block.body, depth + 1),
+          // What runs inside is cut only where it is loops: assignments of an iteration use its scratch.
+          body: walk(block.body, free && block.body.length === 1 && inner?.kind === "loop"),
         },
       ];
     });
-  return { name: kernel.name, buffers: kernel.buffers, body: walk(kernel.body, 0) };
+  return { name: kernel.name, buffers: kernel.buffers, body: walk(kernel.body, true) };
 }
 
 /** How one loop variable came to be. */
@@ -57,16 +65,19 @@ interface Region {
 class Arrangement {
   private readonly assign: Assign;
   private readonly accumulator: string;
-  private readonly outermost: boolean;
+  /** Whether iterations of the loops around all else are independent, and may go to different threads. */
+  private readonly independent: boolean;
   private readonly origins = new Map<string, Origin>();
   private readonly fates = new Map<string, Fate>();
   private readonly binds = new Map<string, "grid" | "vector" | "unroll">();
+  /** Loops outside everything that is copied out or reduced. */
+  private readonly grid = new Set<string>();
   private order: string[];
 
-  constructor(assign: Assign, schedule: Schedule, accumulator: string, outermost: boolean) {
+  constructor(assign: Assign, schedule: Schedule, accumulator: string, independent: boolean) {
     this.assign = assign;
     this.accumulator = accumulator;
-    this.outermost = outermost;
+    this.independent = independent;
     for (const a of assign.axes) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: false });
     for (const a of assign.reduce?.axes ?? [])
       this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: true });
@@ -124,8 +135,15 @@ class Arrangement {
   build(): Statement[] {
     const firstReduced = this.order.findIndex((name) => this.origins.get(name)!.reduced);
     const start: Region = { values: new Map(), extents: new Map(), lanes: new Map() };
-    if (!this.assign.reduce) return this.loops(this.order, start, (region) => [this.store(region)]);
     const outer = firstReduced < 0 ? this.order : this.order.slice(0, firstReduced);
+    if (this.independent) {
+      for (const name of outer) {
+        const bind = this.binds.get(name);
+        if (bind === "unroll" || bind === "vector") break;
+        this.grid.add(name);
+      }
+    }
+    if (!this.assign.reduce) return this.loops(this.order, start, (region) => [this.store(region)]);
     const inner = firstReduced < 0 ? [] : this.order.slice(firstReduced);
     const tile = inner.filter((name) => !this.origins.get(name)!.reduced);
     for (const name of tile) {
@@ -306,8 +324,7 @@ class Arrangement {
         },
       ];
     }
-    const mode: ForStatement["mode"] =
-      bind === "unroll" ? "unroll" : bind === "grid" && this.outermost ? "grid" : "serial";
+    const mode: ForStatement["mode"] = bind === "unroll" ? "unroll" : this.grid.has(name) ? "grid" : "serial";
     return [{ kind: "for", mode, variable: name, from, extent, body }];
   }
 }

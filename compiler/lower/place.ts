@@ -5,9 +5,11 @@
  * serves loading and running: raw weights that were packed at load give their place to activations.
  */
 import { bytesPerElement, elementCount, type NumericData, type Tensor } from "../ir/dtype.ts";
+import type { Buffer } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { storageElements, type Places, type ScheduledCall, type ScheduledProgram } from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
+import { controlOf } from "./control.ts";
 
 export interface PlacedProgram {
   readonly places: Places;
@@ -19,6 +21,11 @@ export interface PlacedProgram {
     readonly parts: readonly Uint8Array[];
     readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
   };
+}
+
+/** Bytes of one copy of a temp: whole cache lines, and room for vector loads that overrun. */
+function strideOf({ shape, dtype }: Buffer): number {
+  return Math.ceil((elementCount(shape) * bytesPerElement(dtype) + 16) / 64) * 64;
 }
 
 /** Stage 7. `reuse`: off only to debug. */
@@ -84,10 +91,12 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     }
     call.kernel.buffers.forEach((buffer, i) => {
       if (buffer.role !== "temp") return;
-      const bytes = elementCount(buffer.shape) * bytesPerElement(buffer.dtype);
-      blocks.push({ id: scratchId(step, i), bytes, from: step, to: step });
+      const copies = call.parts.shared ? call.parts.count : 1;
+      blocks.push({ id: scratchId(step, i), bytes: copies * strideOf(buffer), from: step, to: step });
     });
   });
+  const control = controlOf(run).bytes;
+  if (control > 0) blocks.push({ id: "control", bytes: control, from: -1, to: end });
   for (const [tensor, id] of data) {
     blocks.push({ id, bytes: (tensor.data as NumericData).byteLength, from: -1, to: end });
   }
@@ -127,6 +136,8 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     places: {
       address: (id) => address(rootOf(id)),
       scratch: (call, buffer) => plan.addresses.get(scratchId(steps.get(call)!, buffer)) ?? 0,
+      scratchStride: (call, buffer) => (call.parts.shared ? strideOf(call.kernel.buffers[buffer]!) : 0),
+      control: plan.addresses.get("control") ?? 0,
       data: (tensor) => address(data.get(tensor)!),
       sizeOf: (id) => {
         const cell = sizes.get(id);

@@ -13,6 +13,7 @@ import { chooseSchedule, orderAxes } from "./heuristic.ts";
 import { dropEmpty } from "../lower/empty.ts";
 import { packOperand } from "../lower/pack.ts";
 import { lowerPads } from "../lower/pad.ts";
+import { chooseParts } from "./parts.ts";
 import { lowerStorage } from "../lower/storage.ts";
 
 /** Chooses how each kernel of a program runs. */
@@ -24,11 +25,16 @@ export function scheduleProgram(program: Program): ScheduledProgram {
   const varying = new Set<ValueId>();
   const isOutput = new Set(program.outputs.map((o) => o.id));
   const packs = new Map<string, ValueId>();
+  const producers = new Map<ValueId, number>();
+  for (const id of program.calls.flatMap((call) => call.outputs))
+    producers.set(id, (producers.get(id) ?? 0) + 1);
 
   for (const call of program.calls) {
-    // Outputs are written on every run: a caller may have been given their memory.
+    // Outputs are written on every run: a caller may have been given their memory. What several calls make (see
+    // passes/separate.ts) is fixed only if all of it is.
     const early =
-      call.inputs.every((id) => id === "" || fixed.has(id)) && !call.outputs.some((id) => isOutput.has(id));
+      call.inputs.every((id) => id === "" || fixed.has(id)) &&
+      !call.outputs.some((id) => isOutput.has(id) || producers.get(id)! > 1);
     for (const id of call.outputs) {
       const storage = program.values.get(id)?.storage ?? id;
       // What is left of a concatenation in place may be constant while other parts are written on every run.
@@ -75,6 +81,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
           nodes: [`pack for ${call.nodes[0] ?? ""}`],
           kernel: packer,
           schedule: chooseSchedule(packer, { constants: new Set() }),
+          parts: chooseParts(packer),
           inputs: [source],
           outputs: [id],
         });
@@ -87,6 +94,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       nodes: call.nodes,
       kernel,
       schedule: chosen.filter((s) => s.kind !== "pack"),
+      parts: chooseParts(kernel),
       inputs,
       outputs: call.outputs,
     });

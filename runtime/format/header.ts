@@ -33,6 +33,9 @@ const MAX_MEMORY_BYTES = 2 ** 32;
 /** The most dimensions that a shape may have: more than any model, few enough that products stay finite. */
 const MAX_RANK = 64;
 
+/** The counters that the runtime itself touches. */
+const CONTROL_BYTES = 256;
+
 const MAX_DIM = 2 ** 40;
 
 /** Bounds of the chunk size: a reader holds a whole chunk before it can be verified. */
@@ -199,6 +202,7 @@ function readProgram(
     return name;
   });
   const report = plan["report"];
+  const control = plan["control"];
   return {
     inputs,
     outputs,
@@ -210,8 +214,15 @@ function readProgram(
     ),
     libraries,
     math,
+    ...(control === undefined ? {} : { control: controlAddress(control, memoryBytes) }),
     ...(report === undefined ? {} : { report: object(report, "plan.report") }),
   };
+}
+
+function controlAddress(value: unknown, memoryBytes: number): number {
+  const address = integer(value, "plan.control", 0, memoryBytes - CONTROL_BYTES);
+  if (address % 64 !== 0) throw malformed("plan.control", "a multiple of 64");
+  return address;
 }
 
 function isFeature(name: string): name is Feature {

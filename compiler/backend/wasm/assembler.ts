@@ -283,9 +283,37 @@ export class Code {
     this.out.byte(0x1a);
     return this;
   }
+  block(): this {
+    this.expectEmpty("block");
+    this.out.bytes([0x02, 0x40]);
+    return this;
+  }
   loop(): this {
     this.expectEmpty("loop");
     this.out.bytes([0x03, 0x40]);
+    return this;
+  }
+  /** Takes a condition; what follows, up to `end`, runs where it is not 0. */
+  if(): this {
+    this.pop("i32", "if");
+    this.expectEmpty("if");
+    this.out.bytes([0x04, 0x40]);
+    return this;
+  }
+  /** Ends the function's run. */
+  return(): this {
+    this.expectEmpty("return");
+    this.out.byte(0x0f);
+    return this;
+  }
+  unreachable(): this {
+    this.out.byte(0x00);
+    return this;
+  }
+  br(depth: number): this {
+    this.expectEmpty("br");
+    this.out.byte(0x0c);
+    this.out.unsigned(depth);
     return this;
   }
   brIf(depth: number): this {
@@ -310,6 +338,11 @@ export class Code {
     }
     this.out.bytes(piece.out.view());
     return this;
+  }
+  /** Takes what a function gives off the stack, which must be all there is. */
+  finish(gives: readonly ValueType[]): void {
+    this.apply("the function's end", gives, []);
+    this.expectEmpty("the function's end");
   }
   expectEmpty(where: string): void {
     if (this.stack.length) throw new InternalError(`${this.stack.join(", ")} left on the stack at ${where}`);
@@ -345,7 +378,7 @@ export class ModuleBuilder {
 
   /** Adds a function made of `code`; returns its index. */
   function(type: FunctionType, code: Code, exported?: string, linking: Linking = unlinked): number {
-    code.expectEmpty("the function's end");
+    code.finish(type.gives);
     const body = new Bytes();
     const declared = code.locals.types.slice(code.locals.parameters);
     const groups: { type: ValueType; count: number }[] = [];

@@ -115,11 +115,17 @@ function special(code: string, reader: Reader, nameOf: (index: number) => string
   switch (code) {
     case "0":
       return "unreachable";
+    case "2":
     case "3":
-      if (reader.byte() !== 0x40) unknown("a loop with results", reader.at - 1);
-      return "loop";
+    case "4":
+      if (reader.byte() !== 0x40) unknown("a block with results", reader.at - 1);
+      return { 2: "block", 3: "loop", 4: "if" }[code];
     case "11":
       return "end";
+    case "12":
+      return `br ${reader.unsigned()}`;
+    case "15":
+      return "return";
     case "13":
       return `br_if ${reader.unsigned()}`;
     case "16":
@@ -154,7 +160,7 @@ function special(code: string, reader: Reader, nameOf: (index: number) => string
 /** Reads one opcode as the key of {@link instructions}. */
 function opcode(reader: Reader): string {
   const first = reader.byte();
-  if (first !== 0xfd && first !== 0xfc) return String(first);
+  if (first < 0xfc) return String(first);
   const start = reader.at;
   reader.unsigned();
   const end = reader.at;
@@ -198,7 +204,7 @@ function bodyLines(reader: Reader, end: number, nameOf: (index: number) => strin
     if (text === "end") depth--;
     if (depth < 0) break;
     lines.push("    " + "  ".repeat(depth) + text);
-    if (text === "loop") depth++;
+    if (text === "loop" || text === "block" || text === "if") depth++;
   }
   if (reader.at !== end)
     throw new InternalError(`a function's body ends at byte ${reader.at}, not at ${end}`);

@@ -12,6 +12,7 @@ import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
 import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
+import { isCut, levelsOf, unitsOf } from "./units.ts";
 import type { Accumulator, Vector } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
 import { type Scope, type Address, type Point, type Value } from "./values.ts";
@@ -32,7 +33,26 @@ interface Registers {
 
 /** Emits the function's code. Parameters are the buffers' byte addresses, in order. */
 export function emitNest(nest: Nest): Code {
-  return new Emitter(nest).run();
+  return new Emitter(
+    nest,
+    nest.buffers.map(() => "i32"),
+  ).run();
+}
+
+/**
+ * The same with two parameters more: which of the nest's units (see units.ts) are run, from the first up to, without,
+ * the second.
+ */
+export function emitNestInParts(nest: Nest): Code {
+  return new Emitter(nest, [...nest.buffers.map(() => "i32" as const), "i32", "i32"]).runPart();
+}
+
+/** The units of a list of statements that are run: locals that hold the first, and one more than the last. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  /** Loops that are still to be cut, of those that stand in one another. */
+  readonly levels: number;
 }
 
 class Emitter extends VectorWriter {
@@ -45,11 +65,22 @@ class Emitter extends VectorWriter {
     return this.code;
   }
 
+  runPart(): Code {
+    const { body, buffers } = this.nest;
+    const part = { from: buffers.length, to: buffers.length + 1, levels: levelsOf(body) };
+    this.statements(body, { scope: this.values.root, values: [] }, part);
+    return this.code;
+  }
+
   // -------------------------------------------------------------------------------------------------------------
   // Loops
 
   /** Writes statements; runs of straight code are gathered so that they share common subexpressions. */
-  private statements(list: readonly Statement[], outer: Point): void {
+  private statements(list: readonly Statement[], outer: Point, part?: Part): void {
+    if (part) {
+      this.part(list, outer, part);
+      return;
+    }
     let gathered: Leaf[] = [];
     const flush = (): void => {
       if (gathered.length) this.straight(gathered);
@@ -77,38 +108,91 @@ class Emitter extends VectorWriter {
     flush();
   }
 
-  private loop(statement: ForStatement, outer: Point): void {
+  /** Writes statements, all of them grid loops or else one unit, so that only the units of `part` run. */
+  private part(list: readonly Statement[], outer: Point, part: Part): void {
+    if (!list.every(isCut)) {
+      this.whenNotEmpty(part, () => this.statements(list, outer));
+      return;
+    }
+    let before = 0;
+    for (const s of list) {
+      const first = before;
+      const count = unitsOf([s], part.levels);
+      before += count;
+      if (count === 0) continue;
+      const own = list.length === 1 ? part : this.within(part, () => this.code.i32(first), count);
+      this.whenNotEmpty(own, () => {
+        if (s.extent > 1) {
+          if (part.levels > 0) this.loop(s, outer, own);
+          else this.statements([s], outer);
+          return;
+        }
+        const at = { scope: outer.scope.with(s.variable), values: [...outer.values, s.from] };
+        this.statements(s.body, at, own);
+      });
+    }
+  }
+
+  /** The units of `part` that are among the `count` from where `start` says. */
+  private within(part: Part, start: () => unknown, count: number): Part {
+    const { code, locals } = this;
+    const own: Part = { from: locals.fresh("i32"), to: locals.fresh("i32"), levels: part.levels };
+    code.get(part.from);
+    start();
+    code.op("i32.sub").tee(own.from).i32(0).get(own.from).i32(0).op("i32.gt_s").select("i32").set(own.from);
+    code.get(part.to);
+    start();
+    code.op("i32.sub").tee(own.to).i32(count).get(own.to).i32(count).op("i32.lt_s").select("i32").set(own.to);
+    return own;
+  }
+
+  private whenNotEmpty({ from, to }: Part, write: () => void): void {
+    this.code.get(from).get(to).op("i32.lt_s").if();
+    write();
+    this.code.end();
+  }
+
+  /** A loop, or those of its iterations that hold units of `part`. */
+  private loop(statement: ForStatement, outer: Point, part?: Part): void {
     const outside = this.code;
-    const counter = this.locals.take("i32");
-    const last = statement.from + statement.extent - 1;
-    const frame: Frame = { variable: statement.variable, counter, last, pointers: new Map() };
+    const { variable, from, extent } = statement;
+    const counter = part ? this.locals.fresh("i32") : this.locals.take("i32");
+    const frame: Frame = { variable, counter, last: from + extent - 1, pointers: new Map() };
+    const units = part ? unitsOf(statement.body, part.levels - 1) : 1;
     this.code = new Code(this.locals, outside.mathNames);
     this.frames.push(frame);
-    this.statements(statement.body, outer);
+    if (part && units > 1) {
+      const { code } = this;
+      const first = (): unknown => code.get(counter).i32(from).op("i32.sub").i32(units).op("i32.mul");
+      const inner = this.within(part, first, units);
+      this.statements(statement.body, outer, { ...inner, levels: part.levels - 1 });
+    } else this.statements(statement.body, outer);
     this.frames.pop();
     const body = this.code;
     this.code = outside;
-    outside.i32(statement.from).set(counter);
+    let end: number | undefined;
+    if (part) {
+      end = this.locals.fresh("i32");
+      outside.get(part.from).i32(units).op("i32.div_u").i32(from).op("i32.add").set(counter);
+      outside.get(part.to).i32(units - 1).op("i32.add").i32(units).op("i32.div_u").i32(from); // prettier-ignore
+      outside.op("i32.add").set(end);
+    } else outside.i32(from).set(counter);
     for (const pointer of frame.pointers.values()) {
       this.pointer(pointer.buffer, pointer.outer);
-      if (statement.from) outside.i32(statement.from * pointer.stride).op("i32.add");
+      if (part) outside.get(counter).i32(pointer.stride).op("i32.mul").op("i32.add");
+      else if (from) outside.i32(from * pointer.stride).op("i32.add");
       outside.set(pointer.local);
     }
     outside.loop().append(body);
     for (const pointer of frame.pointers.values()) {
       outside.get(pointer.local).i32(pointer.stride).op("i32.add").set(pointer.local);
     }
-    outside
-      .get(counter)
-      .i32(1)
-      .op("i32.add")
-      .tee(counter)
-      .i32(statement.from + statement.extent)
-      .op("i32.lt_s")
-      .brIf(0)
-      .end();
+    outside.get(counter).i32(1).op("i32.add").tee(counter);
+    if (end === undefined) outside.i32(from + extent);
+    else outside.get(end);
+    outside.op("i32.lt_s").brIf(0).end();
     for (const pointer of frame.pointers.values()) this.locals.release(pointer.local);
-    this.locals.release(counter);
+    if (!part) this.locals.release(counter);
   }
 
   // -------------------------------------------------------------------------------------------------------------

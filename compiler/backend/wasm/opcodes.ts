@@ -1,7 +1,8 @@
 /**
  * The WebAssembly instructions that we emit. In: names as the specification writes them. Out: opcode bytes and the
  * operand types taken and given, by which the assembler checks every instruction as it is emitted. Source:
- * WebAssembly core specification 2.0 (appendix "Index of Instructions") and the relaxed SIMD proposal.
+ * WebAssembly core specification 2.0 (appendix "Index of Instructions"), and the relaxed SIMD and threads proposals.
+ * Atomic instructions are valid on memories that are not shared, too.
  */
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
@@ -133,6 +134,12 @@ const accessTable = new Map<string, Access>();
 function access(name: string, bytes: readonly number[], shape: string, align: number, lane = false): void {
   accessTable.set(name, { bytes, ...signature(shape), align, lane });
 }
+access("memory.atomic.notify", [0xfe, 0], "ii>i", 2);
+access("memory.atomic.wait32", [0xfe, 1], "iil>i", 2);
+access("i32.atomic.load", [0xfe, 0x10], "i>i", 2);
+access("i32.atomic.store", [0xfe, 0x17], "ii>", 2);
+access("i32.atomic.rmw.add", [0xfe, 0x1e], "ii>i", 2);
+access("i32.atomic.rmw.cmpxchg", [0xfe, 0x48], "iii>i", 2);
 access("i32.load", [0x28], "i>i", 2);
 access("i64.load", [0x29], "i>l", 3);
 access("f32.load", [0x2a], "i>f", 2);

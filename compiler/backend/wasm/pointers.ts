@@ -9,6 +9,7 @@ import { range } from "../../ir/expr.ts";
 import { layoutOf } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { Code, Locals } from "./assembler.ts";
+import type { ValueType } from "./opcodes.ts";
 import { ValueTable, type Address, type Terms, type Value } from "./values.ts";
 
 /** How an access moves with the open loops, in elements; equal ones are one object. */
@@ -55,9 +56,9 @@ export abstract class PointerWriter {
   private readonly walks = new Map<string, Walk>();
   private readonly walksOfTerms = new Map<string, Map<Terms, Walk>>();
 
-  constructor(nest: Nest) {
+  constructor(nest: Nest, parameters: readonly ValueType[]) {
     this.nest = nest;
-    this.locals = new Locals(nest.buffers.map(() => "i32"));
+    this.locals = new Locals(parameters);
     this.code = new Code(this.locals);
     this.values = new ValueTable(nest.buffers.map(layoutOf));
     this.elementBytes = nest.buffers.map((b) => bytesPerElement(b.dtype));

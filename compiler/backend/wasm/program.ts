@@ -8,12 +8,25 @@ import { InternalError } from "../../diagnostic.ts";
 import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
+import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
 import type { LibraryArgument, LibraryRoutine, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
-import { emitNest } from "./emit.ts";
+import { emitNest, emitNestInParts } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
 import { loadLoop, multiplyAddLoop } from "./peak.ts";
+import {
+  awaitHelper,
+  claimHelper,
+  finishHelper,
+  MAY_WAIT,
+  RUN,
+  THREAD,
+  THREADS,
+  TURN,
+  type Helper,
+} from "./threads.ts";
+import { levelsOf, unitsOf } from "./units.ts";
 
 export interface EmittedModule {
   readonly bytes: Uint8Array;
@@ -65,11 +78,16 @@ function keyOf(call: ScheduledKernel): string {
           b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id],
         ];
   const buffers = kernel.buffers.map((b) => [b.dtype, b.shape, b.role, b.layout?.strides, b.layout?.offset]);
-  return JSON.stringify([buffers, kernel.body.map(block), call.schedule]);
+  return JSON.stringify([buffers, kernel.body.map(block), call.schedule, call.parts.count > 1]);
 }
 
 /** Code is the same for all variants until it is linked, so nests that are kept are emitted once. */
 const emitted = new WeakMap<Nest, Code>();
+
+function typeOf({ kernel, parts }: ScheduledKernel): FunctionType {
+  const takes = new Array<ValueType>(kernel.buffers.length + (parts.count > 1 ? 2 : 0)).fill("i32");
+  return { takes, gives: [] };
+}
 
 export function emitProgram(
   init: readonly ScheduledCall[],
@@ -116,7 +134,7 @@ export function emitProgram(
     known.set(key, bodies.length);
     let code = emitted.get(nest);
     if (!code) {
-      code = emitNest(nest);
+      code = call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest);
       emitted.set(nest, code);
     }
     for (const name of code.mathNames) mathImport(name);
@@ -127,19 +145,37 @@ export function emitProgram(
     module.import("math", name, { takes, gives: ["f64"] });
   }
   const linking = { relaxed: options.relaxed, mathImport };
-  const indices = bodies.map(({ call, code }) =>
-    module.function({ takes: call.kernel.buffers.map(() => "i32"), gives: [] }, code, undefined, linking),
-  );
+  const indices = bodies.map(({ call, code }) => module.function(typeOf(call), code, undefined, linking));
 
+  const indexOf = (call: ScheduledKernel): number => indices[known.get(keys.get(call)!)!]!;
+  const nestOf = (call: ScheduledKernel): Nest => options.nests.get(keys.get(call)!)!;
+  /** Calls a kernel for all of it, or for the part whose number is in a local. */
+  const emitKernel = (code: Code, call: ScheduledKernel, part?: number): void => {
+    const ids = [...call.inputs, ...call.outputs];
+    call.kernel.buffers.forEach((_, i) => {
+      code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i));
+      const stride = i < ids.length ? 0 : places.scratchStride(call, i);
+      if (part !== undefined && stride) code.get(part).i32(stride).op("i32.mul").op("i32.add");
+    });
+    if (part !== undefined) {
+      const { count } = call.parts;
+      const units = unitsOf(nestOf(call).body, levelsOf(nestOf(call).body));
+      code.get(part).i32(units).op("i32.mul").i32(count).op("i32.div_u");
+      code.get(part).i32(1).op("i32.add").i32(units).op("i32.mul").i32(count).op("i32.div_u");
+    }
+    code.call(indexOf(call), typeOf(call));
+  };
   const emitCalls = (code: Code, calls: readonly ScheduledCall[]): void => {
     for (const call of calls) {
       if (call.kind === "kernel") {
-        const ids = [...call.inputs, ...call.outputs];
-        call.kernel.buffers.forEach((_, i) =>
-          code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i)),
-        );
-        const index = indices[known.get(keys.get(call)!)!]!;
-        code.call(index, { takes: call.kernel.buffers.map(() => "i32"), gives: [] });
+        if (call.parts.count === 1) emitKernel(code, call);
+        else {
+          const part = code.locals.take("i32");
+          code.i32(0).set(part).loop();
+          emitKernel(code, call, part);
+          code.get(part).i32(1).op("i32.add").tee(part).i32(call.parts.count).op("i32.lt_u").brIf(0).end();
+          code.locals.release(part);
+        }
         continue;
       }
       const size = call.outputs.map((id) => (id && call.library.resultIsSize ? places.sizeOf(id) : undefined)).find((s) => s !== undefined); // prettier-ignore
@@ -160,11 +196,63 @@ export function emitProgram(
       else code.drop();
     }
   };
-  for (const [name, calls] of Object.entries({ init, run })) {
-    const code = new Code(new Locals([]));
-    emitCalls(code, calls);
-    module.function({ takes: [], gives: [] }, code, name);
+  const initialise = new Code(new Locals([]));
+  emitCalls(initialise, init);
+  module.function({ takes: [], gives: [] }, initialise, "init");
+
+  const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
+  const code = new Code(new Locals(RUN.takes));
+  if (controlBytes === 0) emitCalls(code, run);
+  else {
+    const add = ({ type, code }: Helper): ((into: Code) => void) => {
+      const index = module.function(type, code);
+      return (into) => into.call(index, type);
+    };
+    const [claim, finish, awaitDone] = [claimHelper(), finishHelper(places.control), awaitHelper(places.control)].map(add) as [(into: Code) => void, (into: Code) => void, (into: Code) => void]; // prettier-ignore
+    const before = code.locals.take("i32");
+    const [part, first, tried] = [code.locals.take("i32"), code.locals.take("i32"), code.locals.take("i32")];
+    code.get(TURN).i32(1).op("i32.sub").i32(doneInRun).op("i32.mul").set(before);
+    const meet = (done: number): void => {
+      code.get(before).i32(done).op("i32.add").get(TURN).get(MAY_WAIT);
+      awaitDone(code);
+    };
+    for (const segment of segments) {
+      if (segment.kind === "alone") {
+        code.get(THREAD).op("i32.eqz").if();
+        if (segment.doneBefore > 0) meet(segment.doneBefore);
+        emitCalls(code, segment.calls);
+        code.get(TURN);
+        finish(code);
+        code.end();
+        continue;
+      }
+      const { call, claims } = segment;
+      const { count } = call.parts;
+      if (segment.doneBefore > 0) meet(segment.doneBefore);
+      code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
+      code.i32(0).set(tried).loop();
+      code.get(first).get(tried).op("i32.add").tee(part).i32(count).op("i32.sub").get(part);
+      code.get(part).i32(count).op("i32.ge_u").select("i32").set(part);
+      code
+        .get(part)
+        .i32(4)
+        .op("i32.mul")
+        .i32(places.control + claims)
+        .op("i32.add")
+        .get(TURN);
+      claim(code);
+      code.if();
+      emitKernel(code, call, part);
+      code.get(TURN);
+      finish(code);
+      code.end();
+      code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
+    }
+    code.get(THREAD).op("i32.eqz").if();
+    meet(doneInRun);
+    code.end();
   }
+  module.function(RUN, code, "run");
   if (options.profile === true) {
     run.forEach((call, i) => {
       const rounds = 0;

@@ -1,0 +1,45 @@
+/**
+ * How long a kernel may take on one thread, before anything is known of the device: what decides whether it is shared
+ * among threads. In: blocks of a kernel. Out: nanoseconds, rough. The rates are those of one core of the machines
+ * that we measure on (2025, Sapphire Rapids class), a little on the slow side.
+ */
+import { elementCount } from "../ir/dtype.ts";
+import type { Expr } from "../ir/expr.ts";
+import { assignments, type Block } from "../ir/kernel.ts";
+import { visit } from "../ir/walk.ts";
+import { costOf } from "./cost.ts";
+
+/** A multiply-add in vectors. */
+const MULTIPLY_ADD = 0.045;
+/** One operation on elements of 32 bits, in vectors, its share of memory traffic included. */
+const OPERATION = 0.1;
+/** How much slower what does not run in vectors is. */
+const SCALAR = 6;
+
+/** What is shorter stays on one thread: starting and meeting takes about a microsecond. */
+export const LEAST_SHARED = 16_000;
+
+export function nanosecondsOf(blocks: readonly Block[]): number {
+  let sum = 0;
+  for (const { assign, loops } of assignments({ name: "", buffers: [], body: blocks })) {
+    const points = elementCount([...loops.map(({ axis }) => axis), ...assign.axes].map((a) => a.extent));
+    let each = (1 + costOf(assign.value)) * OPERATION * slowness(assign.value);
+    if (assign.reduce) {
+      const { op, axes, body } = assign.reduce;
+      const steps = elementCount(axes.map((a) => a.extent));
+      const product = op === "sum" && body.kind === "binary" && body.op === "mul" && body.type === "f32";
+      each += steps * slowness(body) * (product ? MULTIPLY_ADD : (1 + costOf(body)) * OPERATION);
+    }
+    sum += points * each;
+  }
+  return sum;
+}
+
+/** Values of 64 bits and what is read at computed places take one element at a time. */
+function slowness(e: Expr): number {
+  let scalar = false;
+  visit(e, (x) => {
+    if (x.type === "i64" || x.type === "u64" || x.type === "f64") scalar = true;
+  });
+  return scalar ? SCALAR : 1;
+}

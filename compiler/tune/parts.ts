@@ -1,0 +1,41 @@
+/**
+ * How often a kernel is called for one run of it. In: a kernel as it is scheduled. Out: the number of its parts, and
+ * whether threads may share them. Invariant: parts that are shared touch no element of one another; where iterations
+ * use scratch, each part has scratch of its own. A kernel on one thread is cut too when it is long: an engine that
+ * compiles a function once more, better, can take the new code only at its next call.
+ */
+import { bytesPerElement, elementCount } from "../ir/dtype.ts";
+import type { Kernel } from "../ir/kernel.ts";
+import { ONE_PART, type Parts } from "../ir/program.ts";
+import { storesApart } from "../lower/independent.ts";
+import { LEAST_SHARED, nanosecondsOf } from "../passes/time.ts";
+
+/** Long enough that claiming a part costs nothing, short enough that no thread waits long for the last one. */
+const PART_NANOSECONDS = 10_000;
+/** Enough for sixteen threads to share evenly. */
+const MOST_PARTS = 48;
+/** Scratch for all parts together. */
+const MOST_SCRATCH_BYTES = 4 << 20;
+
+export function chooseParts(kernel: Kernel): Parts {
+  const [block] = kernel.body;
+  if (kernel.body.length !== 1 || block === undefined) return ONE_PART;
+  const nanoseconds = nanosecondsOf(kernel.body);
+  if (nanoseconds < LEAST_SHARED) return ONE_PART;
+  const wanted = Math.min(MOST_PARTS, 2 * Math.ceil(nanoseconds / PART_NANOSECONDS / 2));
+  if (block.kind === "assign") return storesApart(kernel, block) ? { count: wanted, shared: true } : ONE_PART;
+  if (block.carried) return { count: Math.min(wanted, block.axis.extent), shared: false };
+  const scratch = kernel.buffers
+    .filter(({ role }) => role === "temp")
+    .reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement(dtype), 0);
+  const room = scratch > 0 ? Math.max(1, Math.floor(MOST_SCRATCH_BYTES / scratch)) : wanted;
+  const count = Math.min(wanted, iterations(block), room);
+  return count > 1 ? { count, shared: true } : ONE_PART;
+}
+
+/** Of a loop and of the loops that are all of its body. */
+function iterations(loop: Kernel["body"][number] & { kind: "loop" }): number {
+  const [inner] = loop.body;
+  const nested = loop.body.length === 1 && inner?.kind === "loop" && !inner.carried;
+  return loop.axis.extent * (nested ? iterations(inner) : 1);
+}
