@@ -15,6 +15,8 @@ export interface Size {
 export interface BundleSize {
   readonly atOnce: Size;
   readonly onDemand: Size;
+  /** The parts of `onDemand`, by name, the largest first. */
+  readonly chunks: readonly (readonly [name: string, size: Size])[];
 }
 
 /** The size of some bytes as they are and as a web server sends them (gzip, level 9). */
@@ -59,11 +61,16 @@ export async function measureBundle(entry: string): Promise<BundleSize> {
     "output" in part ? part.output : [],
   );
   const atOnce = withStaticImports(output);
-  const sizesOf = (part: typeof output): Size[] =>
-    part.map((file) => sizeOf(file.type === "chunk" ? file.code : file.source));
+  const sizeOfFile = (file: (typeof output)[number]): Size =>
+    sizeOf(file.type === "chunk" ? file.code : file.source);
+  const chunks = output
+    .filter((file) => !atOnce.has(file.fileName))
+    .map((file) => [file.type === "chunk" ? file.name : file.fileName, sizeOfFile(file)] as const)
+    .sort(([, a], [, b]) => b.gzip - a.gzip);
   return {
-    atOnce: addSizes(sizesOf(output.filter((file) => atOnce.has(file.fileName)))),
-    onDemand: addSizes(sizesOf(output.filter((file) => !atOnce.has(file.fileName)))),
+    atOnce: addSizes(output.filter((file) => atOnce.has(file.fileName)).map(sizeOfFile)),
+    onDemand: addSizes(chunks.map(([, size]) => size)),
+    chunks,
   };
 }
 

@@ -6,7 +6,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { compile } from "../compiler/index.ts";
+import { compile } from "../compiler/whole.ts";
 import { commandHelp, parseCommand, UsageError, type CommandSpec } from "../compiler/node/commandLine.ts";
 import { readTestFolder } from "../compiler/node/testFolder.ts";
 import { externalDataIn } from "../compiler/node/modelFile.ts";

@@ -1,6 +1,6 @@
 /** The graphs on which `npm run bench:compile` shows how compile time grows; time itself is never tested. */
 import { describe, expect, it } from "vitest";
-import { compile } from "../compiler/index.ts";
+import { compile } from "../compiler/whole.ts";
 import { generatedGraph } from "./generatedGraph.ts";
 
 describe("generated graphs", () => {

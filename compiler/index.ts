@@ -1,18 +1,19 @@
 /**
- * The compiler: bytes of a model in, bytes of an artifact out. In: an ONNX model and options. Out: a `.tile` file,
- * bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time. Invariant: pure;
- * neither the DOM nor Node is needed, so the same code runs in a page, a worker and on the command line.
+ * The compiler, for pages: bytes of a model in, bytes of an artifact out. In: an ONNX model and options. Out: a
+ * `.tile` file, bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time.
+ * Invariant: pure; neither the DOM nor Node is needed, so the same code runs in a page, a worker and Node. What most
+ * models do not need (groups of rare operators, printing, interpreting) is downloaded when it is first needed, which
+ * is why functions return promises; `whole.ts` is the same compiler all at once.
  */
-import { writeArtifact, type Port } from "../runtime/format.ts";
-import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
+import type { Stage } from "../runtime/binder.ts";
+import { compileOpened, openStage, type CompileResult } from "./compile.ts";
+import type { inspect as inspectNow } from "./inspect.ts";
 import type { Tensor } from "./ir/dtype.ts";
-import { clearInternTable } from "./ir/expr.ts";
-import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
-import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
-import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
-import { FollowingStages } from "./following.ts";
-import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
-import { VERSION } from "./version.ts";
+import type { Graph } from "./ir/graph.ts";
+import { openModel } from "./openModel.ts";
+import { groupWith, loadGroups, MissingGroup, type Group } from "./ops/table.ts";
+import type { CompileOptions } from "./options.ts";
+import { StageClock } from "./pipeline.ts";
 
 export {
   CompileError,
@@ -22,18 +23,10 @@ export {
   type DiagnosticCode,
 } from "./diagnostic.ts";
 export { readTensor } from "./frontend/onnx/tensor.ts";
-export { inspect, inspectStages, type InspectStage } from "./inspect.ts";
-export { interpret } from "./interpret.ts";
-export { passNames, type CompileOptions, type CompileReport, type KernelReport, type PassName, type PortDescription, type VariantName } from "./options.ts"; // prettier-ignore
+export { inspectStages, passNames, type CompileOptions, type CompileReport, type InspectStage, type KernelReport, type PassName, type PortDescription, type VariantName } from "./options.ts"; // prettier-ignore
 export { traceFilter, type TraceSink } from "./trace.ts";
 export { VERSION as version } from "./version.ts";
-
-/** A compiled model. */
-export interface CompileResult {
-  /** The bytes of a `.tile` file. */
-  readonly artifact: Uint8Array;
-  readonly report: CompileReport;
-}
+export { describe, openDimensions, type CompileResult, type ModelDescription } from "./compile.ts";
 
 /**
  * Compiles an ONNX model.
@@ -41,120 +34,74 @@ export interface CompileResult {
  * When every dimension is known (from the model, `dims` or `inputShapes`) the artifact is a bound program.
  * Otherwise it holds the model itself, and a session binds it with the shapes of its first run.
  *
- * @throws CompileError with everything that the user can act on
+ * @throws CompileError (the promise rejects) with everything that the user can act on
  * @example
- * const { artifact, report } = compile(modelBytes, { dims: { batch: 1 } });
+ * const { artifact, report } = await compile(modelBytes, { dims: { batch: 1 } });
  */
-export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {
+export async function compile(model: Uint8Array, options: CompileOptions = {}): Promise<CompileResult> {
   const clock = new StageClock();
-  clearInternTable();
   const opened = openModel(model, options, clock);
-  const types = typesOfInputs(opened.graph, options);
-  if (types.open.length === 0) {
-    const bound = clock.time("bind", () => bindGraph(opened.graph, types.bound, new Map(), options));
-    options.trace?.("bind", () => `${opened.graph.nodes.length} nodes, ${bound.nodes.length} after binding`);
-    if (!bound.rest && bound.known.size === 0) return build(bound, opened.graph.nodes.length, options, clock);
-  }
-  return lateArtifact(opened, options, clock);
-}
-
-/** The names of dimensions that `compile` would need to make a bound program, by input. */
-export function openDimensions(
-  model: Uint8Array,
-  options: CompileOptions = {},
-): readonly { input: string; dims: readonly string[] }[] {
-  const opened = openModel(model, options, new StageClock());
-  return typesOfInputs(opened.graph, options).open;
-}
-
-function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: StageClock): Compiled {
-  const ports = portsOf(opened.graph, opened.model);
-  const sections = sectionsOf(opened);
-  const plan = { kind: "late", name: opened.graph.name, compiler: VERSION, ...ports } as const;
-  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false })); // prettier-ignore
-  return {
-    artifact,
-    report: {
-      name: opened.graph.name,
-      kind: "late",
-      opsIn: opened.graph.nodes.length,
-      kernelsOut: 0,
-      fused: 0,
-      codeBytes: {},
-      weightBytes: sections.reduce((sum, { data }) => sum + data.length, 0),
-      arenaBytes: 0,
-      memoryBytes: 0,
-      milliseconds: clock.milliseconds,
-      kernels: [],
-    },
-  };
+  return whenLoaded(opened.graph, () => compileOpened(opened, options, clock));
 }
 
 /**
  * Opens a model for binding at run time: what a session needs when shapes are not known ahead.
  *
  * @param bytes an ONNX model, or a late `.tile` file
+ * @throws CompileError when the model cannot be read or imported
  */
 export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Stage {
-  const clock = new StageClock();
-  const opened = openModel(bytes, options, clock);
-  return stageOf(opened.graph, portsOf(opened.graph, opened.model), options);
+  return openStage(bytes, options, whenLoaded);
 }
 
-function stageOf(graph: Graph, ports: { inputs: Port[]; outputs: Port[] }, options: CompileOptions): Stage {
-  const following = new FollowingStages(graph, (rest) => stageOf(rest, ports, options));
-  return {
-    inputs: ports.inputs,
-    outputs: ports.outputs,
-    bind(
-      inputs: Readonly<Record<string, TensorShape>>,
-      values: Readonly<Record<string, Tensor>>,
-    ): BoundStage {
-      clearInternTable();
-      const clock = new StageClock();
-      const known = new Map(Object.entries(values));
-      const types = new Map(
-        Object.entries(inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [id, { dtype, shape }]),
-      );
-      const bound = clock.time("bind", () => bindGraph(graph, types, known, options));
-      const { rest } = bound;
-      // Where binding told everything, or left everything, there is nothing to run.
-      const runs = bound.outputs.length > 0;
-      const made = runs ? build(bound, graph.nodes.length, { ...options, unsealed: true }, clock) : undefined;
-      return {
-        ...(made ? { artifact: made.artifact } : {}),
-        ...(bound.known.size > 0 ? { constants: Object.fromEntries(bound.known) } : {}),
-        ...(rest
-          ? { next: { stage: following.stageOf(rest.graph), demands: rest.demands, carried: rest.carried } }
-          : {}),
-      };
-    },
-  };
+/**
+ * Prints a model at a stage, as `tilewright inspect` does.
+ *
+ * @throws CompileError (the promise rejects) when the model cannot be read or imported, or dimensions are open
+ */
+export async function inspect(...args: Parameters<typeof inspectNow>): Promise<string> {
+  const [bytes, , options = {}] = args;
+  const { inspect } = await import("./inspect.ts");
+  return whenLoaded(openModel(bytes, options, new StageClock()).graph, () => inspect(...args));
 }
 
-/** What a model is, without compiling it. */
-export interface ModelDescription {
-  readonly name: string;
-  readonly inputs: readonly PortDescription[];
-  readonly outputs: readonly PortDescription[];
-  readonly opset: Readonly<Record<string, number>>;
-  readonly nodes: number;
-  /** Number of nodes by operator. */
-  readonly ops: Readonly<Record<string, number>>;
+/**
+ * Computes a model's outputs from its inputs by name, slowly: device "interp". Those of a sequence "s" are "s[0]",
+ * "s[1]" and so on.
+ *
+ * @throws CompileError (the promise rejects) when the model cannot be bound to these inputs
+ */
+export async function interpret(
+  bytes: Uint8Array,
+  inputs: Readonly<Record<string, Tensor>>,
+  options: CompileOptions = {},
+): Promise<Record<string, Tensor>> {
+  const { interpret } = await import("./interpret.ts");
+  return whenLoaded(openModel(bytes, options, new StageClock()).graph, () =>
+    interpret(bytes, inputs, options),
+  );
 }
 
-/** Reads a model's interface and counts its operators. */
-export function describe(bytes: Uint8Array, options: CompileOptions = {}): ModelDescription {
-  const { graph, model } = openModel(bytes, options, new StageClock());
-  const ops: Record<string, number> = {};
-  for (const node of model.graph.nodes) ops[node.op] = (ops[node.op] ?? 0) + 1;
-  return {
-    name: graph.name,
-    ...portsOf(graph, model),
-    opset: Object.fromEntries(
-      [...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version]),
-    ),
-    nodes: model.graph.nodes.length,
-    ops,
-  };
+/** Loads the groups that the operators of a graph are in, then those that `work` finds missing. */
+async function whenLoaded<T>(graph: Graph, work: () => T): Promise<T> {
+  await loadGroups(groupsIn(graph));
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      // Operators of one group may expand into those of another.
+      if (!(error instanceof MissingGroup)) throw error;
+      await loadGroups([error.group]);
+    }
+  }
+}
+
+function groupsIn(graph: Graph, found = new Set<Group>()): Set<Group> {
+  for (const { domain, op, attributes } of graph.nodes) {
+    const group = groupWith(domain, op);
+    if (group) found.add(group);
+    for (const attribute of attributes.values())
+      if (attribute.kind === "graph") groupsIn(attribute.value, found);
+  }
+  return found;
 }

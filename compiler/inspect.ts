@@ -1,7 +1,7 @@
 /** The printed form of a model at any stage, for `tilewright inspect`. In: a model. Out: text. */
 import { didYouMean, fail } from "./diagnostic.ts";
 import { openModel, typesOfInputs } from "./openModel.ts";
-import type { CompileOptions } from "./options.ts";
+import type { CompileOptions, InspectStage } from "./options.ts";
 import { bindGraph, enabled, optimize, StageClock } from "./pipeline.ts";
 import { disassemble } from "./backend/wasm/disassemble.ts";
 import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
@@ -13,9 +13,6 @@ import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
 import { printProgram } from "./ir/text/program.ts";
 import type { BoundGraph } from "./passes/bind.ts";
-
-export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
-export type InspectStage = (typeof inspectStages)[number];
 
 /**
  * Prints a model at a stage: `import` (the graph as imported), `graph` (bound: one call per node), `fused` (calls after the passes), `kernels` (with

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { load } from "../runtime/index.ts";
 import { CompileError } from "./diagnostic.ts";
 import { externalTensor, onnxModel } from "./frontend/onnx/write.ts";
-import { compile, openSource } from "./index.ts";
+import { compile, openSource } from "./whole.ts";
 
 const weights = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
 const externalData = (location: string): Uint8Array | undefined =>

@@ -9,6 +9,10 @@ export type PassName = (typeof passNames)[number];
 
 export type VariantName = "relaxed-simd" | "simd";
 
+/** The stages at which `inspect` prints a model, in order. */
+export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
+export type InspectStage = (typeof inspectStages)[number];
+
 export interface CompileOptions {
   /** Values of symbolic dimensions by name, e.g. `{ batch: 1 }`. */
   readonly dims?: Readonly<Record<string, number>>;

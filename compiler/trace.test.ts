@@ -1,7 +1,7 @@
 /** What passes tell under `--trace`, and that a pass that is switched off does and tells nothing. */
 import { describe, expect, it } from "vitest";
 import { onnxModel } from "./frontend/onnx/write.ts";
-import { compile, inspect, passNames, traceFilter, type PassName } from "./index.ts";
+import { compile, inspect, passNames, traceFilter, type PassName } from "./whole.ts";
 
 /** A model in which every pass finds something to do. */
 function model(): Uint8Array {

@@ -115,7 +115,7 @@ async function compile(
   reply({ kind: "progress", text: "Compiling" });
   const lines: string[] = [];
   const start = performance.now();
-  const { artifact, report } = compile(bytes, {
+  const { artifact, report } = await compile(bytes, {
     inputShapes,
     externalData: externalData(beside),
     trace: (stage, detail, node) => {

@@ -3,8 +3,8 @@
  * steps compute what a run computes, shares add up, rates follow from times.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import * as compiler from "../compiler/index.ts";
-import { compile, type CompileReport } from "../compiler/index.ts";
+import * as compiler from "../compiler/whole.ts";
+import { compile, type CompileReport } from "../compiler/whole.ts";
 import { onnxModel } from "../compiler/frontend/onnx/write.ts";
 import { randomNumbers } from "../test/programs.ts";
 import { TilewrightError } from "./errors.ts";

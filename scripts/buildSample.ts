@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plugin } from "vite";
 import { measureBundle, sizeOf } from "../bench/bundleSize.ts";
-import { compile, type CompileReport } from "../compiler/index.ts";
+import { compile, type CompileReport } from "../compiler/whole.ts";
 
 /** What the page imports; declared in `playground/virtualSample.d.ts`. */
 const MODULE = "virtual:sample";

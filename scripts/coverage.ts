@@ -1,9 +1,9 @@
 /**
  * `npm run coverage`: what the compiler knows of ONNX, as tables. In: the table of operators, the old forms that the
  * frontend rewrites, and with `--report` (twice or more) what the conformance runner found and `--data` its cases.
- * Out: `docs/operators.md`, `docs/conformance.json` (counts by operator) and a block in README.md. Invariant: the
- * two texts follow from the table of operators and from `docs/conformance.json` alone, so a test can tell when they
- * are stale. Without a report the counts stay as they are.
+ * Out: `docs/operators.md`, `docs/conformance.json` (counts by operator), a block in README.md, and the names of rare
+ * operators in `compiler/ops/rare/names.ts`. Invariant: the texts follow from the table of operators and from
+ * `docs/conformance.json` alone, so a test can tell when they are stale. Without a report the counts stay as they are.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ import { format, resolveConfig } from "prettier";
 import { formChanges } from "../compiler/frontend/onnx/adapt.ts";
 import { NEWEST_OPSET } from "../compiler/frontend/onnx/import.ts";
 import { readModel, type OnnxGraph } from "../compiler/frontend/onnx/model.ts";
+import { addAllGroups } from "../compiler/ops/rare/all.ts";
 import { operatorNames } from "../compiler/ops/table.ts";
 import { vanishingOperators } from "../compiler/passes/bind.ts";
 import { findCases } from "../test/conformance/cases.ts";
@@ -31,6 +32,9 @@ interface Counts {
   passed: number;
   total: number;
 }
+
+/** The groups of rare operators, as the table was made of them. */
+const GROUPS = addAllGroups();
 
 /** What the conformance runner found. */
 interface Conformance {
@@ -65,6 +69,21 @@ function rows(): Row[] {
     }
   }
   return found;
+}
+
+/** The module that tells which group of rare operators has which names. */
+function namesText(): string {
+  const groups = Object.entries(GROUPS).map(([group, operators]) => {
+    const names = operators.map(({ domain = "", op }) => (domain ? `${domain}:${op}` : op));
+    return `  ${group}: ${JSON.stringify(names.sort().join(" "))},\n`;
+  });
+  return `/**
+ * Made by \`npm run coverage\` from the groups beside it; do not edit. In: nothing. Out: the operators of each group,
+ * with their domain where it is not ai.onnx. Invariant: a test compares it with the groups.
+ */
+export const rareNames = {
+${groups.join("")}} as const;
+`;
 }
 
 function countText(counts: Counts | undefined): string {
@@ -171,7 +190,7 @@ function knownCounts(): Conformance {
   return JSON.parse(readFileSync(COUNTS, "utf8")) as Conformance;
 }
 
-/** Both texts as they should be; `path` is relative to the repository. */
+/** All texts as they should be; `path` is relative to the repository. */
 export async function coverageTexts(
   conformance: Conformance = knownCounts(),
 ): Promise<{ readonly path: string; readonly text: string }[]> {
@@ -183,9 +202,15 @@ export async function coverageTexts(
   const texts = [
     { path: "docs/operators.md", text: operatorsText(all, conformance) },
     { path: "README.md", text: readme.slice(0, from) + block + readme.slice(to) },
+    { path: "compiler/ops/rare/names.ts", text: namesText() },
   ];
-  const options = { ...(await resolveConfig(README)), parser: "markdown" };
-  return Promise.all(texts.map(async ({ path, text }) => ({ path, text: await format(text, options) })));
+  const options = await resolveConfig(README);
+  return Promise.all(
+    texts.map(async ({ path, text }) => ({
+      path,
+      text: await format(text, { ...options, filepath: path }),
+    })),
+  );
 }
 
 async function main(words: readonly string[]): Promise<void> {

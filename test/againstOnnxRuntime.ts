@@ -6,7 +6,7 @@
 import { afterAll, expect } from "vitest";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { elementCount, type Tensor } from "../compiler/ir/dtype.ts";
-import { compile, interpret, openSource, type CompileOptions } from "../compiler/index.ts";
+import { compile, interpret, openSource, type CompileOptions } from "../compiler/whole.ts";
 import type { OnnxModelBuilder } from "../compiler/frontend/onnx/write.ts";
 import { tensorOf } from "../compiler/passes/evaluate.ts";
 import { load } from "../runtime/index.ts";

@@ -6,7 +6,7 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { expect } from "vitest";
 import { onnxModel, type OnnxAttributes } from "../compiler/frontend/onnx/write.ts";
-import { compile, interpret, openSource } from "../compiler/index.ts";
+import { compile, interpret, openSource } from "../compiler/whole.ts";
 import { elementCount, type DType, type NumericData, type Tensor } from "../compiler/ir/dtype.ts";
 import { tensorOf } from "../compiler/passes/evaluate.ts";
 import { compareTensors } from "../compiler/tensors/compare.ts";

@@ -8,6 +8,9 @@ import type { Attribute, Graph } from "../compiler/ir/graph.ts";
 import { bind } from "../compiler/passes/bind.ts";
 import { tensorOf } from "../compiler/passes/evaluate.ts";
 import type { AttributeLike } from "../compiler/ops/define.ts";
+import { addAllGroups } from "../compiler/ops/rare/all.ts";
+
+addAllGroups();
 
 export interface OperatorUse {
   /** "op" or "domain:op". */

@@ -7,6 +7,9 @@ import type { Tensor } from "../compiler/ir/dtype.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import { bind } from "../compiler/passes/bind.ts";
 import { evaluateKernel, evaluateLibrary } from "../compiler/passes/evaluate.ts";
+import { addAllGroups } from "../compiler/ops/rare/all.ts";
+
+addAllGroups();
 
 export interface RunTimeUse {
   readonly op: string;

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
-import { compile } from "../../compiler/index.ts";
+import { compile } from "../../compiler/whole.ts";
 import { type Feature } from "../../runtime/format.ts";
 import { measureBundle, type Size, sizeOf } from "../bundleSize.ts";
 import { type TilewrightOptions } from "../page/tilewright.ts";

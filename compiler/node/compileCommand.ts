@@ -3,7 +3,7 @@
  * Invariant: the file is written whole or not at all.
  */
 import { renameSync, writeFileSync } from "node:fs";
-import { compile, openDimensions } from "../index.ts";
+import { compile, openDimensions } from "../whole.ts";
 import type { CompileReport } from "../options.ts";
 import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import type { Terminal } from "./terminal.ts";

@@ -3,7 +3,7 @@
  * Out: its inputs and outputs, and a function that runs it. Invariant: "interp" is the interpreter that defines the
  * result and needs an ONNX file; "wasm" is what a page would run, through the same runtime.
  */
-import { describe, interpret, openSource } from "../index.ts";
+import { describe, interpret, openSource } from "../whole.ts";
 import type { CompileOptions, PortDescription } from "../options.ts";
 import { load, type Feature, type Tensor } from "../../runtime/index.ts";
 import { usage } from "./commandLine.ts";

@@ -2,7 +2,7 @@
  * `tilewright inspect`: the model at any stage of its compilation, as text. In: an ONNX file. Out: the printed IR.
  * Invariant: without `--stage` it only reads the model, so it also works on one that cannot be compiled.
  */
-import { describe, inspect } from "../index.ts";
+import { describe, inspect } from "../whole.ts";
 import { usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import { variants } from "./device.ts";
 import { readModelFile, type ModelFile } from "./modelFile.ts";

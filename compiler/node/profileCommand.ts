@@ -4,7 +4,7 @@
  * trace for Chrome or Perfetto. Invariant: figures are those of `runtime/profile.ts`, which a page would get.
  */
 import { writeFileSync } from "node:fs";
-import { compile, describe } from "../index.ts";
+import { compile, describe } from "../whole.ts";
 import type { CompileOptions } from "../options.ts";
 import { TilewrightError } from "../../runtime/errors.ts";
 import { load, type Feature } from "../../runtime/index.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { besideOnnxruntime, fed, list, reals, weight, whole, wholes } from "../../test/besideOnnxruntime.ts";
 import { onnxModel } from "../frontend/onnx/write.ts";
-import { compile } from "../index.ts";
+import { compile } from "../whole.ts";
 
 const scale = (value: number) => weight(whole("float32", value));
 const zero = (value: number, dtype: "uint8" | "int8" = "uint8") => weight(whole(dtype, value));

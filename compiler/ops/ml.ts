@@ -14,7 +14,7 @@ import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpC
 import { postTransform } from "./mlTransform.ts";
 import { labelsAt } from "./mlTree.ts";
 import { encodingOf, integerTensor, lookUp, withDefault } from "./stringLabels.ts";
-import { stringTensor } from "./strings.ts";
+import { stringTensor } from "./stringForm.ts";
 
 const DOMAIN = "ai.onnx.ml";
 

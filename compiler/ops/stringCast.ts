@@ -6,7 +6,7 @@
 import { allocate, computeType, isFloat, type DType, type Tensor } from "../ir/dtype.ts";
 import { castFunction, loadFunction, storeFunction } from "../ir/numeric.ts";
 import type { OpCall } from "./define.ts";
-import { stringTensor } from "./strings.ts";
+import { stringTensor } from "./stringForm.ts";
 
 type Scalar = number | bigint;
 

@@ -6,7 +6,7 @@
 import { allocate, elementCount, type Tensor } from "../ir/dtype.ts";
 import { loadFunction } from "../ir/numeric.ts";
 import type { AttributeLike, OpCall, OpDefinition } from "./define.ts";
-import { hostOperator, stringTensor } from "./strings.ts";
+import { hostOperator, stringTensor } from "./stringForm.ts";
 
 type Label = string | number | bigint;
 

@@ -6,29 +6,8 @@
  */
 import { elementCount, type Tensor } from "../ir/dtype.ts";
 import { broadcastShapes, type OpCall, type OpDefinition } from "./define.ts";
+import { hostOperator, stringsOf, stringTensor } from "./stringForm.ts";
 import { translateRegex } from "./stringRegex.ts";
-
-/** The elements of a string input. */
-export function stringsOf(call: OpCall, tensor: Tensor | undefined): readonly string[] {
-  if (tensor?.dtype === "string") return tensor.data as readonly string[];
-  return call.fail(
-    "dtype-unsupported",
-    `an input of type ${tensor?.dtype ?? "none"} where strings are needed`,
-  );
-}
-
-export function stringTensor(shape: readonly number[], data: readonly string[]): Tensor {
-  return { dtype: "string", shape, data };
-}
-
-/** A definition that computes on the host. */
-export function hostOperator(
-  op: string,
-  evaluate: (call: OpCall, inputs: readonly (Tensor | undefined)[]) => readonly Tensor[],
-  domain = "",
-): OpDefinition {
-  return { op, domain, implementation: { kind: "host", evaluate } };
-}
 
 // ---------------------------------------------------------------------------------------------------------------
 // StringNormalizer

@@ -2,6 +2,7 @@
  * What the runtime must do in a browser, for a page and for a worker alike. In: nothing but the artifact that the
  * test server has. Out: named checks, each of which throws when it fails.
  */
+import { onnxModel } from "../../compiler/frontend/onnx/write.ts";
 import { TilewrightError } from "../../runtime/errors.ts";
 import { writeArtifact } from "../../runtime/format.ts";
 import { load, type Progress, type Source, supports } from "../../runtime/index.ts";
@@ -54,6 +55,16 @@ function slowly(bytes: Uint8Array, piece: number): ReadableStream<Uint8Array> {
 }
 
 export const runtimeChecks: Readonly<Record<string, () => Promise<void>>> = {
+  "binds by a compiler whose rare operators come when they are needed": async () => {
+    const b = onnxModel("rare", { opset: 22 });
+    const x = b.input("x", "float32", ["n", "n"]);
+    b.output(b.node("Det", [x]), "float32", undefined, "y");
+    const session = await load(b.toBytes(), { compiler: () => import("../../compiler/index.ts") });
+    const { y } = await session.run({ x: { shape: [2, 2], data: [1, 2, 3, 5] } });
+    expect(y?.data.join() === "-1", `y is ${y?.data.join()}`);
+    session.dispose();
+  },
+
   "loads from bytes": async () => {
     await expectAnswer(scalingArtifact());
     await expectAnswer(scalingArtifact().buffer);

@@ -4,7 +4,7 @@
  * no rounding touched must be equal to the last bit; others may be off by the error that their plan derives.
  */
 import { setFlagsFromString } from "node:v8";
-import { compile, interpret, passNames, type PassName, type VariantName } from "../../compiler/index.ts";
+import { compile, interpret, passNames, type PassName, type VariantName } from "../../compiler/whole.ts";
 import { compareTensors } from "../../compiler/tensors/compare.ts";
 import { load } from "../../runtime/index.ts";
 import { supports } from "../../runtime/features.ts";

@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { onnxModel, type OnnxModelBuilder } from "../../compiler/frontend/onnx/write.ts";
-import { compile, CompileError } from "../../compiler/index.ts";
+import { compile, CompileError } from "../../compiler/whole.ts";
 import { tensorOf } from "../../compiler/passes/evaluate.ts";
 import { expectAgreement } from "./agreement.ts";
 import { pattern } from "./plan.ts";

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { externalTensor, onnxModel, type OnnxModelBuilder } from "../../compiler/frontend/onnx/write.ts";
-import { compile } from "../../compiler/index.ts";
+import { compile } from "../../compiler/whole.ts";
 import { pattern } from "./plan.ts";
 
 export interface Subject {

@@ -3,7 +3,7 @@
  * outcomes are a typed error with a stable code or a right answer: of a model the one that the interpreter gives, of
  * a damaged artifact that loads the one of the undamaged file. Anything else is named as what it is.
  */
-import { compile, CompileError, interpret, openSource, type CompileOptions, type CompileReport } from "../../compiler/index.ts"; // prettier-ignore
+import { compile, CompileError, interpret, openSource, type CompileOptions, type CompileReport } from "../../compiler/whole.ts"; // prettier-ignore
 import { seededTensor } from "../../compiler/tensors/seededTensors.ts";
 import { compareTensors } from "../../compiler/tensors/compare.ts";
 import { load, TilewrightError, type Session } from "../../runtime/index.ts";

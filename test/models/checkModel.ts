@@ -4,7 +4,7 @@
  * model is compiled once, to an artifact, and every variant is loaded from that artifact by the runtime.
  */
 import { compareTensors, networkTolerance, type Comparison } from "../../compiler/tensors/compare.ts";
-import { compile, openSource } from "../../compiler/index.ts";
+import { compile, openSource } from "../../compiler/whole.ts";
 import { load, type Feature, type Tensor } from "../../runtime/index.ts";
 import type { Accuracy } from "./catalog.ts";
 import type { ModelData } from "./modelData.ts";

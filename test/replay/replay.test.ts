@@ -4,7 +4,7 @@
  * text anew; the difference is part of the review.
  */
 import { describe, expect, it } from "vitest";
-import { compile } from "../../compiler/index.ts";
+import { compile } from "../../compiler/whole.ts";
 import { inspect } from "../../compiler/inspect.ts";
 import { readArtifact } from "../../runtime/format.ts";
 import { replayModels } from "./models.ts";

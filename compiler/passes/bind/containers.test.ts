@@ -3,7 +3,7 @@
  * runtime.
  */
 import { describe, expect, it } from "vitest";
-import { compile, interpret } from "../../index.ts";
+import { compile, interpret } from "../../whole.ts";
 import { onnxModel, type OnnxModelBuilder } from "../../frontend/onnx/write.ts";
 import { tensorOf } from "../evaluate.ts";
 import {

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import type { Stage } from "../../../runtime/binder.ts";
 import { load, type Session } from "../../../runtime/index.ts";
-import { compile, interpret, openSource } from "../../index.ts";
+import { compile, interpret, openSource } from "../../whole.ts";
 import type { Tensor } from "../../ir/dtype.ts";
 import { onnxModel, type OnnxModelBuilder } from "../../frontend/onnx/write.ts";
 import { tensorOf } from "../evaluate.ts";

@@ -3,7 +3,7 @@
  * What onnxruntime does not run, or has no opinion on (limits, messages), is checked by hand.
  */
 import { describe, expect, it } from "vitest";
-import { compile, CompileError, interpret } from "../../index.ts";
+import { compile, CompileError, interpret } from "../../whole.ts";
 import { onnxModel, type OnnxGraphBuilder, type OnnxModelBuilder } from "../../frontend/onnx/write.ts";
 import { importModel } from "../../frontend/onnx/import.ts";
 import { readModel } from "../../frontend/onnx/model.ts";

@@ -1,0 +1,150 @@
+/**
+ * Compiling, once every operator is there: bytes of a model in, bytes of an artifact out. In: an ONNX model and
+ * options. Out: a `.tile` file, bound to shapes or, where dimensions stay free or shapes depend on data, to be bound
+ * at run time. Invariant: pure, and done in one go: between the start of a binding and its program nothing else
+ * runs, since expressions are interned in one table. `index.ts` and `whole.ts` are the entries that users see.
+ *
+ * @throws MissingGroup (all functions here) where an operator is needed whose group has not been loaded
+ */
+import { writeArtifact, type Port } from "../runtime/format.ts";
+import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
+import type { Tensor } from "./ir/dtype.ts";
+import { clearInternTable } from "./ir/expr.ts";
+import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
+import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
+import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
+import { FollowingStages } from "./following.ts";
+import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
+import { VERSION } from "./version.ts";
+
+/** A compiled model. */
+export interface CompileResult {
+  /** The bytes of a `.tile` file. */
+  readonly artifact: Uint8Array;
+  readonly report: CompileReport;
+}
+
+/** Compiles a model that was opened with the same options; `compile` of `index.ts` says what comes out. */
+export function compileOpened(
+  opened: OpenedModel,
+  options: CompileOptions,
+  clock: StageClock,
+): CompileResult {
+  clearInternTable();
+  const types = typesOfInputs(opened.graph, options);
+  if (types.open.length === 0) {
+    const bound = clock.time("bind", () => bindGraph(opened.graph, types.bound, new Map(), options));
+    options.trace?.("bind", () => `${opened.graph.nodes.length} nodes, ${bound.nodes.length} after binding`);
+    if (!bound.rest && bound.known.size === 0) return build(bound, opened.graph.nodes.length, options, clock);
+  }
+  return lateArtifact(opened, options, clock);
+}
+
+/** The names of dimensions that `compile` would need to make a bound program, by input. */
+export function openDimensions(
+  model: Uint8Array,
+  options: CompileOptions = {},
+): readonly { input: string; dims: readonly string[] }[] {
+  const opened = openModel(model, options, new StageClock());
+  return typesOfInputs(opened.graph, options).open;
+}
+
+function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: StageClock): Compiled {
+  const ports = portsOf(opened.graph, opened.model);
+  const sections = sectionsOf(opened);
+  const plan = { kind: "late", name: opened.graph.name, compiler: VERSION, ...ports } as const;
+  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false })); // prettier-ignore
+  return {
+    artifact,
+    report: {
+      name: opened.graph.name,
+      kind: "late",
+      opsIn: opened.graph.nodes.length,
+      kernelsOut: 0,
+      fused: 0,
+      codeBytes: {},
+      weightBytes: sections.reduce((sum, { data }) => sum + data.length, 0),
+      arenaBytes: 0,
+      memoryBytes: 0,
+      milliseconds: clock.milliseconds,
+      kernels: [],
+    },
+  };
+}
+
+/** Does the work of one binding, at once or when what it needs has been loaded. */
+export type Binding = (graph: Graph, bind: () => BoundStage) => BoundStage | Promise<BoundStage>;
+
+/** The first stage of a model; `openSource` of `index.ts` says more. */
+export function openStage(bytes: Uint8Array, options: CompileOptions, when: Binding): Stage {
+  const opened = openModel(bytes, options, new StageClock());
+  return stageOf(opened.graph, portsOf(opened.graph, opened.model), options, when);
+}
+
+interface Ports {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+}
+
+function stageOf(graph: Graph, ports: Ports, options: CompileOptions, when: Binding): Stage {
+  const following = new FollowingStages(graph, (rest) => stageOf(rest, ports, options, when));
+  return {
+    inputs: ports.inputs,
+    outputs: ports.outputs,
+    bind: (inputs, values) => when(graph, () => bindStage(graph, following, inputs, values, options)),
+  };
+}
+
+function bindStage(
+  graph: Graph,
+  following: FollowingStages,
+  inputs: Readonly<Record<string, TensorShape>>,
+  values: Readonly<Record<string, Tensor>>,
+  options: CompileOptions,
+): BoundStage {
+  clearInternTable();
+  const clock = new StageClock();
+  const known = new Map(Object.entries(values));
+  const types = new Map(
+    Object.entries(inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [id, { dtype, shape }]),
+  );
+  const bound = clock.time("bind", () => bindGraph(graph, types, known, options));
+  const { rest } = bound;
+  // Where binding told everything, or left everything, there is nothing to run.
+  const runs = bound.outputs.length > 0;
+  const made = runs ? build(bound, graph.nodes.length, { ...options, unsealed: true }, clock) : undefined;
+  return {
+    ...(made ? { artifact: made.artifact } : {}),
+    ...(bound.known.size > 0 ? { constants: Object.fromEntries(bound.known) } : {}),
+    ...(rest
+      ? { next: { stage: following.stageOf(rest.graph), demands: rest.demands, carried: rest.carried } }
+      : {}),
+  };
+}
+
+/** What a model is, without compiling it. */
+export interface ModelDescription {
+  readonly name: string;
+  readonly inputs: readonly PortDescription[];
+  readonly outputs: readonly PortDescription[];
+  readonly opset: Readonly<Record<string, number>>;
+  readonly nodes: number;
+  /** Number of nodes by operator. */
+  readonly ops: Readonly<Record<string, number>>;
+}
+
+/** Reads a model's interface and counts its operators. */
+export function describe(bytes: Uint8Array, options: CompileOptions = {}): ModelDescription {
+  const { graph, model } = openModel(bytes, options, new StageClock());
+  const ops: Record<string, number> = {};
+  for (const node of model.graph.nodes) ops[node.op] = (ops[node.op] ?? 0) + 1;
+  return {
+    name: graph.name,
+    ...portsOf(graph, model),
+    opset: Object.fromEntries(
+      [...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version]),
+    ),
+    nodes: model.graph.nodes.length,
+    ops,
+  };
+}

@@ -1,0 +1,23 @@
+/**
+ * Made by `npm run coverage` from the groups beside it; do not edit. In: nothing. Out: the operators of each group,
+ * with their domain where it is not ai.onnx. Invariant: a test compares it with the groups.
+ */
+export const rareNames = {
+  attention:
+    "Attention CausalConvWithState LinearAttention RotaryEmbedding ai.onnx.preview:FlexAttention tilewright:AttentionOutput tilewright:AttentionScores",
+  irregular:
+    "Bernoulli Compress Det MaxUnpool Multinomial NonMaxSuppression NonZero RandomNormal RandomNormalLike RandomUniform RandomUniformLike ScatterElements ScatterND TopK Unique",
+  microsoft:
+    "com.microsoft:Attention com.microsoft:BiasGelu com.microsoft:BiasSplitGelu com.microsoft:DequantizeLinear com.microsoft:DynamicQuantizeMatMul com.microsoft:EmbedLayerNormalization com.microsoft:FastGelu com.microsoft:FusedConv com.microsoft:FusedGemm com.microsoft:FusedMatMul com.microsoft:GatherND com.microsoft:Gelu com.microsoft:GroupQueryAttention com.microsoft:MatMulIntegerToFloat com.microsoft:MatMulNBits com.microsoft:MultiHeadAttention com.microsoft:NhwcConv com.microsoft:NhwcMaxPool com.microsoft:QAttention com.microsoft:QGemm com.microsoft:QLinearAdd com.microsoft:QLinearAveragePool com.microsoft:QLinearConcat com.microsoft:QLinearConv com.microsoft:QLinearGlobalAveragePool com.microsoft:QLinearLeakyRelu com.microsoft:QLinearMul com.microsoft:QLinearSigmoid com.microsoft:QLinearSoftmax com.microsoft:QLinearWhere com.microsoft:QuantizeLinear com.microsoft:QuickGelu com.microsoft:RotaryEmbedding com.microsoft:SkipLayerNormalization com.microsoft:SkipSimplifiedLayerNormalization com.microsoft:Trilu tilewright:UnpackBlocks tilewright:WrittenCache",
+  ml: "ai.onnx.ml:ArrayFeatureExtractor ai.onnx.ml:Binarizer ai.onnx.ml:FeatureVectorizer ai.onnx.ml:Imputer ai.onnx.ml:LabelEncoder ai.onnx.ml:LinearClassifier ai.onnx.ml:LinearRegressor ai.onnx.ml:Normalizer ai.onnx.ml:OneHotEncoder ai.onnx.ml:SVMRegressor ai.onnx.ml:Scaler ai.onnx.ml:TreeEnsemble ai.onnx.ml:TreeEnsembleClassifier ai.onnx.ml:TreeEnsembleRegressor tilewright:KernelMatrix tilewright:LabelLookup tilewright:Probit tilewright:TreeScores",
+  quantized: "ConvInteger MatMulInteger QLinearConv QLinearMatMul",
+  recurrent:
+    "GRU LSTM RNN tilewright:GruRecurrence tilewright:LstmRecurrence tilewright:RecurrentInput tilewright:RnnRecurrence",
+  signal:
+    "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT tilewright:FourierBasis tilewright:FourierProduct tilewright:FramedFourierProduct",
+  strings:
+    "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer ai.onnx.ml:CategoryMapper tilewright:NgramCount",
+  training:
+    "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss ai.onnx.preview.training:Adagrad ai.onnx.preview.training:Adam ai.onnx.preview.training:Momentum",
+  vision: "AffineGrid Col2Im DeformConv GridSample RoiAlign",
+} as const;

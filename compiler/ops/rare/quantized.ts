@@ -1,0 +1,8 @@
+/**
+ * Convolutions and products of integers. In: nothing. Out: the operators of this group, which a page downloads as one chunk when a model first uses
+ * one of them. Invariant: the same operators are listed in `names.ts`, made by `npm run coverage`.
+ */
+import type { OpDefinition } from "../define.ts";
+import { contractQuantizedOps } from "../contractQuantized.ts";
+
+export const operators: readonly OpDefinition[] = [...contractQuantizedOps];

@@ -1,0 +1,8 @@
+/**
+ * RNN, GRU and LSTM. In: nothing. Out: the operators of this group, which a page downloads as one chunk when a model first uses
+ * one of them. Invariant: the same operators are listed in `names.ts`, made by `npm run coverage`.
+ */
+import type { OpDefinition } from "../define.ts";
+import { recurrentOps } from "../recurrent.ts";
+
+export const operators: readonly OpDefinition[] = [...recurrentOps];
