@@ -1,7 +1,7 @@
 /** Where agreement ends: at the tolerance for floats, at once for everything else. */
 import { describe, expect, it } from "vitest";
 import { type DType, type Tensor, type TensorData } from "../runtime/dtype.ts";
-import { ATOL_OF_RANGE, LEAST_ATOL, RTOL, verify } from "./agreement.ts";
+import { ATOL_OF_RANGE, LEAST_ATOL, rmsError, RTOL, verify, verifyRounded } from "./agreement.ts";
 
 const tensor = (dtype: DType, data: TensorData, shape: readonly number[] = [data.length]): Tensor => ({
   dtype,
@@ -64,4 +64,13 @@ it("says where the worst error is", () => {
   const found = verify({ y: floats(0, 1, 7) }, { y: floats(0, 2, 4) }, "stored outputs");
   expect(found.worst).toMatch(/^y\[2\]: 7 for 4, off by 3/);
   expect(found.reference).toBe("stored outputs");
+});
+
+it("judges rounded weights by the error in the mean", () => {
+  const expected = { y: floats(3, 4, NaN) };
+  expect(rmsError({ y: floats(3, 4.5, NaN) }, expected)).toBeCloseTo(0.1, 12);
+  expect(verifyRounded({ y: floats(3, 4.1, NaN) }, expected, "r").verified).toBe(true);
+  expect(verifyRounded({ y: floats(3, 4.5, NaN) }, expected, "r").verified).toBe(false);
+  expect(verifyRounded({ y: floats(3, 4.1, 1) }, expected, "r").verified).toBe(false);
+  expect(verifyRounded({}, expected, "r").verified).toBe(false);
 });

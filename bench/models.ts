@@ -18,6 +18,8 @@ const DATA_SET = "test_data_set_0";
 /** A model with what it takes and what it should give. */
 export interface BenchModel {
   readonly name: string;
+  /** Where it was read, for runtimes that look for their own form of it there. */
+  readonly folder?: string;
   readonly bytes: Uint8Array;
   /** Files of external data by their location, as the model names it. */
   readonly external: ReadonlyMap<string, Uint8Array>;
@@ -77,7 +79,7 @@ export function readModelFolder(folder: string): BenchModel {
   }
   const outputs = readTensors(join(folder, DATA_SET), "output", outputNames);
   const quantized = model.graph.nodes.some(({ op }) => QUANTIZING.test(op));
-  return { name: basename(folder), bytes, external, quantized, inputs, outputs };
+  return { name: basename(folder), folder, bytes, external, quantized, inputs, outputs };
 }
 
 /** The tensors `KIND_0.pb`, `KIND_1.pb`, ...: each belongs to the name it carries, or else to its position. */

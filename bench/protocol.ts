@@ -33,6 +33,8 @@ export interface Entry {
   readonly name: string;
   readonly threads: number;
   readonly create: CreateOptions;
+  /** Whether its file holds the weights rounded, so that only the error in the mean can be judged. */
+  readonly roundedWeights?: boolean | undefined;
 }
 
 export interface TimingOptions {
@@ -82,6 +84,8 @@ export interface Verification {
   readonly worstRatio: number;
   /** Largest absolute error and where it is. */
   readonly worst: string;
+  /** Relative error in the mean (see `rmsError` in agreement.ts). */
+  readonly rmsError: number;
 }
 
 export interface Timing {

@@ -17,6 +17,7 @@ function measured(runtime: string, medianMs: number, verified = true): RuntimeRe
       atol: {},
       worstRatio: verified ? 0 : 7,
       worst: verified ? "equal" : "y[3]: 1 for 2, off by 1.00e+0",
+      rmsError: 0,
     },
     timing: { medianMs, minimumMs: medianMs, samples: 3, runsPerSample: 1 },
     notes: {},

@@ -46,7 +46,15 @@ const measuredResult = (name: string): PageResult => ({
   startMs: 1,
   createMs: 2,
   firstRunMs: 3,
-  verification: { verified: true, reference: "r", rtol: 0, atol: {}, worstRatio: 0, worst: "equal" },
+  verification: {
+    verified: true,
+    reference: "r",
+    rtol: 0,
+    atol: {},
+    worstRatio: 0,
+    worst: "equal",
+    rmsError: 0,
+  },
   timing: { medianMs: 4, minimumMs: 4, samples: 3, runsPerSample: 1 },
   notes: {},
 });

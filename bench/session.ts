@@ -115,8 +115,9 @@ async function measureServed(
   let answer: JobResult | undefined;
   while (answer === undefined) {
     const entries = bench.lanes.flatMap(({ id, name, threads }): Entry[] => {
-      const create = prepared.get(id)?.create;
-      return create === undefined || results.has(id) ? [] : [{ id, name, threads, create }];
+      const ready = prepared.get(id);
+      if (ready === undefined || results.has(id)) return [];
+      return [{ id, name, threads, create: ready.create, roundedWeights: ready.roundedWeights }];
     });
     if (entries.length === 0) break;
     const measured = await bench.browser.measure({ ...job, entries, reference }, timeLimit(bench, entries));

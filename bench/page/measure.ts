@@ -5,7 +5,7 @@
  * is timed whose outputs have not been compared first.
  */
 import { elementCount, type Tensor, viewOf } from "../../runtime/dtype.ts";
-import { type Tensors, verify } from "../agreement.ts";
+import { type Tensors, verify, verifyRounded } from "../agreement.ts";
 import { interleave, type Clock, type Subject } from "../interleave.ts";
 import {
   type Entry,
@@ -60,12 +60,13 @@ const SETTLE_MS = 100;
 export async function measure(job: Job): Promise<JobResult> {
   const { inputs, outputs: stored } = await fetchTensors(job);
   const attempts: Attempt[] = [];
-  for (const entry of job.entries) attempts.push(await attempt(entry, inputs));
+  for (const entry of job.entries) attempts.push(await attempt(entry, inputs, stored));
 
-  const reference = await referenceOutputs(job, attempts, inputs);
+  const reference = await referenceOutputs(job, attempts, inputs, stored);
   const judge = (entry: Entry, outputs: Tensors): Verification => {
     // The reference is not compared with itself but with what the model's folder holds.
     if (entry.id !== job.reference?.id && reference.outputs !== undefined) {
+      if (entry.roundedWeights) return verifyRounded(outputs, reference.outputs, job.reference!.id);
       return verify(outputs, reference.outputs, job.reference!.id, job.atolOfRange);
     }
     if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs", job.atolOfRange);
@@ -76,6 +77,7 @@ export async function measure(job: Job): Promise<JobResult> {
       atol: {},
       worstRatio: NaN,
       worst: "there is nothing to compare with",
+      rmsError: NaN,
     };
   };
   const verifications = attempts.map((attempt) =>
@@ -131,7 +133,7 @@ async function time(
 }
 
 /** Loads a runtime, makes a session, runs it once: the three times that a user waits for. */
-async function attempt(entry: Entry, inputs: Tensors): Promise<Attempt> {
+async function attempt(entry: Entry, inputs: Tensors, stored: Tensors): Promise<Attempt> {
   let stage = "start";
   const enter = (next: string): void => {
     stage = next;
@@ -149,7 +151,7 @@ async function attempt(entry: Entry, inputs: Tensors): Promise<Attempt> {
     session.prepare(inputs);
     const [result, firstRunMs] = await timedOnce(() => session.run());
     // A copy: a runtime may give views of memory that its next run overwrites.
-    const outputs = copyOf(session.read(result));
+    const outputs = copyOf(session.read(result, stored));
     return { entry, opened: { startMs, createMs, firstRunMs, session, outputs } };
   } catch (error) {
     return { entry, failed: failure(entry.id, stage, error) };
@@ -167,11 +169,12 @@ async function referenceOutputs(
   job: Job,
   attempts: readonly Attempt[],
   inputs: Tensors,
+  stored: Tensors,
 ): Promise<{ readonly outputs?: Tensors; readonly note?: string }> {
   const { reference } = job;
   if (reference === undefined) return {};
   const own = attempts.find(({ entry }) => entry.id === reference.id);
-  const found = own ?? (await attempt(reference, inputs));
+  const found = own ?? (await attempt(reference, inputs, stored));
   if ("opened" in found) {
     if (own === undefined) await found.opened.session.dispose().catch(() => {});
     return { outputs: found.opened.outputs };

@@ -16,8 +16,11 @@ export interface PageSession {
   /** Takes the inputs of all runs to come. */
   prepare(inputs: Tensors): void;
   run(): Promise<unknown>;
-  /** What `run` gave, as tensors; 16-bit floats as their bits. */
-  read(result: unknown): Tensors;
+  /**
+   * What `run` gave, as tensors; 16-bit floats as their bits. Who knows outputs by other names or in another layout
+   * finds what they should be like in `expected`, the stored outputs.
+   */
+  read(result: unknown, expected: Tensors): Tensors;
   dispose(): Promise<void>;
   /** Worth knowing about the session, for the report. */
   readonly notes?: Readonly<Record<string, string>>;

@@ -11,4 +11,6 @@ export const startRuntime: Readonly<Record<string, StartRuntime>> = {
   tilewright: startTilewright,
   "tilewright-simd": startTilewright,
   "ort-wasm": async (threads) => (await import("./ortWasm.ts")).startOrt(threads),
+  litert: async (threads) => (await import("./litert.ts")).startLitert(threads),
+  "jax-js": async () => (await import("./jaxJs.ts")).startJax(),
 };

@@ -23,6 +23,8 @@ export interface Download {
 export interface Prepared {
   /** For the page half. */
   readonly create: CreateOptions;
+  /** Whether what it loads has the model's weights rounded to 16 bits. */
+  readonly roundedWeights?: boolean;
   readonly downloads: readonly Download[];
   /** Worth knowing in the report. */
   readonly notes: Readonly<Record<string, string>>;

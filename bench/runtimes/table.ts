@@ -8,6 +8,8 @@ export const runtimes: Readonly<Record<string, () => Promise<BenchRuntime>>> = {
   tilewright: async () => (await import("./tilewright.ts")).tilewright(),
   "tilewright-simd": async () => (await import("./tilewright.ts")).tilewright("simd"),
   "ort-wasm": async () => (await import("./ortWasm.ts")).ortWasm,
+  litert: async () => (await import("./litert.ts")).litert(),
+  "jax-js": async () => (await import("./jaxJs.ts")).jaxJs(),
 };
 
 /** What the others are compared with and what ratios are relative to. */
