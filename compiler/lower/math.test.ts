@@ -15,11 +15,14 @@ const COUNT = 1 << 18;
 
 type Range = readonly [low: number, high: number];
 
-/** The bounds that math.ts states, and the ranges of arguments for which they hold; "all" means any bits at all. */
-const stated: readonly { readonly op: UnaryOp; readonly ulp: number; readonly ranges: readonly (Range | "all")[] }[] = [
+/**
+ * The bounds that math.ts states, and the ranges of arguments for which they hold; "all" means any bits at all.
+ * flushed: subnormal results may be 0 instead.
+ */
+const stated: readonly { readonly op: UnaryOp; readonly ulp: number; readonly flushed?: boolean; readonly ranges: readonly (Range | "all")[] }[] = [
   { op: "exp", ulp: 1.1, ranges: ["all", [-1, 1], [-10, 10], [-110, 100]] },
   { op: "log", ulp: 1, ranges: ["all", [0.5, 2], [0, 100]] },
-  { op: "sigmoid", ulp: 2.5, ranges: ["all", [-1, 1], [-10, 10], [-110, 100]] },
+  { op: "sigmoid", ulp: 2.5, flushed: true, ranges: ["all", [-1, 1], [-10, 10], [-110, 100]] },
   { op: "tanh", ulp: 1.5, ranges: ["all", [-1, 1], [-10, 10]] },
   { op: "erf", ulp: 1.5, ranges: ["all", [-1, 1], [-5, 5]] },
   { op: "sin", ulp: 2, ranges: [[-1, 1], [-10, 10]] },
@@ -85,7 +88,7 @@ function unit(value: number): number {
 const variants = hasRelaxedSimd() ? [false, true] : [false];
 
 describe("errors stay within the bounds that are stated", () => {
-  for (const { op, ulp, ranges } of stated) {
+  for (const { op, ulp, flushed, ranges } of stated) {
     it(`${op}: ${ulp} ULP in ${ranges.map((r) => (r === "all" ? r : `[${r.join(", ")}]`)).join(", ")}`, () => {
       let x = 0;
       const exact = compileUnary(op, "f64", () => x) as () => number;
@@ -99,6 +102,7 @@ describe("errors stay within the bounds that are stated", () => {
             x = data[k]!;
             const right = exact();
             if (Math.fround(right) === got[k]) continue;
+            if (flushed && Math.abs(right) < 2 ** -126 && Math.abs(got[k]!) < 2 ** -126) continue;
             const error = Math.abs(got[k]! - right) / unit(right);
             if (error <= worst) continue;
             worst = error;

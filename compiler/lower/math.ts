@@ -40,22 +40,53 @@ function polynomial(x: Expr, coefficients: readonly number[]): Expr {
   return sum;
 }
 
-/** 2^n for an integer n in i32, -126 <= n <= 127. */
-function powerOfTwo(n: Expr): Expr {
-  return asFloat(binary("shl", add(n, i32(127)), i32(23)));
+/**
+ * 1.5 * 2^23: a number of moderate size plus this is rounded to a whole one, which then is in the low bits of the sum.
+ * No instruction converts to integers as cheaply.
+ */
+const ROUNDER = 12582912;
+const BITS_OF_ROUNDER = 0x4b400000;
+const BITS_OF_ONE = 0x3f800000;
+
+/** r and n with x = r + n ln 2, |r| <= ln 2 / 2 and n whole; n is told as the low bits of an integer. */
+function reduced(x: Expr, log2e: number = Math.LOG2E): { r: Expr; bits: Expr } {
+  const sum = add(mul(x, f32(log2e)), f32(ROUNDER));
+  const n = sub(sum, f32(ROUNDER));
+  // ln 2 in two pieces, of which the first has few bits: n times it is exact.
+  const sign = Math.sign(log2e);
+  const r = add(mul(n, f32(sign * 0.00021219444)), add(mul(n, f32(sign * -0.693359375)), x));
+  return { r, bits: asInt(sum) };
+}
+
+/** (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2: minimax for the relative error of e^r, which is 3e-9. */
+const EXPONENTIAL = [1.38145394e-3, 8.36874545e-3, 4.1668389e-2, 0.166665211, 0.49999994];
+
+/** 2^n, where n is the low bits of an integer: 0 for n = -127, infinite for n = 128. */
+function powerOfTwo(bits: Expr): Expr {
+  return asFloat(add(binary("shl", bits, i32(23)), i32(BITS_OF_ONE)));
 }
 
 /** e^x, 1.1 ULP; subnormal results included. */
 function exp(x: Expr): Expr {
-  const clamped = max(min(x, f32(89)), f32(-104));
-  const n = unary("round", mul(clamped, f32(Math.LOG2E)));
-  const r = sub(sub(clamped, mul(n, f32(0.693359375))), mul(n, f32(-0.00021219444)));
-  const p = polynomial(r, [1.987569150e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]); // prettier-ignore
-  const value = add(add(mul(p, mul(r, r)), r), f32(1));
+  const { r, bits } = reduced(max(min(x, f32(89)), f32(-104)));
+  const value = add(add(mul(polynomial(r, EXPONENTIAL), mul(r, r)), r), f32(1));
   // 2^n in two halves, so that neither overflows before the product is rounded once.
-  const whole = cast(n, "int32");
+  const whole = sub(bits, i32(BITS_OF_ROUNDER));
   const half = binary("shr", whole, i32(1));
   return mul(mul(value, powerOfTwo(half)), powerOfTwo(sub(whole, half)));
+}
+
+/** e^x for x from -88 to 89, 2 ULP: where the smallest numbers do not matter. 0 and infinite just beyond. */
+function fastExp(x: Expr): Expr {
+  const { r, bits } = reduced(x);
+  return mul(polynomial(r, [...EXPONENTIAL, 1, 1]), powerOfTwo(bits));
+}
+
+/** e^-x for x from -89 to 88: as above, and without an instruction for the sign. */
+function fastExpOfNegative(x: Expr): Expr {
+  const { r, bits } = reduced(x, -Math.LOG2E);
+  const mirrored = [...EXPONENTIAL, 1, 1].map((c, i) => (i % 2 === 0 ? c : -c));
+  return mul(polynomial(r, mirrored), powerOfTwo(bits));
 }
 
 /** ln x, 1 ULP. */
@@ -79,10 +110,20 @@ function log(x: Expr): Expr {
   return select(binary("ge", x, f32(0)), finite, f32(NaN));
 }
 
-/** 1 / (1 + e^-x), 2.5 ULP. Written as e^x / (1 + e^x) for negative x, where e^-x would overflow. */
+/** 1 / (1 + e^-x), 2.5 ULP; 0 where that would be subnormal. */
 function sigmoid(x: Expr): Expr {
-  const e = exp(neg(abs(x)));
-  return div(select(lt(x, f32(0)), e, f32(1)), add(f32(1), e));
+  const made = div(f32(1), add(fastExpOfNegative(max(min(x, f32(88)), f32(-89))), f32(1)));
+  sigmoids.add(made);
+  return made;
+}
+
+/** What sigmoid() has made. */
+const sigmoids = new WeakSet<Expr>();
+
+/** x * sigmoid(y) with one operation less, and one rounding: x / (1 + e^-y). */
+function timesSigmoid(a: Expr, b: Expr): Expr | undefined {
+  const [x, s] = sigmoids.has(b) ? [a, b] : [b, a];
+  return sigmoids.has(s) && s.kind === "binary" ? div(x, s.b) : undefined;
 }
 
 /** tanh x, 1.5 ULP. */
@@ -94,7 +135,7 @@ function tanh(x: Expr): Expr {
     [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
   );
   const small = add(mul(mul(p, z), a), a);
-  const large = sub(f32(1), div(f32(2), add(exp(add(a, a)), f32(1))));
+  const large = sub(f32(1), div(f32(2), add(fastExp(min(add(a, a), f32(88))), f32(1))));
   return copySign(select(lt(a, f32(0.625)), small, large), x);
 }
 
@@ -117,8 +158,8 @@ function erf(x: Expr): Expr {
   for (const c of [-1.06777877e-1, -6.34846687e-1, -1.28717512e-1]) q = add(mul(q, t), f32(c));
   q = sub(mul(q, t), t);
   // Beyond 4 the result is 1; the clamp keeps inf - inf out of the polynomial.
-  const clamped = select(lt(t, f32(4)), q, select(binary("eq", x, x), f32(-104), x));
-  const large = copySign(sub(f32(1), exp(clamped)), x);
+  const clamped = select(lt(t, f32(4)), q, select(binary("eq", x, x), f32(-88), x));
+  const large = copySign(sub(f32(1), fastExp(clamped)), x);
   return select(binary("le", t, f32(0.921875)), small, large);
 }
 
@@ -192,6 +233,7 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
       if (x.kind === "unary" && x.type === "f64" && x.op === "erf") {
         return cast(erf(cast(x.a, "float32")), "float64");
       }
+      if (x.kind === "binary" && x.op === "mul") return timesSigmoid(x.a, x.b);
       if (x.kind === "binary" && x.op === "pow") {
         if (x.type === "f32" || x.type === "f64") return power(x.a, x.b);
         // Integer powers go through double precision, which holds 53 bits.

@@ -62,7 +62,7 @@ class Emitter extends VectorWriter {
 
   run(): Code {
     this.statements(this.nest.body, { scope: this.values.root, values: [] });
-    return this.code;
+    return this.withConstants(this.code);
   }
 
   runPart(): Code {

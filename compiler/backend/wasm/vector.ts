@@ -8,16 +8,45 @@ import { bytesPerElement, type ComputeType } from "../../ir/dtype.ts";
 import { isComparison } from "../../ir/expr.ts";
 import { isAffine, ScalarWriter } from "./scalar.ts";
 import { memoryForms, vectorBinary } from "./select.ts";
-import type { BinaryValue, CastValue, LoadValue, UnaryValue, Value } from "./values.ts";
+import { Code } from "./assembler.ts";
+import type { BinaryValue, CastValue, ConstValue, LoadValue, UnaryValue, Value } from "./values.ts";
 
 export abstract class VectorWriter extends ScalarWriter {
   protected splat(type: ComputeType): void {
     this.code.op(type === "f32" ? "f32x4.splat" : "i32x4.splat");
   }
 
+  /** Constants that are set once, at the start of the function, by what they are. */
+  private readonly constants = new Map<string, { readonly local: number; readonly bytes: Uint8Array }>();
+
+  /**
+   * The local that holds a constant throughout the function. An engine makes a constant out of three instructions
+   * wherever it stands; inside loops a local costs a register, or one load where registers are short. All zeros and
+   * all ones are one instruction, and stay.
+   */
+  private localOfConstant(e: Value): number | undefined {
+    if (e.kind !== "const" || !canVectorise(e.type) || this.frames.length === 0) return undefined;
+    const bytes = constantLanes(e);
+    if (bytes.every((b) => b === bytes[0] && (b === 0 || b === 255))) return undefined;
+    const key = bytes.join();
+    let known = this.constants.get(key);
+    if (!known) this.constants.set(key, (known = { local: this.locals.fresh("v128"), bytes }));
+    return known.local;
+  }
+
+  /** The whole function: its constants first. */
+  protected withConstants(body: Code): Code {
+    if (this.constants.size === 0) return body;
+    const code = new Code(this.locals, body.mathNames);
+    for (const { local, bytes } of this.constants.values()) code.v128(bytes).set(local);
+    return code.append(body);
+  }
+
   /** Pushes the four lanes of `e` (bool: 0 or 1 in each lane). */
   protected emitVector(e: Value): void {
-    this.cached(e, "v", "v128", () => this.writeVector(e));
+    const constant = this.localOfConstant(e);
+    if (constant !== undefined) this.code.get(constant);
+    else this.cached(e, "v", "v128", () => this.writeVector(e));
   }
 
   private varies(e: Value): boolean {
@@ -31,13 +60,7 @@ export abstract class VectorWriter extends ScalarWriter {
       return;
     }
     if (e.kind === "const" && canVectorise(e.type)) {
-      const bytes = new Uint8Array(16);
-      const view = new DataView(bytes.buffer);
-      for (let lane = 0; lane < 4; lane++) {
-        if (e.type === "f32") view.setFloat32(lane * 4, e.value as number, true);
-        else view.setInt32(lane * 4, Number(e.value) | 0, true);
-      }
-      code.v128(bytes);
+      code.v128(constantLanes(e));
       return;
     }
     if (!this.varies(e)) {
@@ -318,6 +341,16 @@ export abstract class VectorWriter extends ScalarWriter {
 /** Types whose elements fill a 32-bit lane. */
 export function canVectorise(type: ComputeType): boolean {
   return type === "f32" || type === "i32" || type === "u32" || type === "bool" || type === "index";
+}
+
+function constantLanes(e: ConstValue): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  for (let lane = 0; lane < 4; lane++) {
+    if (e.type === "f32") view.setFloat32(lane * 4, e.value as number, true);
+    else view.setInt32(lane * 4, Number(e.value) | 0, true);
+  }
+  return bytes;
 }
 
 function ones(): Uint8Array {
