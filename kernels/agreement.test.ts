@@ -4,8 +4,14 @@
  * it again with TILEWRIGHT_SEED.
  */
 import fc from "fast-check";
-import { describe, it } from "vitest";
-import { absent, libraryDtypes, type LibraryDType } from "../compiler/ops/library/index.ts";
+import { describe, expect, it } from "vitest";
+import {
+  absent,
+  libraryDtypes,
+  packTrees,
+  type LibraryDType,
+  type TreeNode,
+} from "../compiler/ops/library/index.ts";
 import { widthOf } from "../compiler/ops/library/memory.ts";
 import { KernelArena, awkwardValues, code, seededRandom } from "../test/kernelArena.ts";
 
@@ -248,49 +254,122 @@ describe("agrees with the reference", () => {
     );
   });
 
-  it("treeEnsemble, whatever the nodes hold", () => {
+  it("treeEnsemble, and as its nodes say", () => {
     const shape = fc.record({
-      rows: extent(4),
-      features: extent(3),
-      targets: extent(3),
-      treeCount: extent(4),
-      nodeCount: extent(12),
-      leafCount: extent(6),
+      rows: extent(21),
+      features: fc.integer({ min: 1, max: 3 }),
+      targets: fc.integer({ min: 1, max: 3 }),
+      treeCount: extent(9),
+      height: extent(7),
       aggregate: extent(3),
     });
-    const types = fc.tuple(fc.constantFrom("float32", "float64", "int32", "int64"), fc.constantFrom("float32", "float64")); // prettier-ignore
+    const types = fc.tuple(fc.constantFrom("float32", "float64", "float16", "int8", "int32", "int64"), fc.constantFrom("float32", "float64")); // prettier-ignore
     fc.assert(
-      fc.property(shape, types, seed, (sizes, [inputType, outputType], caseSeed) => {
+      fc.property(shape, types, flag, seed, (sizes, [given, outputType], single, caseSeed) => {
         const arena = new KernelArena();
         const random = seededRandom(caseSeed);
-        const { rows, features, targets, treeCount, nodeCount, leafCount } = sizes;
-        const near = (bound: number) => Math.floor(random() * (bound + 2)) - 1;
-        const nodes = new DataView(new ArrayBuffer(nodeCount * 24));
-        for (let i = 0; i < nodeCount; i++) {
-          const leaf = random() < 0.4;
-          nodes.setFloat64(i * 24, Number(awkwardValues("float64", 1, random)[0]), true);
-          nodes.setInt32(i * 24 + 8, near(features), true);
-          nodes.setInt32(i * 24 + 12, near(leaf ? leafCount : nodeCount), true);
-          nodes.setInt32(i * 24 + 16, near(leaf ? leafCount : nodeCount), true);
-          nodes.setUint8(i * 24 + 20, leaf ? 7 : Math.floor(random() * 7));
-          nodes.setUint8(i * 24 + 21, Math.floor(random() * 2));
-        }
-        const many = (count: number, bound: number) => Array.from({ length: count }, () => near(bound));
+        const inputType = given as LibraryDType;
+        const { rows, features, targets, treeCount, height, aggregate } = sizes;
+        const values = awkwardValues(inputType, rows * features, random);
+        // Entries of leaves follow each other; whole weights, so that no order of additions matters.
+        const targetsOf: number[] = [];
+        const weights: number[] = [];
+        const nodes: TreeNode[] = [];
+        const grow = (left: number): number => {
+          const at = nodes.length;
+          if (left === 0 || random() < 0.15) {
+            const begin = weights.length;
+            const entries = single ? 1 : Math.floor(random() * 3);
+            for (let i = 0; i < entries; i++) {
+              targetsOf.push(Math.floor(random() * targets));
+              weights.push(Math.floor(random() * 19) - 9);
+            }
+            nodes.push({
+              mode: "leaf",
+              feature: 0,
+              threshold: 0,
+              whenTrue: begin,
+              whenFalse: weights.length,
+            });
+            return at;
+          }
+          const mode = (["<=", "<", ">=", ">", "==", "!="] as const)[Math.floor(random() * 6)]!;
+          const threshold = Number(awkwardValues(random() < 0.7 ? inputType : "float64", 1, random)[0]);
+          const node = { mode, threshold, feature: Math.floor(random() * features) };
+          nodes.push({ ...node, whenTrue: 0, whenFalse: 0 });
+          const missingTracksTrue = random() < 0.5;
+          const whenTrue = grow(left - 1);
+          const whenFalse = random() < 0.05 ? whenTrue : grow(left - 1);
+          nodes[at] = { ...node, whenTrue, whenFalse, missingTracksTrue };
+          return at;
+        };
+        const roots = Array.from({ length: treeCount }, () => grow(height));
+        const packed = packTrees(
+          nodes,
+          roots,
+          { floats: inputType === "float32", fours: rows >= 4 },
+          (problem) => {
+            throw new Error(problem);
+          },
+        );
+        const count = rows * targets;
+        const output = arena.output(outputType as LibraryDType, count);
+        const bases =
+          random() < 0.5 ? Array.from({ length: targets }, () => Math.floor(random() * 9)) : undefined;
+        const isSingle = packed.leafStarts.every((start, leaf) => start === leaf);
+        const input = arena.put(inputType, values);
         arena.run("treeEnsemble", {
-          inputDtype: code[inputType as LibraryDType],
-          input: arena.put(inputType as LibraryDType, awkwardValues(inputType as LibraryDType, rows * features, random)), // prettier-ignore
+          inputDtype: code[inputType],
+          input,
+          rows,
+          features,
           outputDtype: code[outputType as LibraryDType],
-          output: arena.output(outputType as LibraryDType, rows * targets),
-          roots: arena.put("int32", many(treeCount, nodeCount)),
-          nodes: arena.putBytes(new Uint8Array(nodes.buffer)),
-          leafTargets: arena.put("int32", many(leafCount, targets)),
-          leafWeights: arena.put("float64", awkwardValues("float64", leafCount, random)),
-          baseValues:
-            random() < 0.5 ? absent : arena.put("float64", awkwardValues("float64", targets, random)),
-          ...sizes,
+          output,
+          targets,
+          slots: arena.put("int32", packed.slots),
+          slotCount: packed.slots.length,
+          splits: arena.put("float64", packed.splits),
+          splitStarts: arena.put("int32", packed.splitStarts),
+          trees: arena.put("int32", packed.trees),
+          treeCount,
+          nodes: arena.putBytes(packed.nodes),
+          leafStarts: isSingle ? absent : arena.put("int32", packed.leafStarts),
+          leafTargets: arena.put(
+            "int32",
+            packed.entries.map((entry) => targetsOf[entry]!),
+          ),
+          leafWeights: arena.put(
+            "float64",
+            packed.entries.map((entry) => weights[entry]!),
+          ),
+          aggregate,
+          baseValues: bases ? arena.put("float64", bases) : absent,
         });
+
+        const seen = arena.readNumbers(inputType, input, rows * features);
+        const expected = Array.from({ length: count }, (_, i) => {
+          const row = Math.floor(i / targets);
+          const given = roots.flatMap((root): number[] => {
+            let node = nodes[root]!;
+            while (node.mode !== "leaf") {
+              const x = seen[row * features + node.feature]!;
+              const taken = { "<=": x <= node.threshold, "<": x < node.threshold, ">=": x >= node.threshold, ">": x > node.threshold, "==": x === node.threshold, "!=": x !== node.threshold }[node.mode]; // prettier-ignore
+              const missing = node.missingTracksTrue === true && Number.isNaN(x);
+              node = nodes[taken || missing ? node.whenTrue : node.whenFalse]!;
+            }
+            const { whenTrue: first, whenFalse: end } = node;
+            return weights.slice(first, end).filter((_, k) => targetsOf[first + k] === i % targets);
+          });
+          const sum = given.reduce((a, b) => a + b, 0);
+          const extreme = given.length ? (aggregate === 2 ? Math.min(...given) : Math.max(...given)) : 0;
+          const score = aggregate > 1 ? extreme : aggregate === 1 ? sum : sum / treeCount;
+          const total = score + (bases?.[i % targets] ?? 0);
+          return outputType === "float32" ? Math.fround(total) : total;
+        });
+        const got = arena.readNumbers(outputType as LibraryDType, output, count);
+        expect(got.map((x) => x + 0)).toEqual(expected.map((x) => x + 0));
       }),
-      { ...parameters, numRuns: 400 },
+      { ...parameters, numRuns: 600 },
     );
   });
 

@@ -5,7 +5,13 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { absent, libraryKernels, libraryModuleBytes, packTreeNodes } from "../compiler/ops/library/index.ts";
+import {
+  absent,
+  libraryKernels,
+  libraryModuleBytes,
+  packTrees,
+  type TreeNode,
+} from "../compiler/ops/library/index.ts";
 import { libraryModules } from "../compiler/ops/library/modules.generated.ts";
 import { philox } from "../compiler/ops/library/referenceNumeric.ts";
 import { KernelArena, code } from "../test/kernelArena.ts";
@@ -250,22 +256,27 @@ describe("scatter", () => {
 
 describe("treeEnsemble", () => {
   // Tree 0: x0 <= 1 ? leaf (target 0: 10) : x1 > 2 ? leaf (target 0: 20, target 1: 5) : leaf (target 1: 7).
-  // Tree 1: one leaf (target 1: -3). Node 6 goes round in a circle with itself.
+  // Tree 1: one leaf (target 1: -3). Nodes 6 and 7 go round in a circle.
   const leaf = (whenTrue: number, whenFalse: number) =>
     ({ mode: "leaf", feature: 0, threshold: 0, whenTrue, whenFalse }) as const;
-  const nodes = packTreeNodes([
+  const nodes: TreeNode[] = [
     { mode: "<=", feature: 0, threshold: 1, whenTrue: 1, whenFalse: 2, missingTracksTrue: true },
     leaf(0, 1),
     { mode: ">", feature: 1, threshold: 2, whenTrue: 3, whenFalse: 4 },
     leaf(1, 3),
     leaf(3, 4),
     leaf(4, 5),
-    { mode: "<", feature: 0, threshold: 0, whenTrue: 6, whenFalse: 6 },
-  ]);
-  const run = (roots: number[], aggregate: number, rows: number[][], base?: number[]) => {
+    { mode: "<", feature: 0, threshold: 0, whenTrue: 0, whenFalse: 7 },
+    { mode: "<", feature: 0, threshold: 0, whenTrue: 6, whenFalse: 1 },
+  ];
+  const refuse = (problem: string): never => {
+    throw new Error(problem);
+  };
+  const run = (aggregate: number, rows: number[][], base?: number[]) => {
     const arena = new KernelArena();
     const output = arena.output("float32", rows.length * 2);
-    const failed = arena.run("treeEnsemble", {
+    const packed = packTrees(nodes, [0, 5], { floats: true, fours: rows.length >= 4 }, refuse);
+    arena.run("treeEnsemble", {
       inputDtype: code.float32,
       input: arena.put("float32", rows.flat()),
       rows: rows.length,
@@ -273,20 +284,29 @@ describe("treeEnsemble", () => {
       outputDtype: code.float32,
       output,
       targets: 2,
-      roots: arena.put("int32", roots),
-      treeCount: roots.length,
-      nodes: arena.putBytes(nodes),
-      nodeCount: 7,
-      leafTargets: arena.put("int32", [0, 0, 1, 1, 1]),
-      leafWeights: arena.put("float64", [10, 20, 5, 7, -3]),
-      leafCount: 5,
+      slots: arena.put("int32", packed.slots),
+      slotCount: packed.slots.length,
+      splits: absent,
+      splitStarts: absent,
+      trees: arena.put("int32", packed.trees),
+      treeCount: 2,
+      nodes: arena.putBytes(packed.nodes),
+      leafStarts: arena.put("int32", packed.leafStarts),
+      leafTargets: arena.put(
+        "int32",
+        packed.entries.map((entry) => [0, 0, 1, 1, 1][entry]!),
+      ),
+      leafWeights: arena.put(
+        "float64",
+        packed.entries.map((entry) => [10, 20, 5, 7, -3][entry]!),
+      ),
       aggregate,
       baseValues: base ? arena.put("float64", base) : absent,
     });
-    return { failed, scores: arena.readNumbers("float32", output, rows.length * 2) };
+    return arena.readNumbers("float32", output, rows.length * 2);
   };
 
-  it("adds the leaves that are reached", () => {
+  it("adds the leaves that are reached, of few rows and of many", () => {
     const rows = [
       [1, 0],
       [2, 3],
@@ -294,17 +314,20 @@ describe("treeEnsemble", () => {
       [NaN, 0],
       [2, NaN],
     ];
-    expect(run([0, 5], 1, rows).scores).toEqual([10, -3, 20, 2, 0, 4, 10, -3, 0, 4]);
+    expect(run(1, rows)).toEqual([10, -3, 20, 2, 0, 4, 10, -3, 0, 4]);
+    expect(run(1, rows.slice(0, 3))).toEqual([10, -3, 20, 2, 0, 4]);
   });
 
   it("averages, takes the least and the most, and adds base values", () => {
-    expect(run([0, 5], 0, [[2, 3]], [100, 200]).scores).toEqual([110, 201]);
-    expect(run([0, 5], 2, [[2, 3]], [100, 200]).scores).toEqual([120, 197]);
-    expect(run([0, 5], 3, [[1, 3]]).scores).toEqual([10, -3]);
+    expect(run(0, [[2, 3]], [100, 200])).toEqual([110, 201]);
+    expect(run(2, [[2, 3]], [100, 200])).toEqual([120, 197]);
+    expect(run(3, [[1, 3]])).toEqual([10, -3]);
   });
 
-  it("ends when a tree goes in circles or out of bounds", () => {
-    expect(run([6, 77, -1, 5], 1, [[0, 0]])).toEqual({ failed: 3, scores: [0, -3] });
+  it("is not given trees that go in circles or out of bounds", () => {
+    const pack = (root: number) => packTrees(nodes, [root], { floats: true, fours: false }, refuse);
+    expect(() => pack(7)).toThrow("own descendants");
+    expect(() => pack(77)).toThrow("no node 77");
   });
 });
 

@@ -85,6 +85,15 @@ describe("tree ensembles", () => {
     const use = { op: "ai.onnx.ml:TreeEnsembleClassifier", inputs: [x], outputs: 2 };
     expect(() => runOperator({ ...use, attributes })).toThrow(CompileError);
   });
+
+  it("refuses features and classes that do not exist", () => {
+    const attributes = { ...trees, ...classes, class_ids: [0, 1, 1], class_weights: { floats: [1, 2, 3] } };
+    const use = { op: "ai.onnx.ml:TreeEnsembleClassifier", inputs: [x], outputs: 2 };
+    const run = (more: object) => () => runOperator({ ...use, attributes: { ...attributes, ...more } });
+    expect(run({})).not.toThrow();
+    expect(run({ nodes_featureids: [0, 0, 2, 0, 0, 0] })).toThrow(/feature 2 of 2/);
+    expect(run({ class_ids: [0, 1, 2] })).toThrow(/target 2 of 2/);
+  });
 });
 
 describe("linear models and features", () => {

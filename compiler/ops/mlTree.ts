@@ -1,8 +1,8 @@
 /**
  * Decision trees of ai.onnx.ml: TreeEnsembleRegressor, TreeEnsembleClassifier, TreeEnsemble. In: a call whose
  * attributes hold the trees. Out: a call of the `treeEnsemble` library kernel for the scores, then ordinary
- * operators for the post transform and the label. Invariant: every child and leaf that the attributes name exists,
- * or the model is refused, so the kernel walks a sound table. Source: ONNX operator documentation, ai.onnx.ml 5.
+ * operators for the post transform and the label. Invariant: every child, leaf, feature and target that the
+ * attributes name exists, or the model is refused, so the kernel walks a sound table. Source: ONNX operator documentation, ai.onnx.ml 5.
  */
 import { elementCount, type DType, type Tensor } from "../ir/dtype.ts";
 import type { Attribute, ValueId } from "../ir/graph.ts";
@@ -16,7 +16,7 @@ import type {
 } from "./define.ts";
 import { typeNumber } from "./elementwiseCast.ts";
 import { input, integers, libraryCall, libraryCode, output } from "./indexingLibrary.ts";
-import { packTreeNodes, type TreeNode } from "./library/index.ts";
+import { packTrees, type TreeNode } from "./library/index.ts";
 import { postTransform } from "./mlTransform.ts";
 
 const DOMAIN = "ai.onnx.ml";
@@ -207,45 +207,48 @@ function treeCall(call: OpCall): LibraryCall {
   const form = call.string("form", "");
   const ensemble =
     form === "modern" ? modernEnsemble(call) : classicEnsemble(call, form === "class" ? "class" : "target");
-  const { nodes, roots, leafWeights } = ensemble;
+  const { nodes, roots } = ensemble;
+  const refuse = (problem: string): never => call.fail("attribute-invalid", problem);
   const targets = scoreColumns(call);
-  const leafTargets = targets === 1 ? ensemble.leafTargets.map(() => 0) : ensemble.leafTargets;
   const [rows, features] = samples(call);
-  const packed = packTreeNodes(nodes);
+  const { dtype } = call.input(0);
+  const packed = packTrees(nodes, roots, { floats: dtype === "float32", fours: rows >= 4 }, refuse);
+  for (const slot of packed.slots) {
+    if (!(slot >= 0 && slot >> 1 < features)) refuse(`feature ${slot >> 1} of ${features} in a tree`);
+  }
+  const leafTargets = packed.entries.map((entry) => {
+    const target = targets === 1 ? 0 : ensemble.leafTargets[entry]!;
+    return target >= 0 && target < targets ? target : refuse(`target ${target} of ${targets} at a leaf`);
+  });
   const bases = numbers(call, "base_values");
   const aggregate =
     form === "modern"
       ? call.int("aggregate_function", 1)
       : AGGREGATES.findIndex((name) => name === call.string("aggregate_function", "SUM"));
-  if (aggregate < 0 || aggregate > 3) call.fail("attribute-invalid", "aggregate_function");
+  if (aggregate < 0 || aggregate > 3) refuse("aggregate_function");
+  const float64 = (values: readonly number[]): LibraryArgument =>
+    data({ dtype: "float64", shape: [values.length], data: Float64Array.from(values) });
+  const single = packed.leafStarts.every((start, leaf) => start === leaf);
   return libraryCall("treeEnsemble", {
-    inputDtype: libraryCode(call, call.input(0).dtype),
+    inputDtype: libraryCode(call, dtype),
     input: input(0),
     rows,
     features,
     outputDtype: typeNumber(call.outputs[0]!.dtype),
     output: output(0),
     targets,
-    roots: integers(roots),
+    slots: integers(packed.slots),
+    slotCount: packed.slots.length,
+    splits: packed.splits.length ? float64(packed.splits) : undefined,
+    splitStarts: packed.splits.length ? integers(packed.splitStarts) : undefined,
+    trees: integers(packed.trees),
     treeCount: roots.length,
-    nodes: data({ dtype: "uint8", shape: [packed.length], data: packed }),
-    nodeCount: nodes.length,
+    nodes: data({ dtype: "uint8", shape: [packed.nodes.length], data: packed.nodes }),
+    leafStarts: single ? undefined : integers(packed.leafStarts),
     leafTargets: integers(leafTargets),
-    leafWeights: data({
-      dtype: "float64",
-      shape: [leafWeights.length],
-      data: Float64Array.from(leafWeights),
-    }),
-    leafCount: leafWeights.length,
+    leafWeights: float64(packed.entries.map((entry) => ensemble.leafWeights[entry]!)),
     aggregate,
-    baseValues:
-      bases.length === 0
-        ? undefined
-        : data({
-            dtype: "float64",
-            shape: [targets],
-            data: Float64Array.from({ length: targets }, (_, i) => bases[i] ?? 0),
-          }),
+    baseValues: bases.length ? float64(Array.from({ length: targets }, (_, i) => bases[i] ?? 0)) : undefined,
   });
 }
 

@@ -12,7 +12,7 @@ import { libraryTable } from "./table.ts";
 export { absent, libraryDtypes, type LibraryDType } from "./memory.ts";
 export { libraryModuleBytes } from "./module.ts";
 export type { LibraryReference } from "./reference.ts";
-export { packTreeNodes, type TreeNode } from "./treeNodes.ts";
+export { packTrees, type PackedTrees, type TreeNode } from "./treeNodes.ts";
 
 /**
  * What an argument is. `input`, `output` and `scratch` are byte addresses of dense row-major data that the kernel

@@ -17,18 +17,6 @@ import {
 const float64At = (memory: DataView, pointer: number, index: number): number =>
   memory.getFloat64((pointer >>> 0) + index * 8, true);
 
-/** Whether a feature takes the true branch, by the modes of TreeEnsemble 5; undefined for no branch mode. */
-function branch(mode: number, value: number, threshold: number): boolean | undefined {
-  return [
-    value <= threshold,
-    value < threshold,
-    value >= threshold,
-    value > threshold,
-    value === threshold,
-    value !== threshold,
-  ][mode];
-}
-
 export function treeEnsembleReference(
   memory: DataView,
   inputCode: number,
@@ -38,58 +26,79 @@ export function treeEnsembleReference(
   outputCode: number,
   output: number,
   targets: number,
-  roots: number,
+  slots: number,
+  slotCount: number,
+  splits: number,
+  splitStarts: number,
+  trees: number,
   treeCount: number,
   nodes: number,
-  nodeCount: number,
+  leafStarts: number,
   leafTargets: number,
   leafWeights: number,
-  leafCount: number,
   aggregate: number,
   baseValues: number,
 ): number {
   const inputDtype = dtypeOfCode(inputCode);
   const outputDtype = dtypeOfCode(outputCode);
-  const nodeAt = (index: number) => {
-    const record = nodes + index * 24;
-    return {
-      threshold: float64At(memory, record, 0),
-      feature: readInt32(memory, record, 2),
-      whenTrue: readInt32(memory, record, 3),
-      whenFalse: readInt32(memory, record, 4),
-      mode: memory.getUint8((record >>> 0) + 20),
-      missingTracksTrue: memory.getUint8((record >>> 0) + 21) !== 0,
+  /** Integers in the order of the values; slot 0 is below all. */
+  const keysOf = (row: number): number[] =>
+    Array.from({ length: slotCount }, (_, slot) => {
+      const place = readInt32(memory, slots, slot);
+      const value = Number(readElement(memory, input, row * features + (place >> 1), inputDtype));
+      if (Number.isNaN(value)) return place & 1 ? -Infinity : Infinity;
+      if (inputDtype === "float32") {
+        const [magnitude] = new Uint32Array(Float32Array.of(Math.abs(value)).buffer);
+        return value < 0 ? -1 - magnitude! : magnitude!;
+      }
+      let rank = 0;
+      for (let i = readInt32(memory, splitStarts, slot); i < readInt32(memory, splitStarts, slot + 1); i++) {
+        const split = float64At(memory, splits, i);
+        rank += (split < value ? 1 : 0) + (split <= value ? 1 : 0);
+      }
+      return rank;
+    });
+  /** The number of the leaf that a row reaches. */
+  const leafOf = (keys: readonly number[], tree: number): number => {
+    const [root, least, height] = [0, 1, 2].map((field) => readInt32(memory, trees, tree * 3 + field)) as [
+      number,
+      number,
+      number,
+    ];
+    const isLow = (node: number): boolean => {
+      const slot = readInt32(memory, nodes + node, 1) / 16;
+      return slot === 0 || keys[slot - 1]! <= readInt32(memory, nodes + node, 0);
     };
-  };
-  /** The leaf entries' range, or undefined when the walk leaves the tree or goes in circles. */
-  const walk = (row: number, root: number): readonly [number, number] | undefined => {
-    const visited = new Set<number>();
-    let index = root;
-    while (index >= 0 && index < nodeCount && !visited.has(index)) {
-      visited.add(index);
-      const node = nodeAt(index);
-      if (node.mode === 7) return [node.whenTrue, node.whenFalse];
-      if (node.feature < 0 || node.feature >= features) return undefined;
-      const value = Number(readElement(memory, input, row * features + node.feature, inputDtype));
-      const taken = branch(node.mode, value, node.threshold);
-      if (taken === undefined) return undefined;
-      index = taken || (Number.isNaN(value) && node.missingTracksTrue) ? node.whenTrue : node.whenFalse;
+    if (least < 0) {
+      let leaf = -1 - least;
+      for (let node = root, left = height; left > 0; left--) {
+        // Below a node of this height lie 2 ** left leaves, half of them low.
+        const half = 2 ** (left - 1);
+        if (isLow(node)) node += 8;
+        else {
+          node += 8 * half;
+          leaf += half;
+        }
+      }
+      return leaf;
     }
-    return undefined;
+    let node = root;
+    for (;;) {
+      if (readInt32(memory, nodes + node, 1) === 0) return readInt32(memory, nodes + node, 0);
+      node = readInt32(memory, nodes + node, isLow(node) ? 2 : 3);
+    }
   };
 
-  let failed = 0;
   for (let row = 0; row < rows; row++) {
+    const keys = keysOf(row);
     const contributions: number[][] = Array.from({ length: targets }, () => []);
     for (let tree = 0; tree < treeCount; tree++) {
-      const range = walk(row, readInt32(memory, roots, tree));
-      if (!range) {
-        failed++;
-        continue;
-      }
-      for (let entry = Math.max(0, range[0]); entry < Math.min(range[1], leafCount); entry++) {
-        contributions[readInt32(memory, leafTargets, entry)]?.push(float64At(memory, leafWeights, entry));
-      }
+      const leaf = leafOf(keys, tree);
+      const [first, end] = isAbsent(leafStarts)
+        ? [leaf, leaf + 1]
+        : [readInt32(memory, leafStarts, leaf), readInt32(memory, leafStarts, leaf + 1)];
+      for (let entry = first; entry < end; entry++)
+        contributions[readInt32(memory, leafTargets, entry)]!.push(float64At(memory, leafWeights, entry));
     }
     contributions.forEach((weights, target) => {
       const sum = weights.reduce((a, b) => a + b, 0);
@@ -100,7 +109,7 @@ export function treeEnsembleReference(
       writeElement(memory, output, row * targets + target, outputDtype, score + base);
     });
   }
-  return failed;
+  return rows;
 }
 
 export function detReference(
