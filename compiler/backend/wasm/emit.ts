@@ -69,7 +69,7 @@ class Emitter extends VectorWriter {
     const { body, buffers } = this.nest;
     const part = { from: buffers.length, to: buffers.length + 1, levels: levelsOf(body) };
     this.statements(body, { scope: this.values.root, values: [] }, part);
-    return this.code;
+    return this.withConstants(this.code);
   }
 
   // -------------------------------------------------------------------------------------------------------------
