@@ -5,7 +5,17 @@
  */
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { chromeFlags, ensureChrome } from "../scripts/chrome.ts";
-import { type Job, type JobResult, type PageBench, type PageDevice, PROGRESS_PREFIX } from "./protocol.ts";
+import { type MemoryResult } from "./cold/coldStart.ts";
+import { type MemoryWatch, watchRenderers } from "./cold/processMemory.ts";
+import {
+  type ColdJob,
+  type ColdTimes,
+  type Job,
+  type JobResult,
+  type PageBench,
+  type PageDevice,
+  PROGRESS_PREFIX,
+} from "./protocol.ts";
 
 declare global {
   // Set by bench/page/main.ts; named here for the functions that run in the page.
@@ -18,6 +28,26 @@ export type Measured =
   | { readonly kind: "lost"; readonly where: string; readonly reason: string };
 
 const READY_TIMEOUT_MS = 60_000;
+const COLD_TIMEOUT_MS = 120_000;
+
+/** The same work as a cold start's before its clock starts. */
+async function fetchOnly(url: string): Promise<number> {
+  return (await (await fetch(url)).arrayBuffer()).byteLength;
+}
+
+function launch(): Promise<Browser> {
+  return puppeteer.launch({
+    executablePath: ensureChrome(),
+    args: chromeFlags(
+      "--disable-background-timer-throttling",
+      "--disable-renderer-backgrounding",
+      // Otherwise the memory of a page is told at some later collection of garbage.
+      "--enable-blink-features=ForceEagerMeasureMemory",
+    ),
+    // Jobs have their own limit.
+    protocolTimeout: 0,
+  });
+}
 
 export class BenchBrowser {
   readonly #url: string;
@@ -66,6 +96,64 @@ export class BenchBrowser {
     }
   }
 
+  /**
+   * One start in a browser context of its own, which has its own process and caches nothing.
+   *
+   * @throws Error with what the page said, or that it took too long
+   */
+  async cold(job: ColdJob): Promise<ColdTimes> {
+    const browser = await this.#started();
+    const context = await browser.createBrowserContext();
+    try {
+      return await this.#coldIn(await this.#opened(await context.newPage()), job);
+    } catch (error) {
+      await this.close();
+      throw error;
+    } finally {
+      await context.close().catch(() => {});
+    }
+  }
+
+  /** The memory of a start in a browser of its own; undefined where the system does not tell. */
+  async coldMemory(job: ColdJob): Promise<MemoryResult | undefined> {
+    const empty = await this.#watched((page) => page.evaluate(fetchOnly, job.tensors.url));
+    const own = await this.#watched((page) => this.#coldIn(page, job));
+    if (empty.peakBytes === undefined || own.peakBytes === undefined) return undefined;
+    const { heldBytes } = own.result;
+    const held = heldBytes === undefined ? {} : { heldBytes };
+    return { peakBytes: own.peakBytes, emptyBytes: empty.peakBytes, ...held };
+  }
+
+  async #watched<T>(
+    action: (page: Page) => Promise<T>,
+  ): Promise<{ readonly result: T; readonly peakBytes: number | undefined }> {
+    const browser = await launch();
+    let watch: MemoryWatch | undefined;
+    try {
+      watch = watchRenderers(browser.process()?.pid);
+      const result = await action(await this.#opened(await browser.newPage()));
+      return { result, peakBytes: watch.stop() };
+    } finally {
+      watch?.stop();
+      await browser.close().catch(() => {});
+    }
+  }
+
+  async #coldIn(page: Page, job: ColdJob): Promise<ColdTimes> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error("no first answer in time")), COLD_TIMEOUT_MS);
+    });
+    try {
+      return await Promise.race([
+        page.evaluate((given) => globalThis.tilewrightBench!.cold(given), job),
+        late,
+      ]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Ends the browser, even one whose page is stuck. */
   async close(): Promise<void> {
     const browser = this.#browser;
@@ -77,17 +165,16 @@ export class BenchBrowser {
   }
 
   async #started(): Promise<Browser> {
-    this.#browser ??= await puppeteer.launch({
-      executablePath: ensureChrome(),
-      args: chromeFlags("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
-      // Jobs have their own limit.
-      protocolTimeout: 0,
-    });
+    this.#browser ??= await launch();
     return this.#browser;
   }
 
   async #open(): Promise<Page> {
-    const page = await (await this.#started()).newPage();
+    return this.#opened(await (await this.#started()).newPage());
+  }
+
+  /** The page with its script ready. */
+  async #opened(page: Page): Promise<Page> {
     const problems: string[] = [];
     page.on("pageerror", (error) => problems.push(String(error)));
     await page.goto(this.#url);

@@ -6,6 +6,7 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
+import { generatedModels } from "./generated/table.ts";
 import { modelFolders } from "./models.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 
@@ -19,6 +20,8 @@ Measures models and kernels in headless Chromium, one page each, all runtimes in
 
 What
   --models DIR,...      folders with model.onnx and test_data_set_0/, or folders of such folders
+  --generated NAME,...  networks made here with seeded weights, or "all":
+                        ${Object.keys(generatedModels).join(", ")}
   --kernels             single kernels of real networks (${[...new Set(kernelCases.map(({ group }) => group))].join(", ")}),
                         beside the multiply-add peak and the read bandwidth measured in the same page
 
@@ -27,6 +30,9 @@ Options
   --runtimes NAME,...   out of ${Object.keys(runtimeTable).join(", ")}
                         (default ${DEFAULTS.runtimes})
   --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
+  --cold N              also N starts of each in a fresh process: from an empty page to the first answer
+  --memory              also the peak memory of a page that loads the model and runs it (Linux only)
+  --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
   --json FILE           writes all results
 
@@ -34,6 +40,7 @@ Examples
   npm run bench -- --models ../models --threads 1,2 --json out.json
   npm run bench -- --models ../models --filter yolox,kwt1 --runtimes tilewright,ort-wasm,litert
   npm run bench -- --kernels --filter gemm --seconds 1
+  npm run bench -- --generated all --accuracy --cold 5 --memory
 
 Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory. first: the first run. create: from
 nothing to a session: the runtime's code, its WebAssembly, the model, from a local server without a cache. KB: what is
@@ -45,10 +52,16 @@ needs fewer can be above 100. % of reads: bytes that must move at least, over th
 
 export interface Options {
   readonly folders: readonly string[];
+  /** Names of generated models. */
+  readonly generated: readonly string[];
   readonly kernels: readonly KernelCase[];
   readonly runtimes: readonly string[];
   readonly threads: readonly number[];
   readonly seconds: number;
+  /** Starts in fresh pages; 0 for none. */
+  readonly cold: number;
+  readonly memory: boolean;
+  readonly accuracy: boolean;
   readonly json: string | undefined;
 }
 
@@ -61,7 +74,11 @@ export function readOptions(words: readonly string[]): Options | string {
     args: [...words],
     options: {
       models: { type: "string" },
+      generated: { type: "string" },
       kernels: { type: "boolean", default: false },
+      cold: { type: "string" },
+      memory: { type: "boolean", default: false },
+      accuracy: { type: "boolean", default: false },
       filter: { type: "string" },
       runtimes: { type: "string", default: DEFAULTS.runtimes },
       threads: { type: "string", default: DEFAULTS.threads },
@@ -78,9 +95,11 @@ export function readOptions(words: readonly string[]): Options | string {
     .flatMap(modelFolders)
     .filter((folder) => passes(basename(folder)));
   const kernels = values.kernels ? kernelCases.filter(({ name, group }) => passes(name, group)) : [];
-  if (folders.length === 0 && kernels.length === 0) {
+  const generated = generatedNames(values.generated).filter((name) => passes(name));
+  if (folders.length + generated.length + kernels.length === 0) {
     throw new Error(
-      "there is nothing to measure: give --models DIR or --kernels (and a --filter that matches); see --help",
+      "there is nothing to measure: give --models DIR, --generated NAME or --kernels (and a --filter that matches); " +
+        "see --help",
     );
   }
   const threads = list(values.threads).map((text) => positive("threads", text));
@@ -89,12 +108,27 @@ export function readOptions(words: readonly string[]): Options | string {
   if (broken !== undefined) throw new Error(`--threads ${broken} is no whole number`);
   return {
     folders,
+    generated,
     kernels,
+    cold: values.cold === undefined ? 0 : positive("cold", values.cold),
+    memory: values.memory,
+    accuracy: values.accuracy,
     runtimes: runtimeNames(values.runtimes),
     threads,
     seconds: positive("seconds", values.seconds),
     json: values.json,
   };
+}
+
+function generatedNames(text: string | undefined): readonly string[] {
+  const names = list(text);
+  const all = Object.keys(generatedModels);
+  if (names.includes("all")) return all;
+  const unknown = names.find((name) => !all.includes(name));
+  if (unknown !== undefined) {
+    throw new Error(`there is no generated model "${unknown}"; there are ${all.join(", ")}`);
+  }
+  return names;
 }
 
 function runtimeNames(text: string): readonly string[] {

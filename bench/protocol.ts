@@ -20,6 +20,8 @@ export interface StoredTensors {
   readonly url: string;
   readonly inputs: readonly StoredTensor[];
   readonly outputs: readonly StoredTensor[];
+  /** The outputs as they are when nothing is rounded on the way, in float64; empty where nobody asked. */
+  readonly exact: readonly StoredTensor[];
 }
 
 /** What a runtime's page half is told about one model: the URLs of its files and its options. */
@@ -108,6 +110,8 @@ export type PageResult =
       readonly createMs: number;
       readonly firstRunMs: number;
       readonly verification: Verification;
+      /** Error against what float64 gives: `rmsError` in agreement.ts. */
+      readonly exactError?: number;
       readonly timing: Timing;
       /** What the runtime tells about its session, such as the code variant it chose. */
       readonly notes: Readonly<Record<string, string>>;
@@ -139,9 +143,30 @@ export interface JobResult {
   readonly referenceNote?: string;
 }
 
+/** One lane on one model in a fresh page. */
+export interface ColdJob {
+  readonly entry: Entry;
+  readonly tensors: StoredTensors;
+  /** Runs after the first one, before the page is asked how much memory it holds; 0: it is not asked. */
+  readonly moreRuns: number;
+}
+
+/** What passed until the first answer; `totalMs` is all of it. */
+export interface ColdTimes {
+  /** Loading the runtime's code. */
+  readonly startMs: number;
+  /** Its WebAssembly, the model, a session. */
+  readonly createMs: number;
+  readonly firstRunMs: number;
+  readonly totalMs: number;
+  /** What the page's JavaScript and WebAssembly hold at the end, as the browser counts it. */
+  readonly heldBytes?: number;
+}
+
 /** What the page's script puts on `globalThis.tilewrightBench`. */
 export interface PageBench {
   readonly measure: (job: Job) => Promise<JobResult>;
+  readonly cold: (job: ColdJob) => Promise<ColdTimes>;
   readonly device: () => PageDevice;
 }
 

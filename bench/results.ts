@@ -2,6 +2,7 @@
  * Everything that one call of the benchmark finds, as it is written with `--json`. Invariant: types only; whoever
  * reads such a file needs nothing else to draw and to judge it.
  */
+import { type ColdModel } from "./cold/coldStart.ts";
 import { type KernelResult } from "./kernels/table.ts";
 import { type PageDevice } from "./protocol.ts";
 import { type MeanRatio } from "./report.ts";
@@ -31,5 +32,7 @@ export interface BenchResults extends Environment {
   readonly tolerance: Readonly<Record<string, number>>;
   readonly ratios: readonly MeanRatio[];
   readonly models: readonly ModelResult[];
+  /** Starts in fresh pages, and memory. */
+  readonly cold: readonly ColdModel[];
   readonly kernels: readonly KernelResult[];
 }

@@ -9,7 +9,12 @@ import { loadavg } from "node:os";
 import { basename } from "node:path";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
 import { BenchBrowser } from "./browser.ts";
+import { exactOutputs } from "./accuracy/doubles.ts";
+import { accuracyTable } from "./accuracy/table.ts";
+import { type ColdModel, measureCold } from "./cold/coldStart.ts";
+import { coldTable } from "./cold/table.ts";
 import { describeEnvironment } from "./environment.ts";
+import { generatedFolder } from "./generated/cache.ts";
 import { type KernelCase } from "./kernels/cases.ts";
 import { kernelTable, type KernelResult } from "./kernels/table.ts";
 import { laneId, lanesOf, type Lane } from "./lanes.ts";
@@ -22,7 +27,7 @@ import { type BenchResults } from "./results.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 import { startServer } from "./server.ts";
-import { type Bench, measureModel, type ModelResult } from "./session.ts";
+import { type Bench, measureModel, type ModelResult, whileServing } from "./session.ts";
 
 async function run(options: Options, command: readonly string[]): Promise<number> {
   const runtimes = new Map<string, BenchRuntime>();
@@ -40,13 +45,30 @@ async function run(options: Options, command: readonly string[]): Promise<number
     ];
     for (const files of shared) for (const [path, content] of files) server.put(path, content);
     const timing = { seconds: options.seconds, minimumRuns: MINIMUM_RUNS };
-    const bench: Bench = { server, browser, lanes, reference, timing };
+    const exact = options.accuracy ? exactOutputs : undefined;
+    const bench: Bench = { server, browser, lanes, reference, timing, exact };
     const environment = await describeEnvironment(browser, lanes);
 
+    const folders = [...options.folders];
+    for (const name of options.generated) {
+      progress(`making ${name}`);
+      folders.push(await generatedFolder(name));
+    }
     const models: ModelResult[] = [];
-    for (const [index, folder] of options.folders.entries()) {
-      progress(`${index + 1}/${options.folders.length} ${basename(folder)}`);
+    const colds: ColdModel[] = [];
+    const { cold, memory } = options;
+    for (const [index, folder] of folders.entries()) {
+      progress(`${index + 1}/${folders.length} ${basename(folder)}`);
       models.push(await measureFolder(bench, folder));
+      if (cold > 0 || memory) {
+        progress(`${index + 1}/${folders.length} ${basename(folder)}, fresh pages`);
+        const wanted = { starts: Math.max(cold, 1), memory };
+        colds.push(
+          await whileServing(server, async (serve) =>
+            measureCold(browser, lanes, readModelFolder(folder), serve, wanted),
+          ),
+        );
+      }
     }
     const kernels: KernelResult[] = [];
     const module = peakModule();
@@ -59,6 +81,8 @@ async function run(options: Options, command: readonly string[]): Promise<number
     const ids = lanes.map(({ id }) => id);
     const tables: string[] = [];
     if (models.length > 0) tables.push(modelTable(models, ids, REFERENCE));
+    if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
+    if (colds.length > 0) tables.push(coldTable(colds, REFERENCE));
     if (kernels.length > 0) tables.push(kernelTable(kernels, REFERENCE));
     console.log(tables.join("\n\n"));
     const results: BenchResults = {
@@ -74,6 +98,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
       },
       ratios: meanRatios(models, ids, REFERENCE),
       models,
+      cold: colds,
       kernels,
     };
     if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(results, null, 2) + "\n");

@@ -7,6 +7,7 @@
 import { extname } from "node:path";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED } from "./agreement.ts";
 import { type BenchBrowser } from "./browser.ts";
+import { type Tensors } from "./agreement.ts";
 import { addSizes } from "./bundleSize.ts";
 import { type BenchModel, type NamedTensor } from "./models.ts";
 import { type Lane } from "./lanes.ts";
@@ -17,11 +18,11 @@ import {
   type JobResult,
   type PageResult,
   type PeakJob,
-  type StoredTensor,
   type TimingOptions,
 } from "./protocol.ts";
 import { type Download, type Prepared, type PrepareOptions } from "./runtimes/runtime.ts";
-import { type BenchServer, type Content } from "./server.ts";
+import { type BenchServer } from "./server.ts";
+import { storeTensors } from "./storedTensors.ts";
 
 /** What the page measured, with what the driver knows of the runtime and the model. */
 export type RuntimeResult = PageResult & {
@@ -42,10 +43,13 @@ export interface ModelResult {
   }[];
   readonly results: readonly RuntimeResult[];
   readonly referenceNote?: string;
+  /** Why there are no float64 outputs to compare with. */
+  readonly exactNote?: string;
   readonly peak?: JobResult["peak"];
   readonly bandwidth?: JobResult["bandwidth"];
 }
 
+/** What a benchmark of models works with. */
 export interface Bench {
   readonly server: BenchServer;
   readonly browser: Pick<BenchBrowser, "measure">;
@@ -54,6 +58,8 @@ export interface Bench {
   /** The lane to compare with; it need not be among `lanes`. */
   readonly reference: Lane;
   readonly timing: TimingOptions;
+  /** Gives a model's outputs in float64, where errors against them are wanted. */
+  readonly exact?: ((model: BenchModel) => Promise<Tensors>) | undefined;
 }
 
 /** What a page may take besides what it is asked to: loading, first runs, models whose runs take seconds. */
@@ -66,23 +72,26 @@ export interface PeakRequest {
 }
 
 /** Measures `model`; with `peak` the machine's peak is measured in turn with the runtimes. */
-export async function measureModel(
-  bench: Bench,
-  model: BenchModel,
-  peak?: PeakRequest,
-): Promise<ModelResult> {
+export function measureModel(bench: Bench, model: BenchModel, peak?: PeakRequest): Promise<ModelResult> {
+  return whileServing(bench.server, (serve) => measureServed(bench, model, serve, peak));
+}
+
+/** Runs `action` with a function that serves files; they are gone when it is done. */
+export async function whileServing<T>(
+  server: Pick<BenchServer, "put" | "remove">,
+  action: (serve: PrepareOptions["serve"]) => Promise<T>,
+): Promise<T> {
   const served: string[] = [];
-  const serve = (name: string, content: Content): string => {
-    // Numbered, as a model may give its files any name.
-    const path = `/models/${servedSoFar++}${extname(name)}`;
-    bench.server.put(path, content);
-    served.push(path);
-    return path;
-  };
   try {
-    return await measureServed(bench, model, serve, peak);
+    return await action((name, content) => {
+      // Numbered, as a model may give its files any name.
+      const path = `/models/${servedSoFar++}${extname(name)}`;
+      server.put(path, content);
+      served.push(path);
+      return path;
+    });
   } finally {
-    for (const path of served) bench.server.remove(path);
+    for (const path of served) server.remove(path);
   }
 }
 
@@ -103,7 +112,8 @@ async function measureServed(
       results.set(id, { runtime: id, status: "failed", stage: "prepare", reason: messageOf(error) });
     }
   }
-  const { tensors, bytes } = storeTensors(model.inputs, model.outputs);
+  const { exact, note: exactNote } = await exactOf(bench, model);
+  const { tensors, bytes } = storeTensors({ inputs: model.inputs, outputs: model.outputs, exact });
   const job: Omit<Job, "entries" | "reference"> = {
     model: model.name,
     atolOfRange: model.quantized ? ATOL_OF_RANGE_QUANTIZED : ATOL_OF_RANGE,
@@ -142,6 +152,7 @@ async function measureServed(
     atolOfRange: job.atolOfRange,
     inputs: model.inputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
     results: bench.lanes.map(({ id }) => withDownloads(results.get(id)!, prepared.get(id))),
+    ...(exactNote === undefined ? {} : { exactNote }),
     ...(answer?.referenceNote === undefined ? {} : { referenceNote: answer.referenceNote }),
     ...(answer?.peak === undefined ? {} : { peak: answer.peak }),
     ...(answer?.bandwidth === undefined ? {} : { bandwidth: answer.bandwidth }),
@@ -164,6 +175,19 @@ async function referenceEntry(
   }
 }
 
+async function exactOf(
+  { exact }: Bench,
+  model: BenchModel,
+): Promise<{ readonly exact: readonly NamedTensor[]; readonly note?: string }> {
+  if (exact === undefined) return { exact: [] };
+  try {
+    const outputs = await exact(model);
+    return { exact: Object.entries(outputs).map(([name, tensor]) => ({ name, tensor })) };
+  } catch (error) {
+    return { exact: [], note: messageOf(error) };
+  }
+}
+
 function peakJob({ module, readBytes }: PeakRequest, serve: PrepareOptions["serve"]): PeakJob {
   return { url: serve("peak.wasm", module.bytes), variants: module.variants, readBytes };
 }
@@ -178,26 +202,6 @@ function withDownloads(result: PageResult, prepared: Prepared | undefined): Runt
   const { downloads, notes } = prepared;
   const joined = { ...result, downloads, downloadBytes: addSizes(downloads.map(({ size }) => size)).gzip };
   return joined.status === "measured" ? { ...joined, notes: { ...notes, ...joined.notes } } : joined;
-}
-
-/** Lays tensors out in one file, each at a multiple of 8 bytes, so that the page can view them where they lie. */
-function storeTensors(
-  inputs: readonly NamedTensor[],
-  outputs: readonly NamedTensor[],
-): { tensors: { inputs: StoredTensor[]; outputs: StoredTensor[] }; bytes: Uint8Array } {
-  const parts: { offset: number; bytes: Uint8Array }[] = [];
-  let length = 0;
-  const store = ({ name, tensor: { dtype, shape, data } }: NamedTensor): StoredTensor => {
-    if (!ArrayBuffer.isView(data)) return { name, dtype, shape, offset: 0, strings: data };
-    const offset = length;
-    parts.push({ offset, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
-    length = Math.ceil((offset + data.byteLength) / 8) * 8;
-    return { name, dtype, shape, offset };
-  };
-  const tensors = { inputs: inputs.map(store), outputs: outputs.map(store) };
-  const bytes = new Uint8Array(length);
-  for (const part of parts) bytes.set(part.bytes, part.offset);
-  return { tensors, bytes };
 }
 
 function messageOf(error: unknown): string {

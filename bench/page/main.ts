@@ -3,8 +3,9 @@
  * Invariant: importing it starts nothing; one page measures one job and is then closed, so that no model meets the
  * memory or the compiled code of another.
  */
-import { supports } from "../../runtime/index.ts";
+import { supports } from "../../runtime/features.ts";
 import { type PageBench, type PageDevice } from "../protocol.ts";
+import { cold } from "./cold.ts";
 import { measure } from "./measure.ts";
 
 function device(): PageDevice {
@@ -29,5 +30,5 @@ function clockResolution(): number {
   return smallest;
 }
 
-const bench: PageBench = { measure, device };
+const bench: PageBench = { measure, cold, device };
 Object.assign(globalThis, { tilewrightBench: bench });

@@ -5,7 +5,7 @@
  * is timed whose outputs have not been compared first.
  */
 import { elementCount, type Tensor, viewOf } from "../../runtime/dtype.ts";
-import { type Tensors, verify, verifyRounded } from "../agreement.ts";
+import { rmsError, type Tensors, verify, verifyRounded } from "../agreement.ts";
 import { interleave, type Clock, type Subject } from "../interleave.ts";
 import {
   type Entry,
@@ -14,6 +14,7 @@ import {
   type PageResult,
   PROGRESS_PREFIX,
   type StoredTensor,
+  type StoredTensors,
   type Verification,
 } from "../protocol.ts";
 import { openPeak, type Peak } from "./peak.ts";
@@ -58,7 +59,7 @@ const restAfterThreads = (): Promise<void> =>
 const SETTLE_MS = 100;
 
 export async function measure(job: Job): Promise<JobResult> {
-  const { inputs, outputs: stored } = await fetchTensors(job);
+  const { inputs, outputs: stored, exact } = await fetchTensors(job.tensors);
   const attempts: Attempt[] = [];
   for (const entry of job.entries) attempts.push(await attempt(entry, inputs, stored));
 
@@ -85,7 +86,7 @@ export async function measure(job: Job): Promise<JobResult> {
   );
 
   const peak = job.peak === undefined ? undefined : await openPeak(job.peak);
-  const { results, rates } = await time(job, attempts, verifications, peak);
+  const { results, rates } = await time(job, attempts, verifications, exact, peak);
   for (const attempt of attempts) {
     if ("opened" in attempt) await attempt.opened.session.dispose().catch(() => {});
   }
@@ -101,6 +102,7 @@ async function time(
   job: Job,
   attempts: readonly Attempt[],
   verifications: readonly (Verification | undefined)[],
+  exact: Tensors,
   peak: Peak | undefined,
 ): Promise<{ results: PageResult[]; rates: ReturnType<Peak["read"]> | undefined }> {
   const subjects: Subject[] = attempts.flatMap((attempt) =>
@@ -125,6 +127,7 @@ async function time(
       createMs,
       firstRunMs,
       verification: verifications[index]!,
+      ...(Object.keys(exact).length === 0 ? {} : { exactError: rmsError(attempt.opened.outputs, exact) }),
       timing: result.timing,
       notes: session.notes ?? {},
     };
@@ -183,7 +186,9 @@ async function referenceOutputs(
   return { note: `${reference.id} failed, so the stored outputs are the reference: ${reason}` };
 }
 
-async function fetchTensors({ tensors }: Job): Promise<{ inputs: Tensors; outputs: Tensors }> {
+export async function fetchTensors(
+  tensors: StoredTensors,
+): Promise<{ readonly inputs: Tensors; readonly outputs: Tensors; readonly exact: Tensors }> {
   const response = await fetch(tensors.url);
   if (!response.ok) throw new Error(`${tensors.url}: ${response.status}`);
   const buffer = await response.arrayBuffer();
@@ -194,7 +199,7 @@ async function fetchTensors({ tensors }: Job): Promise<{ inputs: Tensors; output
         { dtype, shape, data: strings ?? viewOf(dtype, buffer, offset, elementCount(shape)) },
       ]),
     );
-  return { inputs: byName(tensors.inputs), outputs: byName(tensors.outputs) };
+  return { inputs: byName(tensors.inputs), outputs: byName(tensors.outputs), exact: byName(tensors.exact) };
 }
 
 function copyOf(tensors: Tensors): Tensors {

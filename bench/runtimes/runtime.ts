@@ -26,6 +26,8 @@ export interface Prepared {
   /** Whether what it loads has the model's weights rounded to 16 bits. */
   readonly roundedWeights?: boolean;
   readonly downloads: readonly Download[];
+  /** Gzipped bytes of code inside of the file that holds the weights. */
+  readonly codeInModel?: number;
   /** Worth knowing in the report. */
   readonly notes: Readonly<Record<string, string>>;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { compile } from "../../compiler/whole.ts";
 import { type Feature } from "../../runtime/format.ts";
+import { measureArtifact } from "../artifactSize.ts";
 import { measureBundle, type Size, sizeOf } from "../bundleSize.ts";
 import { type TilewrightOptions } from "../page/tilewright.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
@@ -43,11 +44,18 @@ export function tilewright(variant?: Feature): BenchRuntime {
       if (report.kind === "late") {
         downloads.push({ name: "compiler", size: await bundleSize("compiler/index.ts") });
       }
+      // A late artifact holds the model and no code.
+      const codeInModel = report.kind === "bound" ? measureArtifact(artifact).code.gzip : 0;
       const create: TilewrightOptions = {
         artifact: serve("model.tile", artifact),
         ...(variant === undefined ? {} : { variant }),
       };
-      return { create: { ...create }, downloads, notes: { compiledInNode: `${milliseconds.toFixed(0)} ms` } };
+      return {
+        create: { ...create },
+        downloads,
+        codeInModel,
+        notes: { compiledInNode: `${milliseconds.toFixed(0)} ms` },
+      };
     },
   };
 }

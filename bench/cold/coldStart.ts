@@ -1,0 +1,123 @@
+/**
+ * From an empty page to the first answer, and the memory that takes. In: a model and lanes. Out: per lane the medians
+ * of some starts, and the peak of the page's process. Invariant: every start has a browser context and a process of
+ * its own, nothing cached; lanes take turns; the memory is that of a browser of its own, less what the same page holds
+ * when it has loaded the inputs and no runtime.
+ */
+import { type BenchBrowser } from "../browser.ts";
+import { type Lane } from "../lanes.ts";
+import { type BenchModel } from "../models.ts";
+import { type ColdTimes, type StoredTensors } from "../protocol.ts";
+import { type PrepareOptions, type Prepared } from "../runtimes/runtime.ts";
+import { median } from "../statistics.ts";
+import { storeTensors } from "../storedTensors.ts";
+
+export type ColdResult =
+  | ({
+      readonly runtime: string;
+      readonly status: "measured";
+      readonly starts: number;
+      /** Gzipped bytes of everything but what holds the weights. */
+      readonly codeBytes: number;
+      readonly memory?: MemoryResult;
+    } & ColdTimes)
+  | { readonly runtime: string; readonly status: "failed"; readonly reason: string };
+
+export interface MemoryResult {
+  /** Most that the page's process held while it loaded the model and ran it some times. */
+  readonly peakBytes: number;
+  /** The same of the page without a runtime. */
+  readonly emptyBytes: number;
+  readonly heldBytes?: number;
+}
+
+export interface ColdModel {
+  readonly model: string;
+  readonly results: readonly ColdResult[];
+}
+
+export interface ColdOptions {
+  readonly starts: number;
+  readonly memory: boolean;
+}
+
+/** Files that hold a model's weights rather than code; what an artifact holds besides weights is counted apart. */
+const MODEL_FILES = /\.(tile|onnx|tflite)$/;
+const RUNS_FOR_MEMORY = 5;
+
+export async function measureCold(
+  browser: Pick<BenchBrowser, "cold" | "coldMemory">,
+  lanes: readonly Lane[],
+  model: BenchModel,
+  serve: PrepareOptions["serve"],
+  { starts, memory }: ColdOptions,
+): Promise<ColdModel> {
+  const { tensors, bytes } = storeTensors({ inputs: model.inputs, outputs: [], exact: [] });
+  const stored: StoredTensors = { url: serve("tensors.bin", bytes), ...tensors };
+  const prepared = new Map<string, Prepared>();
+  const times = new Map<string, ColdTimes[]>();
+  const memories = new Map<string, MemoryResult>();
+  const failures = new Map<string, string>();
+  const guarded = async (id: string, action: () => Promise<void>): Promise<void> => {
+    if (failures.has(id)) return;
+    await action().catch((error: unknown) => void failures.set(id, messageOf(error)));
+  };
+  for (const { id, threads, runtime } of lanes) {
+    await guarded(id, async () => void prepared.set(id, await runtime.prepare(model, { threads, serve })));
+  }
+  const jobOf = ({ id, name, threads }: Lane, moreRuns: number) => ({
+    entry: { id, name, threads, create: prepared.get(id)!.create },
+    tensors: stored,
+    moreRuns,
+  });
+  for (let turn = 0; turn < starts; turn++) {
+    for (const lane of lanes) {
+      await guarded(lane.id, async () => {
+        const found = await browser.cold(jobOf(lane, 0));
+        times.set(lane.id, [...(times.get(lane.id) ?? []), found]);
+      });
+    }
+  }
+  if (memory) {
+    for (const lane of lanes) {
+      await guarded(lane.id, async () => {
+        const found = await browser.coldMemory(jobOf(lane, RUNS_FOR_MEMORY));
+        if (found !== undefined) memories.set(lane.id, found);
+      });
+    }
+  }
+  const results = lanes.map(({ id }): ColdResult => {
+    const reason = failures.get(id);
+    if (reason !== undefined) return { runtime: id, status: "failed", reason };
+    const found = memories.get(id);
+    return {
+      runtime: id,
+      status: "measured",
+      starts,
+      ...medianTimes(times.get(id)!),
+      codeBytes: codeBytes(prepared.get(id)!),
+      ...(found === undefined ? {} : { memory: found }),
+    };
+  });
+  return { model: model.name, results };
+}
+
+function medianTimes(times: readonly ColdTimes[]): ColdTimes {
+  const of = (part: "startMs" | "createMs" | "firstRunMs" | "totalMs"): number =>
+    median(times.map((time) => time[part]));
+  return {
+    startMs: of("startMs"),
+    createMs: of("createMs"),
+    firstRunMs: of("firstRunMs"),
+    totalMs: of("totalMs"),
+  };
+}
+
+function codeBytes({ downloads, codeInModel = 0 }: Prepared): number {
+  const files = downloads.filter(({ name }) => !MODEL_FILES.test(name));
+  return codeInModel + files.reduce((sum, { size }) => sum + size.gzip, 0);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,45 @@
+/**
+ * What a visitor waits for. In: one runtime and one model, in a page and a browser process that have seen neither. Out:
+ * the times to the first answer, and the memory that the page says it holds. Invariant: inputs are there before the
+ * clock starts; everything else, the runtime's code first, is loaded while it runs.
+ */
+import { type ColdJob, type ColdTimes } from "../protocol.ts";
+import { fetchTensors } from "./measure.ts";
+import { startRuntime } from "./runtimes.ts";
+
+/** How long an engine may take to say how much memory a page holds; it waits for a collection of garbage. */
+const MEMORY_PATIENCE_MS = 5_000;
+
+export async function cold({ entry, tensors, moreRuns }: ColdJob): Promise<ColdTimes> {
+  const { inputs } = await fetchTensors(tensors);
+  const start = startRuntime[entry.name];
+  if (start === undefined) throw new Error(`the page knows no runtime ${entry.name}`);
+  const begin = performance.now();
+  const runtime = await start(entry.threads);
+  const started = performance.now();
+  const session = await runtime.create(entry.create);
+  const created = performance.now();
+  session.prepare(inputs);
+  await session.run();
+  const end = performance.now();
+  for (let i = 0; i < moreRuns; i++) await session.run();
+  const heldBytes = moreRuns > 0 ? await memoryOfPage() : undefined;
+  return {
+    startMs: started - begin,
+    createMs: created - started,
+    firstRunMs: end - created,
+    totalMs: end - begin,
+    ...(heldBytes === undefined ? {} : { heldBytes }),
+  };
+}
+
+/** What `measureUserAgentSpecificMemory` says: JavaScript and WebAssembly of the page and its workers. */
+export async function memoryOfPage(): Promise<number | undefined> {
+  const { measureUserAgentSpecificMemory: measure } = performance as {
+    measureUserAgentSpecificMemory?: () => Promise<{ readonly bytes: number }>;
+  };
+  if (measure === undefined || !crossOriginIsolated) return undefined;
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, MEMORY_PATIENCE_MS, undefined));
+  const told = measure.call(performance).then(({ bytes }) => bytes);
+  return Promise.race([told, late]).catch(() => undefined);
+}
