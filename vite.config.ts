@@ -5,7 +5,7 @@
  * `bench/size.ts` measures and `test/layering.test.ts` proves. Types come from `tsc -p tsconfig.build.json`; npm dependencies stay imports.
  */
 import { chmodSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, posix, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import manifest from "./package.json" with { type: "json" };
 
@@ -28,6 +28,34 @@ function executable(name: string): Plugin {
   };
 }
 
+const THREAD_WORKER = "runtime/threads/worker";
+
+/**
+ * Keeps the worker of a thread pool a file beside the others, named in the one form that the bundlers of pages know:
+ * `new URL("...", import.meta.url)`. Vite, left alone, would make it an asset of this build.
+ */
+function threadWorker(): Plugin {
+  const source = 'new URL("./worker.ts", import.meta.url)';
+  const mark = "__TILEWRIGHT_THREAD_WORKER__";
+  return {
+    name: "tilewright:thread-worker",
+    enforce: "pre",
+    transform: {
+      filter: { id: /\/threads\/start\.ts$/ },
+      handler: (code) => {
+        if (!code.includes(source)) throw new Error(`threads/start.ts does not say ${source}`);
+        return { code: code.replace(source, mark), map: null };
+      },
+    },
+    renderChunk(code, { fileName }) {
+      if (!code.includes(mark)) return null;
+      const path = posix.relative(posix.dirname(fileName), `${THREAD_WORKER}.js`);
+      const url = JSON.stringify(path.startsWith(".") ? path : `./${path}`);
+      return { code: code.replace(mark, `new URL(${url}, import.meta.url)`), map: null };
+    },
+  };
+}
+
 export default defineConfig({
   build: {
     target: "es2023",
@@ -41,6 +69,7 @@ export default defineConfig({
       entry: {
         "runtime/index": resolve("runtime/index.ts"),
         "runtime/profile": resolve("runtime/profile.ts"),
+        [THREAD_WORKER]: resolve("runtime/threads/worker.ts"),
         "compiler/index": resolve("compiler/index.ts"),
         [COMMAND_LINE]: resolve("compiler/node/cli.ts"),
       },
@@ -55,5 +84,5 @@ export default defineConfig({
       },
     },
   },
-  plugins: [executable(COMMAND_LINE)],
+  plugins: [executable(COMMAND_LINE), threadWorker()],
 });

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "input-unknown" // run() was given a name that is no input
   | "input-dtype" // an input's element type is not the model's, or a value does not fit it
   | "input-shape" // an input's shape or number of elements is not the model's
+  | "option-invalid" // an option has a value that it cannot have
   | "disposed" // the session was disposed of
   | "compiler-needed" // shapes are still open, or this is an ONNX file: pass `compiler` to load()
   | "profile-needed" // the program was not compiled to be profiled: compile it with `profile: true`

@@ -16,3 +16,4 @@ export { type ElementData, type TensorInput, type TensorLike } from "./inputs.ts
 export { load, type LoadOptions, type Progress } from "./load.ts";
 export { type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
 export { type Source } from "./source.ts";
+export { type Threads } from "./threads/shared.ts";

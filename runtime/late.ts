@@ -94,6 +94,7 @@ export class LateModel {
 
   /** Frees all programs. */
   dispose(): void {
+    for (const program of this.programs) program.dispose();
     this.#ready.clear();
   }
 
@@ -109,9 +110,10 @@ export class LateModel {
     const types = [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
     const { artifact, ...bound } = await stage.bind(Object.fromEntries(types), Object.fromEntries(values));
     // Room first, so that the memory of one program more is never asked for.
-    for (const oldest of this.#ready.keys()) {
+    for (const [oldest, { program }] of this.#ready) {
       if (this.#ready.size < this.#capacity) break;
       this.#ready.delete(oldest);
+      program?.dispose();
     }
     const program = artifact === undefined ? undefined : await this.#open(artifact);
     const ready = { ...bound, program };

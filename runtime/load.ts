@@ -34,6 +34,12 @@ export interface LoadOptions {
   readonly keptPrograms?: number | undefined;
   /** Takes the code of this level instead of the best that the engine supports; for tests and comparisons. */
   readonly variant?: Feature | undefined;
+  /**
+   * On how many threads runs are computed, this one included; the results are the same for any number. "auto", the
+   * default: as many as the device has cores, but four at most. More than one takes a page that is cross-origin
+   * isolated, and a program with kernels that are worth sharing: `session.threads` tells.
+   */
+  readonly threads?: number | "auto" | undefined;
 }
 
 const DEFAULT_KEPT_PROGRAMS = 8;
@@ -129,8 +135,8 @@ async function bindLate(
 ): Promise<Session> {
   throwIfAborted(options.signal);
   report({ phase: "compile", total: bytes.length });
-  const { memoryLimit, variant, keptPrograms = DEFAULT_KEPT_PROGRAMS } = options;
-  const model = new LateModel(compiler.openSource(bytes), keptPrograms, { memoryLimit, variant });
+  const { memoryLimit, variant, threads, keptPrograms = DEFAULT_KEPT_PROGRAMS } = options;
+  const model = new LateModel(compiler.openSource(bytes), keptPrograms, { memoryLimit, variant, threads });
   await model.prepare();
   return new Session({ kind: "late", model }, name);
 }

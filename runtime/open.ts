@@ -20,8 +20,9 @@ import {
   WEIGHTS_SECTION,
 } from "./format.ts";
 import { supports } from "./features.ts";
-import { createMemory, createProgram, type Program } from "./program.ts";
+import { createMemory, createProgram, pagesOf, type Program } from "./program.ts";
 import { ByteReader } from "./reader.ts";
+import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
 import { unshared, verify } from "./verify.ts";
 
 /** Chunks that may be in the hands of the hash function at once: it works in parallel, but holds memory. */
@@ -32,6 +33,7 @@ export interface OpenOptions {
   readonly variant?: Feature | undefined;
   /** Whether chunks are checked against their hashes; only a program that was just made here is trusted. */
   readonly verify?: boolean | undefined;
+  readonly threads?: number | "auto" | undefined;
 }
 
 /** Checks what comes before the sections, and leaves it in the reader. */
@@ -62,13 +64,16 @@ export async function openProgram(
   allArrived: () => void = () => {},
 ): Promise<Program> {
   const variant = chooseVariant(plan, options.variant);
-  const memory = createMemory(plan.memoryBytes);
+  const threads = chooseThreads(options.threads ?? "auto", plan.control !== undefined);
+  const shared = threads.count > 1;
+  const memory = createMemory(plan.memoryBytes, shared);
   const codeSections = new Set([variant, ...plan.libraries].map(({ section }) => section));
   const compiling = new Map<string, Promise<WebAssembly.Module>>();
   const check = options.verify ?? true;
   await forEachSection(reader, header, async (entry) => {
     if (codeSections.has(entry.name)) {
-      const module = compile(await readSection(reader, entry, check), entry.name);
+      const code = await readSection(reader, entry, check);
+      const module = compile(shared ? withSharedMemory(code, pagesOf(plan.memoryBytes)) : code, entry.name);
       module.catch(() => {}); // heard of below, after the weights
       compiling.set(entry.name, module);
     } else if (entry.name === WEIGHTS_SECTION) {
@@ -81,7 +86,7 @@ export async function openProgram(
   allArrived();
   const modules = new Map<string, WebAssembly.Module>();
   for (const [name, module] of compiling) modules.set(name, await module);
-  return createProgram({ plan, variant, memory, modules });
+  return createProgram({ plan, variant, memory, modules, threads });
 }
 
 /**

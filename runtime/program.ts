@@ -1,25 +1,32 @@
 /**
  * A bound program in memory. In: its plan, a memory with the weights in place, and its compiled modules. Out: an
- * object that turns inputs into outputs, synchronously. Invariant: outputs are copies, so no caller ever holds a
- * view of the program's memory; the memory never grows, so the views made here stay valid.
+ * object that turns inputs into outputs, synchronously. Invariant: outputs are copies, unless a caller asks for views
+ * of the program's memory; the memory never grows, so these stay valid.
  */
 import { bytesPerElement, elementCount, type NumericData, type Tensor, viewOf } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
-import { type BoundPlan, type OutputSlot, type Variant } from "./format.ts";
+import { type BoundPlan, type InputSlot, type OutputSlot, type Variant } from "./format.ts";
 import { mathFunction } from "./format/header.ts";
 import { type NumericTensor } from "./inputs.ts";
+import { joinThreads, type Team } from "./threads/pool.ts";
+import { type ThreadChoice, type Threads } from "./threads/shared.ts";
 
 const PAGE_BYTES = 2 ** 16;
+
+/** Pages of a memory of so many bytes. */
+export function pagesOf(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / PAGE_BYTES));
+}
 
 /**
  * The memory of a program: exactly the pages that it needs, fixed.
  *
  * @throws TilewrightError `out-of-memory`
  */
-export function createMemory(bytes: number): WebAssembly.Memory {
-  const pages = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
+export function createMemory(bytes: number, shared = false): WebAssembly.Memory {
+  const pages = pagesOf(bytes);
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (cause) {
     throw new TilewrightError("out-of-memory", `${bytes} bytes of memory cannot be had`, cause);
   }
@@ -31,6 +38,8 @@ export interface ProgramParts {
   readonly variant: Variant;
   readonly memory: WebAssembly.Memory;
   readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  /** More than one only with shared memory. */
+  readonly threads: ThreadChoice;
 }
 
 /**
@@ -39,7 +48,7 @@ export interface ProgramParts {
  * @throws TilewrightError `artifact-malformed` when the modules do not fit the plan, `run-failed` when init() traps
  */
 export async function createProgram(parts: ProgramParts): Promise<Program> {
-  const { plan, variant, memory, modules } = parts;
+  const { plan, variant, memory, modules, threads } = parts;
   const moduleOf = (section: string): WebAssembly.Module => {
     const module = modules.get(section);
     if (module === undefined)
@@ -73,12 +82,24 @@ export async function createProgram(parts: ProgramParts): Promise<Program> {
   }
   const init = callable(exports, "init") as () => void;
   const run = callable(exports, "run") as RunFunction;
-  call(init, plan.name);
-  return new Program(plan, variant, memory, run, exports);
+  try {
+    init();
+  } catch (cause) {
+    throw trapped(plan.name, cause);
+  }
+  const { control } = plan;
+  const team: Team =
+    threads.count > 1 && control !== undefined
+      ? joinThreads(
+          { control, math: plan.math, module: moduleOf(variant.section), memory, run },
+          threads.count,
+        )
+      : { ready: 1, helped: 0, run: () => run(0, 1, 0, 0), leave: () => {} };
+  return new Program(parts, exports, team);
 }
 
 /** A program's `run`: see {@link BoundPlan}. */
-export type RunFunction = (thread: number, threads: number, turn: number, mayWait: number) => void;
+export type RunFunction = (thread: number, threads: number, turn: number, mayWait: number) => number;
 
 export function callable(exports: WebAssembly.Exports, name: string): (...args: never[]) => unknown {
   const found = exports[name];
@@ -88,12 +109,8 @@ export function callable(exports: WebAssembly.Exports, name: string): (...args: 
   return found as (...args: never[]) => unknown;
 }
 
-function call(entry: () => void, name: string): void {
-  try {
-    entry();
-  } catch (cause) {
-    throw new TilewrightError("run-failed", `the program of "${name}" trapped: ${cause as Error}`, cause);
-  }
+function trapped(name: string, cause: unknown): TilewrightError {
+  return new TilewrightError("run-failed", `the program of "${name}" trapped: ${cause as Error}`, cause);
 }
 
 /** A program that is ready to run. It stays usable after a run that failed. */
@@ -103,24 +120,49 @@ export class Program {
   /** Of the module: a program that was compiled to be profiled has more than `run`. */
   readonly exports: WebAssembly.Exports;
   readonly #memory: WebAssembly.Memory;
-  readonly #run: RunFunction;
+  readonly #choice: ThreadChoice;
+  readonly #team: Team;
   readonly #inputs: readonly NumericData[];
 
-  constructor(
-    plan: BoundPlan,
-    variant: Variant,
-    memory: WebAssembly.Memory,
-    run: RunFunction,
-    exports: WebAssembly.Exports,
-  ) {
+  constructor(parts: ProgramParts, exports: WebAssembly.Exports, team: Team) {
+    const { plan, variant, threads, memory } = parts;
     this.plan = plan;
     this.variant = variant;
+    this.#choice = threads;
     this.exports = exports;
     this.#memory = memory;
-    this.#run = run;
-    this.#inputs = plan.inputs.map(({ dtype, shape, address }) =>
-      viewOf(dtype, memory.buffer, address, elementCount(shape)),
-    );
+    this.#team = team;
+    this.#inputs = plan.inputs.map((slot) => this.#view(slot));
+  }
+
+  get threads(): Threads {
+    const { ready, helped } = this.#team;
+    return { ...this.#choice, ready, helped };
+  }
+
+  /** The memory of an input or an output, which must be there: what a run reads, or what the last one wrote. */
+  view(what: "input" | "output", name: string): NumericData {
+    const { inputs, outputs } = this.plan;
+    if (what === "output") return this.#view(outputs.find((slot) => slot.name === name)!);
+    return this.#inputs[inputs.findIndex((slot) => slot.name === name)]!;
+  }
+
+  /** One inference from and to what {@link view} gives. */
+  invoke(): void {
+    try {
+      this.#team.run();
+    } catch (cause) {
+      throw trapped(this.plan.name, cause);
+    }
+  }
+
+  /** Lets go of the threads. */
+  dispose(): void {
+    this.#team.leave();
+  }
+
+  #view({ dtype, shape, address }: InputSlot): NumericData {
+    return viewOf(dtype, this.#memory.buffer, address, elementCount(shape));
   }
 
   /**
@@ -131,7 +173,7 @@ export class Program {
    */
   run(inputs: ReadonlyMap<string, Tensor>): Map<string, NumericTensor> {
     this.write(inputs);
-    call(() => this.#run(0, 1, 0, 0), this.plan.name);
+    this.invoke();
     return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
   }
 
@@ -165,7 +207,7 @@ export class Program {
     const count = elementCount(shape);
     // Copied as bytes: a float's bits must not pass through a number, which may change those of a NaN.
     const start = slot.address;
-    const bytes = this.#memory.buffer.slice(start, start + count * bytesPerElement(slot.dtype));
-    return { dtype: slot.dtype, shape, data: viewOf(slot.dtype, bytes, 0, count) };
+    const bytes = new Uint8Array(this.#memory.buffer, start, count * bytesPerElement(slot.dtype)).slice();
+    return { dtype: slot.dtype, shape, data: viewOf(slot.dtype, bytes.buffer, 0, count) };
   }
 }

@@ -3,13 +3,14 @@
  * start and answered in the order in which they were asked for. Invariant: inputs are read before `run` returns to
  * the caller (copied where the run has to wait), outputs are the caller's own; after `dispose` nothing runs.
  */
-import { type Tensor } from "./dtype.ts";
-import { TilewrightError } from "./errors.ts";
+import { type NumericData, type Tensor } from "./dtype.ts";
+import { nearestName, TilewrightError } from "./errors.ts";
 import { type Feature, type Port } from "./format.ts";
 import { readInputs, type TensorLike } from "./inputs.ts";
 import { copyOf, type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
 import { throwIfAborted } from "./reader.ts";
+import { type Threads } from "./threads/shared.ts";
 
 /** What runs: a program with fixed shapes, or a model that is bound to shapes as they come. */
 export type Engine =
@@ -81,6 +82,11 @@ export class Session {
     return requires.includes("relaxed-simd") ? "relaxed-simd" : (requires[0] ?? "scalar");
   }
 
+  /** On how many threads runs are computed, and why on no more. Undefined while nothing is bound. */
+  get threads(): Threads | undefined {
+    return this.#programs().at(-1)?.threads;
+  }
+
   /** What the compiler reported about the most recent program, if anything. */
   get report(): Readonly<Record<string, unknown>> | undefined {
     return this.#programs().at(-1)?.plan.report;
@@ -125,6 +131,51 @@ export class Session {
   }
 
   /**
+   * The memory that the next run reads an input from, to be filled by the caller: no copy is made. A run may overwrite
+   * it, so fill it before each. Sessions of kind "bound" only.
+   *
+   * @throws TilewrightError `input-unknown`, `disposed`; `run-failed` in a session of kind "late"
+   * @example
+   * const image = session.input("image"); // once
+   * image.set(pixels);
+   * session.invoke();
+   * const best = session.output("scores").indexOf(1);
+   */
+  input(name: string): NumericData {
+    return this.#view(name, this.inputs, "input");
+  }
+
+  /**
+   * The memory that runs write an output to: what the last one left there, valid up to the next. Where the size of an
+   * output depends on data, it is all the room that there is.
+   *
+   * @throws TilewrightError `input-unknown`, `disposed`; `run-failed` in a session of kind "late"
+   * @example const scores = session.output("scores");
+   */
+  output(name: string): NumericData {
+    return this.#view(name, this.outputs, "output");
+  }
+
+  /**
+   * One inference, at once, from the memory of the inputs to that of the outputs; nothing is allocated.
+   *
+   * @throws TilewrightError `run-failed`, `disposed`
+   * @example session.invoke();
+   */
+  invoke(): void {
+    this.boundProgram("invoke").invoke();
+  }
+
+  #view(name: string, ports: readonly Port[], what: "input" | "output"): NumericData {
+    const program = this.boundProgram(what);
+    if (ports.some((port) => port.name === name)) return program.view(what, name);
+    const names = ports.map((port) => port.name);
+    const nearest = nearestName(name, names);
+    const hint = nearest === undefined ? `there are ${names.join(", ")}` : `did you mean "${nearest}"?`;
+    throw new TilewrightError("input-unknown", `the model has no ${what} "${name}": ${hint}`);
+  }
+
+  /**
    * The program of a session of kind "bound", for `runtime/profile.ts`: `wanted` names what needs it.
    *
    * @internal
@@ -139,6 +190,7 @@ export class Session {
   /** Frees the memory. Runs that still wait are rejected with `disposed`, as are later ones. May be called again. */
   dispose(): void {
     if (this.#engine?.kind === "late") this.#engine.model.dispose();
+    else this.#engine?.program.dispose();
     this.#engine = undefined;
   }
 

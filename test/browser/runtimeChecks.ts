@@ -136,6 +136,32 @@ export const runtimeChecks: Readonly<Record<string, () => Promise<void>>> = {
     session.dispose();
     await expectCode("disposed", session.run({ x: [1, 1, 1, 1] }));
   },
+  "computes on several threads what it computes on one": async () => {
+    const b = onnxModel("shared", { opset: 22 });
+    const x = b.input("x", "float32", [160, 160]);
+    b.output(b.node("Softmax", [b.node("MatMul", [b.node("Tanh", [x]), x])]), "float32", undefined, "y");
+    const { compile } = await import("../../compiler/index.ts");
+    const { artifact } = await compile(b.toBytes());
+    const inputs = { x: Float32Array.from({ length: 160 * 160 }, (_, i) => Math.sin(i)) };
+    const one = await load(artifact, { threads: 1 });
+    const expected = (await one.run(inputs))["y"]!.data.join();
+    for (const threads of [2, 3]) {
+      const session = await load(artifact, { threads });
+      expect(session.threads?.count === threads, `there are ${JSON.stringify(session.threads)}`);
+      const deadline = Date.now() + 20_000;
+      for (let run = 0; run < 10 || session.threads?.helped === 0; run++) {
+        const { y } = await session.run(inputs);
+        expect(y?.data.join() === expected, `run ${run} on ${threads} threads differs`);
+        expect(y?.data.buffer instanceof ArrayBuffer, "an output is shared memory");
+        if (Date.now() > deadline) throw new Error(`nobody helped: ${JSON.stringify(session.threads)}`);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      session.input("x").set(inputs.x as never);
+      session.invoke();
+      expect(session.output("y").join() === expected, "what lies in place differs");
+      session.dispose();
+    }
+  },
   "survives 200 damaged artifacts": async () => {
     const random = randomNumbers(42);
     const file = scalingArtifact();

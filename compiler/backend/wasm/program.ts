@@ -202,6 +202,7 @@ export function emitProgram(
 
   const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
   const code = new Code(new Locals(RUN.takes));
+  const taken = code.locals.fresh("i32");
   if (controlBytes === 0) emitCalls(code, run);
   else {
     const add = ({ type, code }: Helper): ((into: Code) => void) => {
@@ -243,7 +244,7 @@ export function emitProgram(
       claim(code);
       code.if();
       emitKernel(code, call, part);
-      code.get(TURN);
+      code.get(taken).i32(1).op("i32.add").set(taken).get(TURN);
       finish(code);
       code.end();
       code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
@@ -252,7 +253,7 @@ export function emitProgram(
     meet(doneInRun);
     code.end();
   }
-  module.function(RUN, code, "run");
+  module.function(RUN, code.get(taken), "run");
   if (options.profile === true) {
     run.forEach((call, i) => {
       const rounds = 0;

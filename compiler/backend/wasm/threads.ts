@@ -20,8 +20,8 @@ const LOOKS = 8192;
 /** A sleeper looks up now and then, in case the thread that it waits for is gone. */
 const SLEEP_NANOSECONDS = 20_000_000n;
 
-/** Parameters of `run`. */
-export const RUN: FunctionType = { takes: ["i32", "i32", "i32", "i32"], gives: [] };
+/** `run` gives the number of parts that this thread took. */
+export const RUN: FunctionType = { takes: ["i32", "i32", "i32", "i32"], gives: ["i32"] };
 export const [THREAD, THREADS, TURN, MAY_WAIT] = [0, 1, 2, 3] as const;
 
 export interface Helper {
