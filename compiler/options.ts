@@ -2,9 +2,19 @@
 import type { Container } from "../runtime/format.ts";
 import type { DType } from "./ir/dtype.ts";
 import type { TraceSink } from "./trace.ts";
+import type { WinogradOptions } from "./passes/winograd.ts";
 
 /** The optional passes, in the order in which they run. */
-export const passNames = ["fold", "simplify", "fuse", "rows", "layout", "views", "reuse"] as const;
+export const passNames = [
+  "fold",
+  "simplify",
+  "fuse",
+  "rows",
+  "winograd",
+  "layout",
+  "views",
+  "reuse",
+] as const;
 export type PassName = (typeof passNames)[number];
 
 export type VariantName = "relaxed-simd" | "simd";
@@ -22,6 +32,8 @@ export interface CompileOptions {
   readonly externalData?: (location: string) => Uint8Array | undefined;
   /** Switches passes off (or on, which is the default). */
   readonly passes?: Readonly<Partial<Record<PassName, boolean>>>;
+  /** Which convolutions are computed with fewer multiplications. */
+  readonly winograd?: WinogradOptions;
   /** Code variants to emit; default: both. */
   readonly variants?: readonly VariantName[];
   readonly trace?: TraceSink;

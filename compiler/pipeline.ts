@@ -23,6 +23,7 @@ import { bind, type BoundGraph } from "./passes/bind.ts";
 import { mergeRows } from "./passes/rows.ts";
 import { separate } from "./passes/separate.ts";
 import { simplify } from "./passes/simplify.ts";
+import { filterMinimally } from "./passes/winograd.ts";
 import { profileReport } from "./profileReport.ts";
 
 /** Time spent per stage, in milliseconds. */
@@ -94,6 +95,11 @@ export function optimize(bound: BoundGraph, options: CompileOptions, clock: Stag
       ),
     );
     trace?.("rows", () => `${program.calls.length} calls`);
+  }
+  if (enabled(options, "winograd")) {
+    program = clock.time("winograd", () =>
+      filterMinimally(program, options.winograd, (text, nodes) => trace?.("winograd", text, nodes)),
+    );
   }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
   program = clock.time("layout", () => separate(chooseLayouts(program, layout, trace)));

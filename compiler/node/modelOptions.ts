@@ -14,6 +14,7 @@ const passPurpose: Readonly<Record<PassName, string>> = {
   simplify: "rewriting to simpler operators",
   fuse: "joining operators into one kernel",
   rows: "joining row reductions such as softmax into one kernel",
+  winograd: "convolving by tiles with fewer multiplications",
   layout: "choosing memory layouts for convolutions",
   views: "treating reshapes and slices as views",
   reuse: "sharing memory between values that do not live at once",

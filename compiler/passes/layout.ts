@@ -25,6 +25,7 @@ import type { TraceSink } from "../trace.ts";
 import { concatenationOf, remainder } from "./layout/concatenation.ts";
 import { haloAssigns, leavesShape, widen, type Wish } from "./layout/halo.ts";
 import { idOf, innermostDimensions } from "./layout/votes.ts";
+import { windowedReads } from "./layout/windows.ts";
 
 export interface LayoutOptions {
   /** Strides and halos. */
@@ -114,8 +115,9 @@ class LayoutChoice {
       }
       const wanted = new Set<ValueId>();
       for (const { assign } of assignments(call.kernel)) {
-        if (!assign.reduce || elementCount(assign.reduce.axes.map((a) => a.extent)) < 4) continue;
-        visit(assign.reduce.body, (x) => {
+        const reads = windowedReads(assign);
+        if (!reads || (assign.reduce && elementCount(assign.reduce.axes.map((a) => a.extent)) < 4)) continue;
+        visit(reads, (x) => {
           if (x.kind !== "load") return;
           const id = idOf(call, x.buffer);
           if (id === undefined || !this.pinned.has(id) || this.program.constants.has(id)) return;
@@ -161,9 +163,10 @@ class LayoutChoice {
     for (const call of this.calls) {
       if (call.kind !== "kernel") continue;
       for (const { assign } of assignments(call.kernel)) {
-        if (!assign.reduce) continue;
-        const work = elementCount([...assign.axes, ...assign.reduce.axes].map((a) => a.extent));
-        visit(assign.reduce.body, (x) => {
+        const reads = windowedReads(assign);
+        if (!reads) continue;
+        const work = elementCount([...assign.axes, ...(assign.reduce?.axes ?? [])].map((a) => a.extent));
+        visit(reads, (x) => {
           if (x.kind !== "load" || x.pad === undefined) return;
           const id = idOf(call, x.buffer);
           if (id === undefined || this.pinned.has(id)) return;

@@ -5,7 +5,7 @@
  * leaves on x64): measured peak on such cores needs eight or more independent accumulators.
  */
 import type { Expr } from "../ir/expr.ts";
-import { axesOf, visit } from "../ir/walk.ts";
+import { axesOf, operands, visit } from "../ir/walk.ts";
 import { elementCount } from "../ir/dtype.ts";
 import { assignments, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
@@ -122,6 +122,8 @@ function mergeAxes(
 // Maps: one store per point, no reduction
 
 function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): Step[] {
+  const choosing = choosingAxes(assign);
+  if (choosing.length) return scheduleChoice(assign, accesses, choosing);
   const { steps, axes } = mergeAxes(assign.axes, accesses, new Set(), new Set());
   const vectorAxis = axes.findLast((a) => a.extent > 1 && Math.abs(accesses.store.strides.get(a.inner) ?? 0) === 1 && (accesses.store.strides.get(a.inner) ?? 0) === 1); // prettier-ignore
   const bytes = kernel.buffers[assign.out]!.dtype;
@@ -149,6 +151,50 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
     { kind: "split", axis: name, by: LANES, tail: "pad" },
     { kind: "order", axes: [...others, `${name}.o`, `${name}.i`] },
     { kind: "bind", axis: `${name}.i`, to: "vector" },
+  ];
+}
+
+/** Copies of a map's value that may be written out, each with what its coordinates choose. */
+const MAX_CHOICES = 64;
+
+/** Axes whose coordinates choose between expressions: they are compared with numbers, and no more than that. */
+function choosingAxes(assign: Assign): Axis[] {
+  const compared = new Set<string>();
+  const valued = new Set<string>();
+  const seen = new Set<Expr>();
+  const walk = (e: Expr): void => {
+    if (seen.has(e)) return;
+    seen.add(e);
+    if (e.kind === "load") return;
+    if (e.kind === "axis") valued.add(e.name);
+    else if (e.kind === "binary" && e.op === "eq" && e.a.kind === "axis" && e.b.kind === "const")
+      compared.add(e.a.name);
+    else for (const operand of operands(e)) walk(operand);
+  };
+  walk(assign.value);
+  const axes = assign.axes.filter((a) => compared.has(a.name) && !valued.has(a.name) && a.extent > 1);
+  return elementCount(axes.map((a) => a.extent)) <= MAX_CHOICES ? axes : [];
+}
+
+/**
+ * A map that chooses by coordinates: these are written out, so that each copy is one of the expressions and all of
+ * them share what they have in common; the vector runs along the axis that most loads walk.
+ */
+function scheduleChoice(assign: Assign, accesses: AssignAccesses, choosing: readonly Axis[]): Step[] {
+  const unroll: Step[] = choosing.map(({ name }) => ({ kind: "bind", axis: name, to: "unroll" }));
+  const others = assign.axes.filter((a) => !choosing.includes(a));
+  const along = (a: Axis): number =>
+    accesses.loads.filter((x) => x.strides.get(a.name) === 1 && !x.opaque.has(a.name)).length;
+  const vector = others.filter((a) => a.extent >= LANES).sort((a, b) => along(b) - along(a))[0];
+  const names = choosing.map((a) => a.name);
+  if (!vector || along(vector) === 0 || !vectorTypes(assign))
+    return [...unroll, { kind: "order", axes: [...others.map((a) => a.name), ...names] }];
+  const outer = others.filter((a) => a !== vector).map((a) => a.name);
+  return [
+    ...unroll,
+    { kind: "split", axis: vector.name, by: LANES, tail: "pad" },
+    { kind: "bind", axis: `${vector.name}.i`, to: "vector" },
+    { kind: "order", axes: [...outer, `${vector.name}.o`, ...names, `${vector.name}.i`] },
   ];
 }
 
@@ -268,8 +314,15 @@ function planReduction(
     }
   }
 
+  // Independent products one after the other: their loops stay outside, so that both operands of one are in cache.
+  const products = leading(
+    spatialMerge.axes,
+    (x) => x.extent > 1 && inside.every((a) => stepsOf(x, a) !== 0),
+  );
   const place = panelPlace(
     outer,
+    products.length,
+    elementCount(products.map((x) => x.extent)),
     tileAxis && tile.m > 1 ? `${tileAxis.name}.o` : undefined,
     kernel,
     assign,
@@ -285,10 +338,12 @@ function planReduction(
 /**
  * Where the loop over panels goes among the outer loops: outermost, so that one panel stays in cache while the
  * other operand streams by, unless reading that operand once per panel costs more than reading all panels once
- * per row of it.
+ * per row of it. The `first` loops are over `products` independent products, and stay outside of it.
  */
 function panelPlace(
   outer: readonly string[],
+  first: number,
+  products: number,
   tileLoop: string | undefined,
   kernel: Kernel,
   assign: Assign,
@@ -299,7 +354,7 @@ function panelPlace(
   const streamed = inside.filter((a) => !depends(a));
   const panels = inside.filter(depends);
   const bytes = (list: readonly Access[]): number =>
-    4 * list.reduce((sum, a) => sum + elementCount(kernel.buffers[a.buffer]!.shape), 0);
+    (4 / products) * list.reduce((sum, a) => sum + elementCount(kernel.buffers[a.buffer]!.shape), 0);
   const last = tileLoop === undefined ? outer.length : outer.indexOf(tileLoop);
   if (!streamed.length) return last < 0 ? 0 : last;
   const v = assign.axes.find(
@@ -308,8 +363,14 @@ function panelPlace(
   const panelCount = v ? Math.ceil(v.extent / (n * LANES)) : 1;
   const cache = 512 * 1024;
   // Everything that is streamed fits the second-level cache: keep the panel still.
-  if (bytes(streamed) <= cache || panelCount === 1) return 0;
-  return bytes(panels) <= cache && last > 0 ? last : 0;
+  if (bytes(streamed) <= cache || panelCount === 1) return first;
+  return bytes(panels) <= cache && last > first ? last : first;
+}
+
+/** The elements before the first that fails the test. */
+function leading<T>(list: readonly T[], test: (x: T) => boolean): readonly T[] {
+  const end = list.findIndex((x) => !test(x));
+  return end < 0 ? list : list.slice(0, end);
 }
 
 /**

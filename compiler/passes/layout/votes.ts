@@ -5,11 +5,12 @@
  * matrix products for columns by the same rule.
  */
 import { elementCount } from "../../ir/dtype.ts";
-import type { Expr, LoadExpr } from "../../ir/expr.ts";
+import { linear, type Expr, type LoadExpr } from "../../ir/expr.ts";
 import { axesOf, visit } from "../../ir/walk.ts";
 import type { ValueId } from "../../ir/graph.ts";
-import { assignments } from "../../ir/kernel.ts";
+import { assignments, type Assign } from "../../ir/kernel.ts";
 import type { Call, KernelCall, ProgramValue } from "../../ir/program.ts";
+import { windowedReads } from "./windows.ts";
 
 /** Groups of values that are laid out alike. */
 class Groups {
@@ -118,7 +119,10 @@ function votesOf(
   const votes: { id: ValueId; dim: number; work: number }[] = [];
   for (const { assign, loops } of assignments(call.kernel)) {
     const { reduce } = assign;
-    if (!reduce) continue;
+    if (!reduce) {
+      for (const vote of transformVotes(call, assign)) votes.push(vote);
+      continue;
+    }
     const depth = elementCount(reduce.axes.map((a) => a.extent));
     const work = depth * elementCount([...assign.axes, ...loops.map((l) => l.axis)].map((a) => a.extent));
     const loads: LoadExpr[] = [];
@@ -177,6 +181,40 @@ function votesOf(
         vote(out, plainDim(assign.index, along.name), work / 4);
       }
     }
+  }
+  return votes;
+}
+
+/**
+ * A map that reads windows into scratch, or writes results from it, wants the dimension innermost along which the
+ * scratch lies.
+ */
+function transformVotes(call: KernelCall, assign: Assign): Vote[] {
+  const reads = windowedReads(assign);
+  if (!reads) return [];
+  const votes: Vote[] = [];
+  const loads: LoadExpr[] = [];
+  visit(reads, (x) => x.kind === "load" && loads.push(x));
+  const points = elementCount(assign.axes.map((a) => a.extent));
+  const innermost = (index: readonly Expr[]): string | undefined => {
+    const terms = index.length ? [...linear(index.at(-1)!).terms] : [];
+    const next = terms.find(([term, c]) => term.kind === "axis" && c === 1)?.[0];
+    return next?.kind === "axis" ? next.name : undefined;
+  };
+  const plainDim = (index: readonly Expr[], name: string): number =>
+    index.findIndex((e) => e.kind === "axis" && e.name === name);
+  const buffers = new Set(loads.map((l) => l.buffer));
+  for (const buffer of buffers) {
+    const same = loads.filter((l) => l.buffer === buffer);
+    if (same.length < 4) continue;
+    const work = points * same.length;
+    const [from, to] = [idOf(call, buffer), idOf(call, assign.out)];
+    const stored = innermost(assign.index);
+    const read = innermost(same[0]!.index);
+    const fromDim = stored === undefined ? -1 : plainDim(same[0]!.index, stored);
+    if (from !== undefined && fromDim >= 0) votes.push({ id: from, dim: fromDim, work });
+    const toDim = read === undefined ? -1 : plainDim(assign.index, read);
+    if (to !== undefined && toDim >= 0) votes.push({ id: to, dim: toDim, work });
   }
   return votes;
 }

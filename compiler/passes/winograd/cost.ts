@@ -1,0 +1,96 @@
+/**
+ * Whether minimal filtering pays, and with which tiles. In: a sliding window. Out: the size of tiles and the shape of
+ * blocks with the least estimated cycles, or nothing where the direct sum is as good. The model is the scheduler's
+ * core (two multiply-adds, two loads and one store of four lanes a cycle) with caches behind it. Invariant: an
+ * estimate errs on the side of the direct sum.
+ */
+import { elementCount } from "../../ir/dtype.ts";
+import { hasMatrices } from "./matrices.ts";
+import { planeCount, tileDims, type Filtering } from "./kernels.ts";
+import { blockShape, isWhole, tilesOf, type BlockShape } from "./tiling.ts";
+import type { SlidingWindow } from "./match.ts";
+
+/** Results of a tile along each dimension that may be chosen. */
+export type TileSize = 2 | 4;
+
+export interface Choice {
+  readonly filtering: Filtering;
+  readonly blocks: BlockShape;
+  readonly cycles: number;
+}
+
+/** Multiply-adds that a core does in a cycle. */
+const MULTIPLY_ADDS = 8;
+/** Share of them that a product of matrices reaches, and a direct sum. */
+const PRODUCT_RATE = 0.85;
+const DIRECT_RATE = 0.9;
+/** Fewer channels fill neither vectors nor register tiles. */
+const LEAST_CHANNELS = 16;
+/** Bytes of transformed input and products of a block that stay in the second-level cache. */
+const BLOCK_BYTES = 512 * 1024;
+/** Tiles below which panels of weights are read for too little work. */
+const FEW_TILES = 12;
+/** Bytes of transformed tiles up to which all of them may be one block: what the third level holds easily. */
+const WHOLE_BYTES = 2 * 1024 * 1024;
+/** Bytes that a core gets from beyond its second-level cache in a cycle, and those for which that is so. */
+const FAR_BYTES_PER_CYCLE = 4;
+export function chooseFiltering(
+  window: SlidingWindow,
+  inputShape: readonly number[],
+  sizes: readonly TileSize[],
+  leastGain: number,
+): Choice | undefined {
+  const channelsIn = elementCount(window.depth.map((a) => a.extent));
+  const channelsOut = elementCount(window.columns.map((a) => a.extent));
+  if (leastGain > 0 && Math.min(channelsIn, channelsOut) < LEAST_CHANNELS) return undefined;
+  if (window.window.length > 2 || window.columns.length !== 1 || window.depth.length !== 1) return undefined;
+  const choices = sizes
+    .filter((tile) => window.window.every(({ tap }) => tap.extent === 3 && hasMatrices(tile, tap.extent)))
+    .map((tile): Choice => {
+      const filtering = { window, tile, inputShape };
+      const blocks = blocksOf(filtering);
+      return { filtering, blocks, cycles: cyclesOf(filtering, blocks) };
+    })
+    .sort((a, b) => a.cycles - b.cycles);
+  const [best] = choices;
+  return best && best.cycles * leastGain < directCycles(window) ? best : undefined;
+}
+
+function directCycles({ assign }: SlidingWindow): number {
+  const points = elementCount(assign.axes.map((a) => a.extent));
+  const depth = elementCount(assign.reduce!.axes.map((a) => a.extent));
+  return (points * depth) / (MULTIPLY_ADDS * DIRECT_RATE);
+}
+
+function channelsOf({ groups, depth, columns }: SlidingWindow): { in: number; out: number; groups: number } {
+  const count = elementCount(groups.map((a) => a.extent));
+  return {
+    groups: count,
+    in: count * elementCount(depth.map((a) => a.extent)),
+    out: count * elementCount(columns.map((a) => a.extent)),
+  };
+}
+
+function blocksOf(filtering: Filtering): BlockShape {
+  const dims = tileDims(filtering);
+  const tiles = elementCount(dims.map((d) => d.extent));
+  const channels = channelsOf(filtering.window);
+  const perTile = planeCount(filtering) * (channels.in + channels.out) * 4;
+  const all = dims.map((d) => d.extent);
+  if (tiles * perTile <= WHOLE_BYTES || tiles <= FEW_TILES) return all;
+  return blockShape(dims, Math.max(FEW_TILES, Math.floor(BLOCK_BYTES / perTile)));
+}
+
+function cyclesOf(filtering: Filtering, blocks: BlockShape): number {
+  const dims = tileDims(filtering);
+  const planes = planeCount(filtering);
+  const tiles = elementCount(dims.map((d) => d.extent));
+  const channels = channelsOf(filtering.window);
+  const products =
+    (tiles * planes * channels.in * channels.out) / channels.groups / (MULTIPLY_ADDS * PRODUCT_RATE);
+  const transforms = (tiles * planes * (channels.in + channels.out) * 2.5) / 4;
+  const weightBytes = (planes * channels.in * channels.out * 4) / channels.groups;
+  const passes = isWhole(dims, blocks) ? 1 : Math.ceil(tiles / tilesOf(blocks));
+  const far = (weightBytes * passes) / FAR_BYTES_PER_CYCLE;
+  return Math.max(products, far) + transforms;
+}

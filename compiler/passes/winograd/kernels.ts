@@ -1,0 +1,233 @@
+/**
+ * A convolution by minimal filtering, as assignments. In: a sliding window, the size of tiles, the blocks of tiles,
+ * and the numbers of the values in between. Out: the assignment that transforms the weights, and for a block of
+ * tiles those that transform the input, multiply, and transform the products back, with the epilogue that followed
+ * the sum. Invariant: planes, one for each element of a transformed tile, are independent products of matrices of
+ * tiles by channels; channels lie innermost, so that all stages vectorise over them.
+ */
+import { acc, add, int, loadTyped, mul, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { elementCount } from "../../ir/dtype.ts";
+import { rewrite, substituteAxes } from "../../ir/walk.ts";
+import { coordinate, type Assign, type Axis } from "../../ir/kernel.ts";
+import type { SlidingWindow } from "./match.ts";
+import { filterMatrices, type FilterMatrices } from "./matrices.ts";
+import { evenRegions, tilesIn, type Region, type TileDim } from "./tiling.ts";
+import { transformedElement } from "./transform.ts";
+
+/** Floats of a cache line. */
+const LINE = 16;
+
+export interface Filtering {
+  readonly window: SlidingWindow;
+  /** Results of a tile along each dimension of the window. */
+  readonly tile: number;
+  /** Shape of the window's input, for what lies beyond it. */
+  readonly inputShape: readonly number[];
+}
+
+/** What is between the stages: numbers of values, and how many tiles they hold. */
+export interface Between {
+  readonly tiles: number;
+  readonly weights: number;
+  readonly planes: number;
+  readonly products: number;
+}
+
+/** Elements of a transformed tile: how many products of matrices there are. */
+export function planeCount({ window, tile }: Filtering): number {
+  return elementCount(window.window.map(({ tap }) => tile + tap.extent - 1));
+}
+
+/** Where tiles lie: the images, and the dimensions along which the window slides. */
+export function tileDims({ window, tile }: Filtering): TileDim[] {
+  return [
+    ...window.images.map(({ name, extent }) => ({ name, extent, size: 1, last: 1 })),
+    ...window.window.map(({ result: { name, extent } }) => ({
+      name,
+      extent: Math.ceil(extent / tile),
+      size: tile,
+      last: extent % tile || tile,
+    })),
+  ];
+}
+
+/** Rows of one plane in memory for so many tiles, and the floats of a row for so many channels. */
+interface PlaneShape {
+  readonly rows: number;
+  readonly width: number;
+}
+
+/**
+ * One tile's elements lie a plane apart. Were that a multiple of 4096 bytes, they would all fall into the same set of
+ * a first-level cache and evict one another before their lines are full.
+ */
+function planeShape(tiles: number, channels: number): PlaneShape {
+  const spread = ({ rows, width }: PlaneShape): boolean => (rows * width) % (4 * LINE) !== 0;
+  const shapes = [0, 1].flatMap((more) =>
+    [0, LINE].map((wider) => ({ rows: tiles + more, width: channels + wider })),
+  );
+  return shapes.find(spread) ?? shapes[0]!;
+}
+
+/** Shape of what holds `channels` of `tiles` tiles for each plane. */
+export function planesShape(filtering: Filtering, tiles: number, channels: number): readonly number[] {
+  const { rows, width } = planeShape(tiles, channels);
+  return [planeCount(filtering) * rows, width];
+}
+
+export function weightsShape(filtering: Filtering): readonly number[] {
+  const { groups, depth, columns } = filtering.window;
+  return [...planeAxes(filtering, ""), ...groups, ...depth, ...columns].map((a) => a.extent);
+}
+
+function matricesOf({ window, tile }: Filtering): FilterMatrices[] {
+  return window.window.map(({ tap }) => filterMatrices(tile, tap.extent));
+}
+
+/** One axis per dimension over the elements of a transformed tile. */
+function planeAxes({ window, tile }: Filtering, tag: string): Axis[] {
+  return window.window.map(({ tap }, d) => ({ name: `plane${d}${tag}`, extent: tile + tap.extent - 1 }));
+}
+
+/** Row-major position of coordinates. */
+function position(axes: readonly { readonly extent: number }[], at: readonly Expr[]): Expr {
+  return at.reduce<Expr>((sum, e, d) => add(mul(sum, int(axes[d]!.extent)), e), int(0));
+}
+
+/** The row of a plane that holds `channels` of a tile. */
+function row({ tiles }: Between, channels: readonly Axis[], plane: Expr, tile: Expr): Expr {
+  const { rows } = planeShape(tiles, elementCount(channels.map((a) => a.extent)));
+  return add(mul(plane, int(rows)), tile);
+}
+
+function coordinates(axes: readonly Axis[]): Expr[] {
+  return axes.map(coordinate);
+}
+
+/** Weights by plane, then by channel of the input and of the result. */
+export function weightsAssign(filtering: Filtering, out: number): Assign {
+  const { weights, window, groups, depth, columns } = filtering.window;
+  const planes = planeAxes(filtering, "");
+  const channels = [...groups, ...depth, ...columns];
+  const matrices = matricesOf(filtering).map((m) => m.weights);
+  const value = transformedElement(matrices, planes, (at) =>
+    substituteAxes(weights, new Map(window.map(({ tap }, d) => [tap.name, int(at[d]!)]))),
+  );
+  return {
+    kind: "assign",
+    axes: [...planes, ...channels],
+    value,
+    out,
+    index: coordinates([...planes, ...channels]),
+  };
+}
+
+/** The three stages for one region of tiles. `tag` keeps the names of axes apart from those of other regions. */
+export function regionAssigns(filtering: Filtering, region: Region, between: Between, tag: string): Assign[] {
+  return [
+    inputAssign(filtering, region, between, tag),
+    productAssign(filtering, region, between, tag),
+    ...outputAssigns(filtering, region, between, tag),
+  ];
+}
+
+/** Names of result axes of the window, to the first result of the tile at `at`, a coordinate per span. */
+function tileOrigins(region: Region, at: readonly Expr[]): Map<string, Expr> {
+  return new Map(
+    region.map(({ dim, start }, d) => [dim.name, mul(add(start, at[d]!), int(dim.size))] as const),
+  );
+}
+
+export function inputAssign(filtering: Filtering, region: Region, between: Between, tag: string): Assign {
+  const { input, window, groups, depth } = filtering.window;
+  const planes = planeAxes(filtering, tag);
+  const tiles = region.map(({ dim, count }): Axis => ({ name: `${dim.name}.tile${tag}`, extent: count }));
+  const channels = [...groups, ...depth];
+  const origins = tileOrigins(region, coordinates(tiles));
+  const matrices = matricesOf(filtering).map((m) => m.input);
+  const value = transformedElement(matrices, planes, (at) => {
+    const by = new Map(origins);
+    window.forEach(({ tap }, d) => by.set(tap.name, int(at[d]!)));
+    return padded(substituteAxes(input, by) as LoadExpr, filtering.inputShape);
+  });
+  const channel = position(channels, coordinates(channels));
+  const tile = position(tiles, coordinates(tiles));
+  return {
+    kind: "assign",
+    axes: [...planes, ...tiles, ...channels],
+    value,
+    out: between.planes,
+    index: [row(between, channels, position(planes, coordinates(planes)), tile), channel],
+  };
+}
+
+/** The last tiles may reach further than any window does; what they read there has no part in any result. */
+function padded(load: LoadExpr, shape: readonly number[]): Expr {
+  const leaves = load.index.some((e, d) => {
+    const [low, high] = range(e);
+    return low < 0 || high >= shape[d]!;
+  });
+  return leaves && load.pad === undefined ? loadTyped(load.buffer, load.type, load.index, 0) : load;
+}
+
+export function productAssign(filtering: Filtering, region: Region, between: Between, tag: string): Assign {
+  const { groups, depth, columns } = filtering.window;
+  const planes = planeAxes(filtering, `${tag}.p`);
+  const tile: Axis = { name: `tile${tag}`, extent: tilesIn(region) };
+  const at = (channels: readonly Axis[]): Expr[] => [
+    row(between, channels, position(planes, coordinates(planes)), coordinate(tile)),
+    position(channels, coordinates(channels)),
+  ];
+  const weights = [...groups, ...depth, ...columns];
+  return {
+    kind: "assign",
+    axes: [...planes, tile, ...groups, ...columns],
+    reduce: {
+      op: "sum",
+      axes: depth,
+      body: mul(
+        loadTyped(between.planes, "f32", at([...groups, ...depth])),
+        loadTyped(between.weights, "f32", coordinates([...planes, ...weights])),
+      ),
+    },
+    value: acc("f32"),
+    out: between.products,
+    index: at([...groups, ...columns]),
+  };
+}
+
+export function outputAssigns(filtering: Filtering, region: Region, between: Between, tag: string): Assign[] {
+  const { assign, window, images, groups, columns } = filtering.window;
+  const channels = [...groups, ...columns];
+  const channel = position(channels, coordinates(channels));
+  const all = region.map(({ count: extent }) => ({ extent }));
+  const matrices = matricesOf(filtering).map((m) => m.output);
+  const planes = planeAxes(filtering, tag);
+  return evenRegions(region).map(({ region: part, offsets }, k): Assign => {
+    const own = `${tag}.${k}`;
+    const tiles = part.map(({ dim, count: extent }): Axis => ({ name: `${dim.name}.tile${own}`, extent }));
+    const results = part.slice(images.length).map(({ dim, partial }, d): Axis => ({
+      name: `result${d}${own}`,
+      extent: partial ? dim.last : dim.size,
+    }));
+    const by = tileOrigins(part, coordinates(tiles));
+    window.forEach(({ result }, d) =>
+      by.set(result.name, add(by.get(result.name)!, coordinate(results[d]!))),
+    );
+    const tile = position(all, tiles.map((a, d) => add(coordinate(a), int(offsets[d]!)))); // prettier-ignore
+    const sum = transformedElement(matrices, results, (at) =>
+      loadTyped(between.products, "f32", [
+        row(between, channels, position(planes, at.map((e) => int(e))), tile), // prettier-ignore
+        channel,
+      ]),
+    );
+    const moved = substituteAxes(assign.value, by);
+    return {
+      kind: "assign",
+      axes: [...tiles, ...results, ...channels],
+      value: rewrite(moved, (x) => (x.kind === "acc" ? sum : undefined)),
+      out: assign.out,
+      index: assign.index.map((e) => substituteAxes(e, by)),
+    };
+  });
+}
