@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd, nestOf, runEmitted } from "../../test/emitted.ts";
-import { axis, load, unary, type UnaryOp } from "../ir/expr.ts";
+import { add, axis, constant, load, mul, unary, type Expr, type UnaryOp } from "../ir/expr.ts";
 import { compileUnary } from "../ir/interpOperator.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Schedule } from "../ir/schedule.ts";
@@ -144,4 +144,44 @@ it("sin and cos of NaN and infinities are NaN, of huge arguments within [-1, 1]"
   }
   const [zero, negative] = evaluate("sin", Float32Array.from([0, -0]), false);
   expect([Object.is(zero, 0), Object.is(negative, -0)]).toEqual([true, true]);
+});
+
+describe("products with sigmoids and hyperbolic tangents", () => {
+  const count = 1 << 12;
+  const i = axis("i", count);
+  const x = load(0, "float32", [i]);
+  const half = constant("f32", 0.5);
+  const forms: readonly (readonly [name: string, value: Expr, exact: (x: number) => number])[] = [
+    ["x sigmoid(x)", mul(x, unary("sigmoid", x)), (v) => v / (1 + Math.exp(-v))],
+    ["sigmoid(x) x", mul(unary("sigmoid", x), x), (v) => v / (1 + Math.exp(-v))],
+    ["x / 2 (1 + tanh x)", mul(mul(x, half), add(unary("tanh", x), constant("f32", 1))), (v) => v / (1 + Math.exp(-2 * v))], // prettier-ignore
+    ["(1 + tanh x) / 2", mul(add(constant("f32", 1), unary("tanh", x)), half), (v) => 1 / (1 + Math.exp(-2 * v))], // prettier-ignore
+    ["2 + tanh x", add(unary("tanh", x), constant("f32", 2)), (v) => 2 + Math.tanh(v)],
+  ];
+  const shape = [count];
+  const arguments_ = Float32Array.from(
+    { length: count },
+    (_, k) => (k % 2 ? 1 : -1) * 2 ** (-20 + (26 * k) / count),
+  );
+  const awkward = [NaN, Infinity, -Infinity, 0, -0, 100, -100, 3e38, -3e38];
+  arguments_.set(awkward);
+  it.each(forms)("%s", (name, value, exact) => {
+    const kernel: Kernel = {
+      name,
+      buffers: [
+        { name: "x", role: "in", dtype: "float32", shape },
+        { name: "y", role: "out", dtype: "float32", shape },
+      ],
+      body: [{ kind: "assign", axes: [{ name: "i", extent: count }], out: 1, index: [i], value }],
+    };
+    for (const relaxed of variants) {
+      const got = runEmitted(nestOf(kernel, vectors), [arguments_, new Float32Array(count)], relaxed)[1]!;
+      arguments_.forEach((v, k) => {
+        const right = exact(v);
+        const close =
+          Math.abs(Number(got[k]) - right) <= Math.max(4 * unit(right), Math.max(1, Math.abs(v)) * 2 ** -126);
+        expect(close || Object.is(got[k], Math.fround(right)), `${name} of ${v} is ${got[k]}, not ${right}`).toBe(true); // prettier-ignore
+      });
+    }
+  });
 });

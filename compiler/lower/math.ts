@@ -111,19 +111,37 @@ function log(x: Expr): Expr {
 }
 
 /** 1 / (1 + e^-x), 2.5 ULP; 0 where that would be subnormal. */
-function sigmoid(x: Expr): Expr {
-  const made = div(f32(1), add(fastExpOfNegative(max(min(x, f32(88)), f32(-89))), f32(1)));
-  sigmoids.add(made);
+function sigmoid(x: Expr, scale = 1): Expr {
+  const made = div(f32(scale), add(fastExpOfNegative(max(min(x, f32(88)), f32(-89))), f32(1)));
+  scales.set(made, scale);
   return made;
 }
 
-/** What sigmoid() has made. */
-const sigmoids = new WeakSet<Expr>();
+/** What sigmoid() has made, and how many times a sigmoid it is. */
+const scales = new WeakMap<Expr, number>();
+/** What tanh() has made, and of what. */
+const tangents = new WeakMap<Expr, Expr>();
 
 /** x * sigmoid(y) with one operation less, and one rounding: x / (1 + e^-y). */
 function timesSigmoid(a: Expr, b: Expr): Expr | undefined {
-  const [x, s] = sigmoids.has(b) ? [a, b] : [b, a];
-  return sigmoids.has(s) && s.kind === "binary" ? div(x, s.b) : undefined;
+  const [x, s] = scales.has(b) ? [a, b] : [b, a];
+  const scale = scales.get(s);
+  return scale !== undefined && s.kind === "binary" ? div(scaled(x, scale), s.b) : undefined;
+}
+
+/** 1 + tanh x = 2 sigmoid(2 x), which also keeps its digits where tanh x is nearly -1: what GELU is made of. */
+function onePlusTanh(a: Expr, b: Expr): Expr | undefined {
+  const [x, one] = tangents.has(a) ? [tangents.get(a), b] : [tangents.get(b), a];
+  return x && one.kind === "const" && one.value === 1 ? sigmoid(scaled(x, 2), 2) : undefined;
+}
+
+/** x * by, for a power of two. */
+function scaled(x: Expr, by: number): Expr {
+  if (x.kind === "binary" && x.op === "mul" && x.b.kind === "const")
+    return mul(x.a, f32(Number(x.b.value) * by));
+  if (x.kind === "binary" && x.op === "mul" && x.a.kind === "const")
+    return mul(x.b, f32(Number(x.a.value) * by));
+  return mul(x, f32(by));
 }
 
 /** tanh x, 1.5 ULP. */
@@ -136,7 +154,9 @@ function tanh(x: Expr): Expr {
   );
   const small = add(mul(mul(p, z), a), a);
   const large = sub(f32(1), div(f32(2), add(fastExp(min(add(a, a), f32(88))), f32(1))));
-  return copySign(select(lt(a, f32(0.625)), small, large), x);
+  const made = copySign(select(lt(a, f32(0.625)), small, large), x);
+  tangents.set(made, x);
+  return made;
 }
 
 function copySign(magnitude: Expr, sign: Expr): Expr {
@@ -196,7 +216,7 @@ function sineOrCosine(x: Expr, cosine: boolean): Expr {
 const functions: Readonly<Record<string, (x: Expr) => Expr>> = {
   exp,
   log,
-  sigmoid,
+  sigmoid: (x) => sigmoid(x),
   tanh,
   erf,
   sin: (x) => sineOrCosine(x, false),
@@ -234,6 +254,7 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
         return cast(erf(cast(x.a, "float32")), "float64");
       }
       if (x.kind === "binary" && x.op === "mul") return timesSigmoid(x.a, x.b);
+      if (x.kind === "binary" && x.op === "add") return onePlusTanh(x.a, x.b);
       if (x.kind === "binary" && x.op === "pow") {
         if (x.type === "f32" || x.type === "f64") return power(x.a, x.b);
         // Integer powers go through double precision, which holds 53 bits.
