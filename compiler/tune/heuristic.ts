@@ -59,16 +59,16 @@ function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingConte
   return plan ?? rowReduction(assign, accesses) ?? [];
 }
 
-/** Whether all values of an assignment fit 32-bit lanes. */
+/** Whether all values of an assignment fit 32-bit lanes. What positions are made of never is in a vector. */
 function vectorTypes(assign: Assign): boolean {
-  let ok = true;
-  const check = (e: Expr): void =>
-    visit(e, (x) => {
-      if (x.type === "i64" || x.type === "u64" || x.type === "f64") ok = false;
-    });
-  check(assign.value);
-  if (assign.reduce) check(assign.reduce.body);
-  return ok;
+  const seen = new Set<Expr>();
+  const fits = (e: Expr): boolean => {
+    if (seen.has(e)) return true;
+    seen.add(e);
+    if (e.type === "i64" || e.type === "u64" || e.type === "f64") return false;
+    return e.kind === "load" || operands(e).every(fits);
+  };
+  return fits(assign.value) && (!assign.reduce || fits(assign.reduce.body));
 }
 
 // ---------------------------------------------------------------------------------------------------------------
