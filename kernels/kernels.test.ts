@@ -4,6 +4,7 @@
  * is in `agreement.test.ts`.
  */
 import { readFileSync } from "node:fs";
+import { withSharedMemory } from "../runtime/threads/shared.ts";
 import { describe, expect, it } from "vitest";
 import {
   absent,
@@ -34,8 +35,8 @@ describe("the library table", () => {
   });
 
   it.each(Object.keys(libraryKernels))("%s: links to a shared memory", (name) => {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: 3, shared: true });
-    const module = new WebAssembly.Module(libraryModuleBytes(name, { sharedMemory: true }));
+    const memory = new WebAssembly.Memory({ initial: 3, maximum: 3, shared: true });
+    const module = new WebAssembly.Module(withSharedMemory(libraryModuleBytes(name), 3));
     const instance = new WebAssembly.Instance(module, { env: { memory } });
     expect(Object.keys(instance.exports)).toEqual([name]);
   });

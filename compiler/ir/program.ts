@@ -40,7 +40,7 @@ export interface LibraryRoutine {
   /** Does the same on a memory of JavaScript's. */
   readonly reference: (memory: DataView, ...args: number[]) => number;
   /** The WebAssembly module: it imports `env.memory` and exports the one function. */
-  moduleBytes(options?: { readonly sharedMemory?: boolean }): Uint8Array<ArrayBuffer>;
+  moduleBytes(): Uint8Array<ArrayBuffer>;
 }
 
 export interface LibraryCall {

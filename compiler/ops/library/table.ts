@@ -284,7 +284,7 @@ export const libraryTable: Readonly<Record<string, LibraryKernel>> = Object.from
       name,
       export: name,
       ...entry,
-      moduleBytes: (options) => libraryModuleBytes(name, options),
+      moduleBytes: () => libraryModuleBytes(name),
     } satisfies LibraryKernel,
   ]),
 );
