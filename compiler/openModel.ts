@@ -48,7 +48,7 @@ export function openModel(bytes: Uint8Array, options: CompileOptions, clock: Sta
 
 /** Control flow and containers are dissolved while binding and have no definitions of their own. */
 function supported(domain: string, op: string): boolean {
-  return supports(domain, op) || (domain === "" && vanishes(op));
+  return supports(domain, op) || vanishes(domain, op);
 }
 
 interface Content {

@@ -57,7 +57,11 @@ function rows(): Row[] {
   for (const domain of DOMAINS) {
     const own = domain === "ai.onnx";
     const names = new Set(operatorNames(domain));
-    if (own) for (const op of ["Constant", ...vanishingOperators()]) names.add(op);
+    if (own) names.add("Constant");
+    for (const name of vanishingOperators()) {
+      const [op, of = "ai.onnx"] = name.split(":").reverse();
+      if (of === domain) names.add(op!);
+    }
     for (const key of changes.keys()) {
       if (own && !key.includes(":")) names.add(key);
       else if (key.startsWith(`${domain}:`)) names.add(key.slice(domain.length + 1));
@@ -73,7 +77,7 @@ function rows(): Row[] {
 
 /** The module that tells which group of rare operators has which names. */
 function namesText(): string {
-  const groups = Object.entries(GROUPS).map(([group, operators]) => {
+  const groups = Object.entries(GROUPS).map(([group, { operators }]) => {
     const names = operators.map(({ domain = "", op }) => (domain ? `${domain}:${op}` : op));
     return `  ${group}: ${JSON.stringify(names.sort().join(" "))},\n`;
   });

@@ -157,7 +157,7 @@ function whole(call: OpCall, factor: number): number {
 // ---------------------------------------------------------------------------------------------------------------
 // Einsum
 
-interface Equation {
+export interface Equation {
   /** Labels of each input dimension and of the output; ellipsis dimensions are "0", "1", ... from the right. */
   readonly inputs: readonly (readonly string[])[];
   readonly output: readonly string[];
@@ -165,7 +165,7 @@ interface Equation {
 }
 
 /** Parses "ij,jk->ik", implicit outputs and ellipses included; checks it against the input shapes. */
-function parseEquation(call: OpCall): Equation {
+export function parseEquation(call: OpCall): Equation {
   const equation = call.string("equation")?.replace(/\s+/g, "");
   if (equation === undefined) call.fail("attribute-invalid", "no equation");
   const [left, right, ...more] = equation.split("->");

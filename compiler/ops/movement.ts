@@ -104,14 +104,14 @@ function permutation(call: OpCall): readonly number[] {
 // ---------------------------------------------------------------------------------------------------------------
 // Slice and Split
 
-interface Range {
+export interface Range {
   readonly start: number;
   readonly step: number;
   readonly length: number;
 }
 
 /** What Slice takes along every axis; numpy's clamping of starts and ends. */
-function sliceRanges(call: OpCall): Range[] {
+export function sliceRanges(call: OpCall): Range[] {
   const { shape } = call.input(0);
   const ranges: Range[] = shape.map((length) => ({ start: 0, step: 1, length }));
   const starts = call.integers(1);

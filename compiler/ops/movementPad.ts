@@ -14,7 +14,7 @@ interface Amounts {
   readonly after: readonly number[];
 }
 
-function amounts(call: OpCall): Amounts {
+export function padAmounts(call: OpCall): Amounts {
   const rank = call.input(0).shape.length;
   const pads = call.integers(1);
   const axes = call.has(3)
@@ -32,7 +32,7 @@ function amounts(call: OpCall): Amounts {
 }
 
 function paddedShape(call: OpCall): number[] {
-  const { before, after } = amounts(call);
+  const { before, after } = padAmounts(call);
   return call.input(0).shape.map((dim, d) => {
     const padded = dim + before[d]! + after[d]!;
     if (padded < 0) call.fail("shape-mismatch", `axis ${d} of ${dim} is cropped to ${padded}`);
@@ -57,7 +57,7 @@ function wrapped(at: Expr, extent: number, reach: number): Expr {
 
 function pad(call: OpCall): Kernel {
   const { shape } = call.input(0);
-  const { before, after } = amounts(call);
+  const { before, after } = padAmounts(call);
   const mode = call.string("mode", "constant");
   return mapKernel(call, (index, writer) => {
     const shifted = index.map((at, d) => sub(at, int(before[d]!)));

@@ -8,6 +8,7 @@
 import { InternalError } from "../diagnostic.ts";
 import { contractOps } from "./contract.ts";
 import type { OpDefinition } from "./define.ts";
+import type { OperatorGradient } from "./gradient/differential.ts";
 import { normaliseOps } from "./normalise.ts";
 import { normaliseRowOps } from "./normaliseRow.ts";
 import { reduceOps } from "./reduce.ts";
@@ -41,6 +42,13 @@ const families: readonly (readonly OpDefinition[])[] = [
   normaliseRowOps,
 ];
 
+/** What a module of a group has. */
+export interface GroupModule {
+  readonly operators: readonly OpDefinition[];
+  /** Derivatives, of whatever operators, by the names that {@link findGradient} takes. */
+  readonly gradients?: ReadonlyMap<string, OperatorGradient>;
+}
+
 /** Groups of rare operators, each a chunk of its own. */
 const loaders = {
   attention: () => import("./rare/attention.ts"),
@@ -53,7 +61,7 @@ const loaders = {
   strings: () => import("./rare/strings.ts"),
   training: () => import("./rare/training.ts"),
   vision: () => import("./rare/vision.ts"),
-} as const satisfies Readonly<Record<string, () => Promise<{ readonly operators: readonly OpDefinition[] }>>>;
+} as const satisfies Readonly<Record<string, () => Promise<GroupModule>>>;
 
 export type Group = keyof typeof loaders;
 
@@ -72,6 +80,7 @@ function key(domain: string, op: string): string {
 
 const table = new Map<string, OpDefinition>();
 const loaded = new Set<Group>();
+let gradients: ReadonlyMap<string, OperatorGradient> | undefined;
 /** The group of each rare operator. */
 const groupOf = new Map<string, Group>();
 for (const [group, text] of Object.entries(rareNames)) {
@@ -88,16 +97,17 @@ function add(definitions: readonly OpDefinition[]): void {
 add(families.flat());
 
 /** Puts a group's operators into the table; a second time changes nothing. */
-export function addGroup(group: Group, operators: readonly OpDefinition[]): void {
+export function addGroup(group: Group, module: GroupModule): void {
   if (loaded.has(group)) return;
-  add(operators);
+  add(module.operators);
+  gradients ??= module.gradients;
   loaded.add(group);
 }
 
 /** Downloads groups that are not there yet and puts them into the table. */
 export async function loadGroups(groups: Iterable<Group>): Promise<void> {
   const missing = [...new Set(groups)].filter((group) => !loaded.has(group));
-  await Promise.all(missing.map(async (group) => addGroup(group, (await loaders[group]()).operators)));
+  await Promise.all(missing.map(async (group) => addGroup(group, await loaders[group]())));
 }
 
 /** The group that has an operator, if it is a rare one. */
@@ -117,6 +127,16 @@ export function findOperator(domain: string, op: string): OpDefinition | undefin
   const group = groupOf.get(at);
   if (group && !loaded.has(group)) throw new MissingGroup(group, op);
   return undefined;
+}
+
+/**
+ * How an operator is differentiated; undefined where it has no derivative of its own.
+ *
+ * @throws MissingGroup where the derivatives have not been loaded
+ */
+export function findGradient(domain: string, op: string): OperatorGradient | undefined {
+  if (!gradients) throw new MissingGroup("training", "Gradient");
+  return gradients.get(domain === "" ? op : `${domain}:${op}`);
 }
 
 export function supports(domain: string, op: string): boolean {

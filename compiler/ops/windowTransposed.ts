@@ -13,7 +13,7 @@ import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } f
 import { expectShape } from "./operandShape.ts";
 import { channelsByGroup, mayLeave, perDimension, type GroupedChannels } from "./windowGeometry.ts";
 
-interface TransposedDim {
+export interface TransposedDim {
   readonly input: number;
   readonly kernel: number;
   readonly stride: number;
@@ -22,7 +22,7 @@ interface TransposedDim {
   readonly output: number;
 }
 
-function transposedGeometry(call: OpCall): TransposedDim[] {
+export function transposedGeometry(call: OpCall): TransposedDim[] {
   const input = call.input(0).shape;
   const weights = call.input(1).shape;
   const group = call.int("group", 1);

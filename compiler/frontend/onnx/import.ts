@@ -14,6 +14,7 @@ import { constantOf } from "./constant.ts";
 import { Facts } from "./facts.ts";
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxType } from "./model.ts";
 import { inTopologicalOrder } from "./order.ts";
+import { isGradient, withBody } from "./gradientBody.ts";
 import { Names, namesRead, type Scope } from "./scope.ts";
 import { contained, elementDType, isTensor, typeText } from "./valueType.ts";
 
@@ -200,6 +201,22 @@ class Importer {
       if (fn) this.inlineCall(fn, node, name, inputs, outputs, frame, scope, body);
       else this.importNode(node, name, inputs, outputs, frame, scope, body);
     }
+    if (nodes.some(isGradient)) this.giveBodies(scope, body);
+  }
+
+  /** What a Gradient names may be made by any node of its graph, so it gets its body when all are there. */
+  private giveBodies(scope: Scope, body: Body): void {
+    body.nodes.forEach((node, i) => {
+      if (!isGradient(node) || node.attributes.has("body")) return;
+      const where = { node: node.name, op: node.op };
+      const resolve = (value: string): ValueId => this.names.resolve(scope, value, where);
+      try {
+        body.nodes[i] = withBody(node, body, resolve, (base) => this.names.fresh(base));
+      } catch (error) {
+        if (!(error instanceof CompileError)) throw error;
+        this.diagnostics.push(...error.diagnostics);
+      }
+    });
   }
 
   private spendInlining(node: OnnxNode): void {

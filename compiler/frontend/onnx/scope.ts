@@ -6,6 +6,7 @@
  */
 import { didYouMean, type Diagnostic } from "../../diagnostic.ts";
 import type { ValueId } from "../../ir/graph.ts";
+import { isGradient, namesInGradient } from "./gradientBody.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode } from "./model.ts";
 
 /** Suggestions compare a name with all others: only so many, of names so long, among so many. */
@@ -92,6 +93,7 @@ export function namesRead(model: OnnxModel): ReadonlySet<string> {
   const nodes = (all: readonly OnnxNode[]): void => {
     for (const node of all) {
       for (const input of node.inputs) read.add(input);
+      if (isGradient(node)) for (const name of namesInGradient(node)) read.add(name);
       attributes(node.attributes.values());
     }
   };

@@ -3,20 +3,19 @@
  * nothing. Out: the table of operators is whole when this module has been evaluated. Invariant: the groups are those
  * that `../table.ts` loads one by one (the type of `all` says so).
  */
-import { addGroup, type Group } from "../table.ts";
-import type { OpDefinition } from "../define.ts";
-import { operators as attention } from "./attention.ts";
-import { operators as irregular } from "./irregular.ts";
-import { operators as microsoft } from "./microsoft.ts";
-import { operators as ml } from "./ml.ts";
-import { operators as quantized } from "./quantized.ts";
-import { operators as recurrent } from "./recurrent.ts";
-import { operators as signal } from "./signal.ts";
-import { operators as strings } from "./strings.ts";
-import { operators as training } from "./training.ts";
-import { operators as vision } from "./vision.ts";
+import { addGroup, type Group, type GroupModule } from "../table.ts";
+import * as attention from "./attention.ts";
+import * as irregular from "./irregular.ts";
+import * as microsoft from "./microsoft.ts";
+import * as ml from "./ml.ts";
+import * as quantized from "./quantized.ts";
+import * as recurrent from "./recurrent.ts";
+import * as signal from "./signal.ts";
+import * as strings from "./strings.ts";
+import * as training from "./training.ts";
+import * as vision from "./vision.ts";
 
-const all: Readonly<Record<Group, readonly OpDefinition[]>> = {
+const all: Readonly<Record<Group, GroupModule>> = {
   attention,
   irregular,
   microsoft,
@@ -31,6 +30,6 @@ const all: Readonly<Record<Group, readonly OpDefinition[]>> = {
 
 /** Puts every group into the table; returns what there is in each. */
 export function addAllGroups(): typeof all {
-  for (const [group, operators] of Object.entries(all)) addGroup(group as Group, operators);
+  for (const [group, module] of Object.entries(all)) addGroup(group as Group, module);
   return all;
 }

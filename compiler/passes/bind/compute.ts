@@ -11,7 +11,7 @@ import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
 import { verifyKernel } from "../../ir/verify.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
-import { findOperator } from "../../ops/table.ts";
+import { findGradient, findOperator } from "../../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
 import type { Computation } from "./boundGraph.ts";
 import { evaluateOnHost, movesStrings, moveStrings } from "./host.ts";
@@ -74,6 +74,12 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
     return;
   }
   const call = outputs.length ? callOf(walk, node, outputs) : bare;
+  const tapes = walk.tapes.filter((tape) => tape.follows(node));
+  const gradient = tapes.length > 0 ? findGradient(node.domain, node.op) : undefined;
+  if (gradient && "expand" in gradient) {
+    expand(walk, node, () => gradient.expand(call, expander(walk, node)));
+    return;
+  }
   const implementation =
     typeof definition.implementation === "function"
       ? definition.implementation(call)
@@ -82,6 +88,7 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
     expand(walk, node, () => implementation.expand(call, expander(walk, node)));
     return;
   }
+  for (const tape of tapes) tape.add(call, gradient?.rule);
   if (implementation.kind === "host") {
     evaluateOnHost(walk, node, (inputs) => implementation.evaluate(call, inputs));
     return;
@@ -183,7 +190,7 @@ function expand(walk: Walk, node: OpNode, write: () => readonly ValueId[]): void
   });
 }
 
-function expander(walk: Walk, parent: OpNode): Expander {
+export function expander(walk: Walk, parent: OpNode): Expander {
   const made = new Set<ValueId>();
   const add = (
     op: string,

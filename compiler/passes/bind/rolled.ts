@@ -47,7 +47,8 @@ export interface Iterations {
 export function roll(walk: Walk, loop: Iterations): boolean {
   const { trips, states, scanned, counted } = loop;
   const outer = [...states, ...scanned.map(({ id }) => id)];
-  if (trips < LEAST_TRIPS || walk.hostOnly) return false;
+  // Derivatives go from operator to operator, backwards through all iterations.
+  if (trips < LEAST_TRIPS || walk.hostOnly || walk.tapes.length > 0) return false;
   if (outer.some((id) => walk.mustWait(id) || !walk.types.has(id))) return false;
   const typed = (type: TensorType): ValueId => {
     const id = walk.fresh();

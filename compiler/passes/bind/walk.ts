@@ -14,19 +14,27 @@ import type { BindOptions, BoundNode } from "./boundGraph.ts";
 import { compute } from "./compute.ts";
 import { containerOps } from "./containers.ts";
 import { branchOps } from "./branch.ts";
+import type { Tape } from "./tape.ts";
+import { gradientOps } from "./gradient.ts";
 import { loopOps } from "./loops.ts";
 
 /** Binds a node whose outputs are none of its own: it becomes other nodes, lists, or names of other values. */
 export type Vanishing = (walk: Walk, node: OpNode) => void;
 
-const vanishing: ReadonlyMap<string, Vanishing> = new Map([...branchOps, ...loopOps, ...containerOps]);
+/** By "op" of ai.onnx or "domain:op". */
+const vanishing: ReadonlyMap<string, Vanishing> = new Map([
+  ...branchOps,
+  ...loopOps,
+  ...containerOps,
+  ...gradientOps,
+]);
 
-/** Whether an operator of ai.onnx is dissolved while binding, without a definition in the table. */
-export function vanishes(op: string): boolean {
-  return vanishing.has(op);
+/** Whether an operator is dissolved while binding, without a definition in the table. */
+export function vanishes(domain: string, op: string): boolean {
+  return vanishing.has(domain === "" ? op : `${domain}:${op}`);
 }
 
-/** Names of all operators that are dissolved. */
+/** Names of all operators that are dissolved: "op" of ai.onnx or "domain:op". */
 export function vanishingOperators(): string[] {
   return [...vanishing.keys()];
 }
@@ -65,6 +73,8 @@ export class Walk {
   private readonly trace: TraceSink | undefined;
   private readonly alias = new Map<ValueId, ValueId>();
   private readonly failedValues = new Set<ValueId>();
+  /** Records of what is being differentiated; the innermost last. */
+  readonly tapes: Tape[] = [];
   private unrolledNodes = 0;
   private counter: number;
   /** Results of a body's nodes by inputs, so that what does not change from one iteration to the next is made once. */
@@ -164,7 +174,7 @@ export class Walk {
       return;
     }
     try {
-      const special = node.domain === "" ? vanishing.get(node.op) : undefined;
+      const special = vanishing.get(node.domain === "" ? node.op : `${node.domain}:${node.op}`);
       if (special) special(this, node);
       else if (node.op === "Identity" && this.isContainer(node.inputs[0]))
         this.rename(node.outputs[0]!, node.inputs[0]!);
@@ -299,6 +309,23 @@ export class Walk {
     }
     this.memo = memo;
     return stays;
+  }
+
+  /**
+   * Binds a subgraph while everything that follows from `sources` is written on a tape. Returns the subgraph's
+   * outputs; none of it may be left to a later program.
+   */
+  record(graph: Graph, args: readonly ValueId[], tape: Tape): ValueId[] {
+    const { memo } = this;
+    // What was made before is not on the tape.
+    this.memo = new WeakMap();
+    this.tapes.push(tape);
+    try {
+      return this.instantiate(graph, args);
+    } finally {
+      this.tapes.pop();
+      this.memo = memo;
+    }
   }
 
   /** Types that a subgraph's outputs would have; nothing of it stays. Undefined where one cannot be told. */
