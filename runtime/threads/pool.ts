@@ -1,7 +1,7 @@
 /**
  * The threads of this realm, shared by its sessions. In: programs in shared memory. Out: teams, with which they run.
- * Invariants: workers are started when first needed, once, and stay; a run never waits for a worker that has not
- * come: it does everything itself then. So nothing here is asynchronous to the caller, and a worker that cannot be
+ * Invariants: workers are started when first needed and stay while there are sessions; a run never waits for one that
+ * has not come: it does everything itself then. So nothing here is asynchronous to the caller, and a worker that cannot be
  * started (a policy, a missing file) costs speed and nothing else.
  *
  * Cells, each on a cache line of its own: WAKE changes when there is something to do, SLOT is the program that runs,
@@ -49,23 +49,29 @@ export interface Team {
   leave(): void;
 }
 
+/**
+ * What workers may go on holding of programs that have left: they let go of memory when they collect garbage, which a
+ * worker that sleeps never does. Beyond this they are replaced by new ones, which hold nothing.
+ */
+const MOST_LEFT_BYTES = 32 << 20;
+
 class Pool {
-  private readonly cells = new Int32Array(new SharedArrayBuffer((MAIL + LINE * MOST_THREADS) * 4));
-  private readonly workers: Thread[] = [];
+  private cells = new Int32Array(0) as Int32Array<SharedArrayBuffer>;
+  private workers: Thread[] = [];
   private readonly waits = maySleep() ? 1 : 0;
   private slots = 0;
   /** What a worker that starts later must be told. */
-  private readonly joined = new Map<number, ThreadMessage>();
+  private readonly joined = new Map<number, ThreadMessage & { kind: "join" }>();
+  private leftBytes = 0;
 
   join(program: SharedProgram, threads: number): Team {
     const { module, memory, math, control, run } = program;
     const slot = ++this.slots;
-    const message: ThreadMessage = { kind: "join", slot, threads, module, memory, math, control };
-    this.send(message);
+    const message = { kind: "join", slot, threads, module, memory, math, control } as const;
+    this.workers.forEach((_, i) => this.post(i + 1, message));
     this.joined.set(slot, message);
-    while (this.workers.length < threads - 1) this.start();
+    this.grow();
     const counters = new Int32Array(memory.buffer, control, COUNTERS);
-    const { cells, waits } = this;
     let turn = 0;
     let alone = false;
     return {
@@ -82,11 +88,9 @@ class Pool {
         }
         turn = (turn + 1) | 0 || 1;
         Atomics.store(counters, TURN, turn);
-        Atomics.store(cells, SLOT, slot);
-        Atomics.add(cells, WAKE, 1);
-        if (Atomics.load(cells, ASLEEP) > 0) Atomics.notify(cells, WAKE);
+        this.call(slot);
         try {
-          run(0, threads, turn, waits);
+          run(0, threads, turn, this.waits);
         } catch (error) {
           // Who still waits for a part of this run gives up; later runs do without help.
           alone = true;
@@ -95,21 +99,43 @@ class Pool {
           throw error;
         }
       },
-      leave: () => {
-        if (this.joined.delete(slot)) this.send({ kind: "leave", slot });
-      },
+      leave: () => this.leave(slot, memory.buffer.byteLength),
     };
   }
 
-  private start(): void {
-    const thread = this.workers.length + 1;
-    this.workers.push(startThread());
-    this.post(thread, { kind: "start", cells: this.cells, thread });
-    for (const message of this.joined.values()) this.post(thread, message);
+  /** Tells the workers which program runs. */
+  private call(slot: number): void {
+    const { cells } = this;
+    Atomics.store(cells, SLOT, slot);
+    Atomics.add(cells, WAKE, 1);
+    if (Atomics.load(cells, ASLEEP) > 0) Atomics.notify(cells, WAKE);
   }
 
-  private send(message: ThreadMessage): void {
-    this.workers.forEach((_, i) => this.post(i + 1, message));
+  private leave(slot: number, bytes: number): void {
+    if (!this.joined.delete(slot)) return;
+    this.leftBytes += bytes;
+    if (this.joined.size === 0 || this.leftBytes > MOST_LEFT_BYTES) {
+      for (const worker of this.workers) worker.end();
+      this.workers = [];
+      this.leftBytes = 0;
+      for (const { memory, control } of this.joined.values())
+        Atomics.store(new Int32Array(memory.buffer, control, COUNTERS), JOINED, 0);
+      this.grow();
+    } else this.workers.forEach((_, i) => this.post(i + 1, { kind: "leave", slot }));
+  }
+
+  /** Starts the workers that the programs want and that are not there yet. */
+  private grow(): void {
+    let wanted = 0;
+    for (const { threads } of this.joined.values()) wanted = Math.max(wanted, threads - 1);
+    if (this.workers.length === 0 && wanted > 0)
+      this.cells = new Int32Array(new SharedArrayBuffer((MAIL + LINE * MOST_THREADS) * 4));
+    while (this.workers.length < wanted) {
+      const thread = this.workers.length + 1;
+      this.workers.push(startThread());
+      this.post(thread, { kind: "start", cells: this.cells, thread });
+      for (const message of this.joined.values()) this.post(thread, message);
+    }
   }
 
   private post(thread: number, message: ThreadMessage): void {

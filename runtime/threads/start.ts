@@ -7,6 +7,7 @@ import { helpWithRuns, type ThreadMessage } from "./thread.ts";
 
 export interface Thread {
   post(message: ThreadMessage): void;
+  end(): void;
 }
 
 /** The part of Node that is needed; a page has none of it. */
@@ -15,6 +16,7 @@ interface Node {
     readonly Worker: new (url: URL) => {
       postMessage(message: ThreadMessage): void;
       unref(): void;
+      terminate(): Promise<number>;
       on(event: "error", listener: () => void): void;
     };
   };
@@ -29,7 +31,7 @@ export function startThread(): Thread {
     );
     worker.unref();
     worker.on("error", () => {}); // it helps no more
-    return { post: (message) => worker.postMessage(message) };
+    return { post: (message) => worker.postMessage(message), end: () => void worker.terminate() };
   }
   return startInPage();
 }
@@ -67,6 +69,10 @@ function startInPage(): Thread {
     post: (message) => {
       sent?.push(message);
       worker?.postMessage(message);
+    },
+    end: () => {
+      sent = undefined;
+      worker?.terminate();
     },
   };
 }

@@ -44,10 +44,10 @@ async function bits(session: Session, inputs: Inputs): Promise<string> {
     .join("\n");
 }
 
-/** Runs until other threads have computed something; fails after half a minute. */
-async function untilHelped(session: Session, inputs: Inputs): Promise<void> {
+/** Runs until other threads have computed something more; fails after half a minute. */
+async function untilHelped(session: Session, inputs: Inputs, before = 0): Promise<void> {
   const deadline = Date.now() + 30_000;
-  while (session.threads!.helped === 0) {
+  while (session.threads!.helped === before) {
     if (Date.now() > deadline) throw new Error(`nobody helped: ${JSON.stringify(session.threads)}`);
     await session.run(inputs);
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -122,6 +122,25 @@ describe("threads in Node", () => {
     expect(() => session.output("x")).toThrow(/no output "x"/);
     session.dispose();
     expect(() => session.invoke()).toThrow(/disposed/);
+  });
+
+  it("has its threads back after those that held too much of sessions gone were replaced", async () => {
+    const b = onnxModel("large", { opset: 22 });
+    const a = b.input("a", "float32", [3_000_000]);
+    b.output(b.node("Tanh", [a]), "float32", undefined, "y");
+    const large = (await compile(b.toBytes(), { variants: ["simd"] })).artifact;
+    const staying = await load(artifact, { threads: 3 });
+    await untilHelped(staying, { x });
+    for (let i = 0; i < 4; i++) {
+      const leaving = await load(large, { threads: 2 });
+      expect(leaving.memoryBytes).toBeGreaterThan(20_000_000);
+      leaving.dispose();
+    }
+    const { helped } = staying.threads!;
+    await untilHelped(staying, { x }, helped);
+    expect(await bits(staying, { x })).toBe(expected);
+    expect(staying.threads!.ready).toBeLessThanOrEqual(3);
+    staying.dispose();
   });
 
   it("keeps short programs on one thread and says so", async () => {

@@ -162,6 +162,19 @@ export const runtimeChecks: Readonly<Record<string, () => Promise<void>>> = {
       session.dispose();
     }
   },
+  "gives memory back: 200 sessions of many megabytes": async () => {
+    const b = onnxModel("large", { opset: 22 });
+    b.output(b.node("Tanh", [b.input("x", "float32", [1_000_000])]), "float32", undefined, "y");
+    const { compile } = await import("../../compiler/index.ts");
+    const { artifact } = await compile(b.toBytes());
+    // An engine reserves gigabytes of addresses for each memory and has them for a hundred or so.
+    for (let i = 0; i < 200; i++) {
+      const session = await load(artifact, { threads: 1 + (i % 3) });
+      expect(session.memoryBytes > 8_000_000, `it takes ${session.memoryBytes} bytes`);
+      session.invoke();
+      session.dispose();
+    }
+  },
   "survives 200 damaged artifacts": async () => {
     const random = randomNumbers(42);
     const file = scalingArtifact();
