@@ -89,6 +89,12 @@ function fastExpOfNegative(x: Expr): Expr {
   return mul(polynomial(r, mirrored), powerOfTwo(bits));
 }
 
+/** Whether a clamp keeps x within what {@link fastExp} takes. */
+function isModerate(x: Expr): boolean {
+  if (x.kind !== "binary" || x.op !== "max" || x.b.kind !== "const" || !(Number(x.b.value) >= -88)) return false;
+  return x.a.kind === "binary" && x.a.op === "min" && x.a.b.kind === "const" && Number(x.a.b.value) <= 88;
+} // prettier-ignore
+
 /** ln x, 1 ULP. */
 function log(x: Expr): Expr {
   const tiny = lt(x, f32(1.17549435e-38));
@@ -183,6 +189,27 @@ function erf(x: Expr): Expr {
   return select(binary("le", t, f32(0.921875)), small, large);
 }
 
+/** Terms of the series and levels of the fraction below: enough for double precision where they are used. */
+const ERF_TERMS = 32;
+
+/** erf in f64: a series of positive terms below 2, a continued fraction of the rest above; exp is the host's. */
+function erfDouble(x: Expr): Expr {
+  const f64 = (value: number): Expr => constant("f64", value);
+  const a = min(abs(x), f64(6));
+  const square = mul(a, a);
+  const decay = unary("exp", neg(square));
+  let sum = f64(1);
+  let fraction = a;
+  for (let n = ERF_TERMS; n > 0; n--) {
+    sum = add(mul(mul(square, f64(2 / (2 * n + 1))), sum), f64(1));
+    fraction = add(div(f64(n / 2), fraction), a);
+  }
+  const small = mul(mul(mul(a, f64(2 / Math.sqrt(Math.PI))), decay), sum);
+  const large = sub(f64(1), div(mul(decay, f64(1 / Math.sqrt(Math.PI))), fraction));
+  const size = select(lt(a, f64(2)), small, large);
+  return select(lt(x, f64(0)), neg(size), size);
+}
+
 /**
  * pi/4 in pieces of eight bits, so that products with even numbers up to 2^17 are exact, and a last one with the
  * rest: the difference from the nearest multiple keeps all its bits, however small it is.
@@ -245,13 +272,14 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
   return rewrite(
     e,
     (x) => {
+      if (x.kind === "unary" && x.op === "exp" && x.type === "f32" && isModerate(x.a)) return fastExp(x.a);
       if (x.kind === "unary" && x.type === "f32") return functions[x.op]?.(x.a);
       if (x.kind === "unary" && x.type === "f64" && x.op === "sigmoid") {
         const one = constant("f64", 1);
         return div(one, add(one, unary("exp", neg(x.a))));
       }
       if (x.kind === "unary" && x.type === "f64" && x.op === "erf") {
-        return cast(erf(cast(x.a, "float32")), "float64");
+        return erfDouble(x.a);
       }
       if (x.kind === "binary" && x.op === "mul") return timesSigmoid(x.a, x.b);
       if (x.kind === "binary" && x.op === "add") return onePlusTanh(x.a, x.b);

@@ -53,6 +53,11 @@ function floatInput(call: OpCall): ValueId {
   return given(call, call.node.op === "QAttention" ? 3 : 0);
 }
 
+/** As onnxruntime has it, a single query looks at all keys. */
+function causal(call: OpCall): number {
+  return call.input(0).shape[1] === 1 ? 0 : call.int("unidirectional", 0);
+}
+
 /** Attention of 3-D query, key and value. With `past`, [2, batch, heads, keys, size], the outputs are y, present. */
 export function attended(
   call: OpCall,
@@ -67,7 +72,7 @@ export function attended(
   const [y, k, v] = to.nodes("Attention", [query, key, value, bias, ...before] as ValueId[], presents ? 3 : 1, {
     q_num_heads: heads,
     kv_num_heads: heads,
-    is_causal: call.int("unidirectional", 0),
+    is_causal: causal(call),
     ...scaleOf(call),
   }); // prettier-ignore
   if (!presents) return [y];
@@ -118,7 +123,7 @@ const multiHeadAttention = expanded("MultiHeadAttention", (call, to) => {
   return to.nodes("Attention", [query, key, value, term, given(call, 6), given(call, 7)], 3, {
     q_num_heads: heads,
     kv_num_heads: heads,
-    is_causal: call.int("unidirectional", 0),
+    is_causal: causal(call),
     ...scaleOf(call),
   });
 });

@@ -28,7 +28,7 @@ export interface Setting {
   readonly variant: VariantName;
 }
 
-const BEST: VariantName = supports("relaxed-simd") ? "relaxed-simd" : "simd";
+export const BEST: VariantName = supports("relaxed-simd") ? "relaxed-simd" : "simd";
 
 /** All passes, none, and all but one. */
 export function settingsOf(): Setting[] {

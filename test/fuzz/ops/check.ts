@@ -1,0 +1,191 @@
+/**
+ * Whether everyone agrees on a graph. In: a graph. Out: nothing, or who differs from the interpreter and how:
+ * WebAssembly in both variants, with all passes, none, or all but one, bound ahead and bound when it runs, and
+ * onnxruntime-web. Invariant: dtypes, shapes and names agree exactly, elements within `tolerance.ts`; where
+ * onnxruntime does not count, `exceptions.ts` names the reason.
+ */
+import { compile, CompileError, interpret, openSource, passNames, type CompileOptions, type PassName, type VariantName } from "../../../compiler/whole.ts"; // prettier-ignore
+import type { Tensor } from "../../../runtime/dtype.ts";
+import { load, TilewrightError } from "../../../runtime/index.ts";
+import { BEST } from "../agreement.ts";
+import { Random } from "../random.ts";
+import { readerOf } from "./data.ts";
+import { deviationOf, refusalOf } from "./exceptions.ts";
+import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
+import type { OnnxRuntime } from "./ort.ts";
+import { epsilonOf, exactResults, sensitivity, valuesOf } from "./tolerance.ts";
+
+/** A way to run a graph: on which passes and variant, or with onnxruntime. */
+export type Oracle =
+  | { readonly kind: "wasm"; readonly off: readonly PassName[]; readonly variant: VariantName; readonly late: boolean }
+  | { readonly kind: "onnxruntime" }
+  | { readonly kind: "interpreter" };
+
+export interface Disagreement {
+  readonly oracle: Oracle;
+  readonly what: string;
+}
+
+export function nameOf(oracle: Oracle): string {
+  if (oracle.kind !== "wasm") return oracle.kind;
+  const { off, variant, late } = oracle;
+  const passes = off.length === 0 ? "all passes" : off.length === passNames.length ? "no passes" : `without ${off.join(", ")}`; // prettier-ignore
+  return `${variant}, ${passes}${late ? ", bound when it runs" : ""}`;
+}
+
+/** Both variants with all passes; then by chance none of them or one less, and bound when it runs. */
+export function oraclesOf(seed: number): Oracle[] {
+  const random = new Random(seed ^ 0x5bd1e995);
+  const off = random.chance(0.3) ? [...passNames] : [random.pick(passNames)];
+  return [
+    { kind: "wasm", off: [], variant: BEST, late: random.chance(0.2) },
+    ...(BEST === "simd" ? [] : [{ kind: "wasm", off: [], variant: "simd", late: random.chance(0.2) } as const]),
+    { kind: "wasm", off, variant: BEST, late: random.chance(0.1) },
+    { kind: "onnxruntime" },
+  ];
+}
+
+export type Outputs = Readonly<Record<string, Tensor>>;
+
+function sentence(error: unknown): string {
+  if (error instanceof CompileError) return `CompileError ${error.code}: ${error.message.split("\n")[0]}`;
+  if (error instanceof TilewrightError) return `TilewrightError ${error.code}: ${error.message.split("\n")[0]}`;
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return stack.split("\n").slice(0, 5).join(" | ");
+}
+
+/** What a graph gives, or a sentence. */
+export function interpreted(graph: FuzzGraph): Outputs | string {
+  try {
+    return interpret(modelOf(graph), feedsOf(graph), { memoryLimit: 2 ** 27 });
+  } catch (error) {
+    return sentence(error);
+  }
+}
+
+export async function compiled(graph: FuzzGraph, oracle: Extract<Oracle, { kind: "wasm" }>): Promise<Outputs> {
+  const { off, variant, late } = oracle;
+  const feeds = feedsOf(graph);
+  const options: CompileOptions = {
+    passes: Object.fromEntries(off.map((pass) => [pass, false])),
+    variants: [variant],
+    memoryLimit: 2 ** 27,
+    ...(late || graph.wrapping === "dynamic" || graph.wrapping === "unranked" ? {} : { inputShapes: Object.fromEntries(Object.entries(feeds).map(([name, { shape }]) => [name, shape])) }), // prettier-ignore
+  };
+  const model = modelOf(graph);
+  const bytes = late ? model : compile(model, options).artifact;
+  const session = await load(bytes, { variant, compiler: () => ({ openSource: (source) => openSource(source, options) }) }); // prettier-ignore
+  try {
+    const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputs.some((input) => input.name === name))); // prettier-ignore
+    // Twice: a run must not depend on what the one before left behind.
+    await session.run(given);
+    return await session.run(given);
+  } finally {
+    session.dispose();
+  }
+}
+
+/** Compares results; the tolerance is worked out only where something differs. */
+export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outputs, slack: number, extra = 0): string | undefined {
+  const exact = exactResults(graph);
+  let moved: ReturnType<typeof sensitivity> | undefined;
+  for (const [name, want] of Object.entries(expected)) {
+    const have = actual[name];
+    if (have === undefined) return `no output ${name}`;
+    if (have.dtype !== want.dtype) return `${name} has type ${have.dtype}, not ${want.dtype}`;
+    if (String(have.shape) !== String(want.shape)) return `${name} has shape [${have.shape.join(", ")}], not [${want.shape.join(", ")}]`; // prettier-ignore
+    if (have.data.length !== want.data.length) return `${name} has ${have.data.length} elements, not ${want.data.length}`; // prettier-ignore
+    const read = readerOf(want.dtype);
+    const epsilon = exact.has(name) ? 0 : epsilonOf(want.dtype);
+    for (let i = 0; i < want.data.length; i++) {
+      const [a, b] = [read(have.data[i]!), read(want.data[i]!)];
+      if (a === b || (a !== a && b !== b)) continue;
+      const difference = typeof a === "string" ? NaN : Math.abs(Number(a) - Number(b));
+      if (difference <= extra) continue;
+      if (typeof a !== "string" && !exact.has(name)) {
+        const usual = epsilon * slack * Math.abs(Number(b)) + (epsilon === 0 ? 0 : 2 ** -120);
+        if (difference <= usual) continue;
+        moved ??= sensitivity(graph, Object.keys(expected));
+        const some = moved.get(name);
+        if (some) {
+          const most = some.length === 0 ? 0 : some[i % some.length]!;
+          // Sums of many terms round once for each of them.
+          const factor = 16 + 2 * Math.sqrt(depthOf(graph));
+          if (most === Infinity || difference <= usual + factor * most) continue;
+          if (epsilon > 0 && difference <= spread(some) * factor) continue;
+          if (epsilon === 0 && most > 0 && difference <= most + 1) continue;
+        }
+      }
+      return `${name}[${i}] is ${String(a)}, not ${String(b)} (${want.dtype}${exact.has(name) ? ", exact" : ""})`;
+    }
+  }
+  return undefined;
+} // prettier-ignore
+
+/** The root of the mean of the squares of what elements moved: neighbours of one that happened not to. */
+function spread(moved: Float64Array): number {
+  let sum = 0;
+  for (const value of moved) sum += Number.isFinite(value) ? value * value : 0;
+  return Math.sqrt(sum / Math.max(1, moved.length)) / 4;
+}
+
+/** The largest number of elements of an operand, a bound of the terms of a sum. */
+function depthOf(graph: FuzzGraph): number {
+  return Math.max(1, ...graph.operands.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
+}
+
+/** What onnxruntime was good for. */
+export interface OrtCounts {
+  compared: number;
+  /** By reason. */
+  readonly excused: Map<string, number>;
+}
+
+/** One oracle's disagreement with the interpreter. */
+export async function disagreement(
+  graph: FuzzGraph,
+  expected: Outputs,
+  oracle: Oracle,
+  ort: OnnxRuntime | undefined,
+  counts?: OrtCounts,
+): Promise<string | undefined> {
+  if (oracle.kind === "wasm") {
+    try {
+      return compareOutputs(graph, expected, await compiled(graph, oracle), 8);
+    } catch (error) {
+      return sentence(error);
+    }
+  }
+  if (oracle.kind === "interpreter" || !ort) return undefined;
+  const excuse = (reason: string): undefined => {
+    counts?.excused.set(reason, (counts.excused.get(reason) ?? 0) + 1);
+  };
+  const answer = await ort.ask(modelOf(graph), feedsOf(graph));
+  if (answer.kind === "lost") return excuse(`onnxruntime crashed: ${answer.message.slice(0, 60)}`);
+  if (answer.kind === "error") {
+    const refusal = refusalOf(graph, answer.message);
+    return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
+  }
+  const what = compareOutputs(graph, expected, answer.outputs, 32);
+  if (what === undefined) {
+    if (counts) counts.compared++;
+    return undefined;
+  }
+  let values: Map<string, Tensor> | undefined;
+  const deviation = deviationOf(graph, () => (values ??= valuesOf(graph)));
+  if (deviation === undefined) return what;
+  const { within, reason } = deviation;
+  const beyond = within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, 32, within);
+  return beyond ?? excuse(reason);
+}
+
+/** The first disagreement about a graph. */
+export async function check(graph: FuzzGraph, seed: number, ort: OnnxRuntime | undefined, counts?: OrtCounts): Promise<Disagreement | undefined> { // prettier-ignore
+  const expected = interpreted(graph);
+  if (typeof expected === "string") return { oracle: { kind: "interpreter" }, what: expected };
+  for (const oracle of oraclesOf(seed)) {
+    const what = await disagreement(graph, expected, oracle, ort, counts);
+    if (what !== undefined) return { oracle, what };
+  }
+  return undefined;
+}

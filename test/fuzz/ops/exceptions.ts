@@ -1,0 +1,163 @@
+/**
+ * Where onnxruntime-web 1.30 is no witness. In: a graph, and perhaps what onnxruntime said of it. Out: the reason why
+ * it does not count, from one of the two tables below, or nothing. Invariant: every exception has its reason written
+ * down and is counted under it; whatever is in no table is reported as a disagreement.
+ */
+import { readerOf } from "./data.ts";
+import type { Tensor } from "../../../runtime/dtype.ts";
+import type { FuzzGraph, GraphNode } from "./graph.ts";
+
+/** What onnxruntime says of models that it does not run, and what that means. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/Could not find an implementation|NOT_IMPLEMENTED|is not implemented|not supported yet|Failed to find kernel|does not support double yet|not implemented/i, "not implemented in onnxruntime-web"],
+  [/Type Error: Type '.*' of (input|output) parameter/i, "an element type that this version of the operator does not list"],
+  [/Type parameter \(.*\) of Optype/i, "operands of different element types"],
+  [/is not a registered function\/op|No Op registered|Unrecognized attribute|No opset import/i, "unknown to onnxruntime-web"],
+  [/only \*guarantees\* support|opset .* is under development|ValidateOpsetForDomain/i, "an operator set newer than onnxruntime-web"],
+  [/unsupported data type: \d+|Unsupported tensor type|unsupported data type/i, "tensors of this element type do not cross onnxruntime-web's interface"],
+  [/Reading data from non-tensor typed value/i, "sequences do not cross onnxruntime-web's interface"],
+  [/X_shape.NumDimensions\(\) == 4/, "LRN of four dimensions only"],
+  [/Indices tensor must have rank >= 1/, "OneHot of a scalar is refused; the specification does not exclude it"],
+  [/layout_ == 0 was false/, "recurrent operators with batches first are not implemented"],
+  [/FindDeviceForValue/, "a loop one of whose outputs has no name"],
+  [/input count mismatch/, "an absent output shape that is written as an empty name"],
+  [/DispatchStridedCopy|MLFloat16 data type is not supported/, "not implemented in onnxruntime-web"],
+  [/pads\[dim\] < kernel_shape\[dim/, "pads as wide as a dilated kernel are refused; the specification does not"],
+  [/Axes input is null/, "an absent input that is written as an empty name"],
+  [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
+  [/Mismatch between number of inferred and declared dimensions/, "shape inference that gives another rank than the operator"],
+  [/qlinear_where.cc/, "QLinearWhere whose scales and zero points are fed"],
+  [/Input 0 expected to have type but instead is null/, "types are not inferred through a function"],
+  [/has (unsupported|inconsistent) type/, "types are not inferred through a function"],
+  [/Can't merge shape info/, "shape inference that does not know the operator's last output shape"],
+  [/Input data with index: \d+ is NaN/, "Binarizer refuses NaN; the specification does not"],
+]; // prettier-ignore
+
+/** What a deviation may look at. */
+export interface Witness {
+  readonly node: GraphNode;
+  readonly graph: FuzzGraph;
+  /** Every tensor of the graph by name; computed when it is asked for. */
+  readonly values: () => ReadonlyMap<string, Tensor>;
+}
+
+export interface Deviation {
+  readonly applies: (witness: Witness) => boolean;
+  readonly reason: string;
+  /** The reason explains no more than this in one operator's result. */
+  readonly within?: number;
+}
+
+const input = ({ node, values }: Witness, position: number): Tensor | undefined => values().get(node.inputs[position] ?? ""); // prettier-ignore
+const isEmpty = (tensor: Tensor | undefined): boolean => tensor?.shape.includes(0) ?? false;
+const is = (pattern: RegExp) => ({ node }: Witness): boolean => pattern.test(node.op); // prettier-ignore
+
+function some(tensor: Tensor | undefined, fits: (value: number) => boolean): boolean {
+  if (!tensor || tensor.dtype === "string") return false;
+  const read = readerOf(tensor.dtype);
+  return Array.from(tensor.data as Iterable<number | bigint>).some((value) => fits(Number(read(value))));
+}
+
+const anyInput = (witness: Witness, fits: (tensor: Tensor) => boolean): boolean =>
+  witness.node.inputs.some((_, position) => {
+    const tensor = input(witness, position);
+    return tensor !== undefined && fits(tensor);
+  });
+const hasNaN = (tensor: Tensor): boolean => some(tensor, Number.isNaN);
+
+/** Operators whose results are made of many elements. */
+const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
+
+const DEVIATIONS: readonly Deviation[] = [
+  {
+    applies: is(/^(Blackman|Hann|Hamming)Window$/),
+    reason: "windows are computed from constants of float32",
+    within: 2 ** -21,
+  },
+  {
+    applies: (w) =>
+      /^(TreeEnsemble|TreeEnsembleRegressor|LinearRegressor)$/.test(w.node.op) &&
+      !["NONE", 0, undefined].includes(w.node.attributes["post_transform"] as string | undefined) &&
+      (w.node.attributes["n_targets"] ?? w.node.attributes["targets"] ?? 1) === 1,
+    reason: "a single target's post transform is left out",
+  },
+  {
+    applies: (w) => w.node.op === "TreeEnsembleClassifier" && (w.node.attributes["class_weights"] as { value: readonly number[] }).value.some((weight) => weight <= 0),
+    reason: "a class for which no leaf votes loses against scores below zero",
+  },
+  {
+    applies: (w) => w.node.op === "NonZero" && input(w, 0)?.shape.length === 0,
+    reason: "a scalar has the shape [1, n] instead of [0, n], which the specification names",
+  },
+  { applies: is(/^Bernoulli$/), reason: "follows the function body, whose comparison is the wrong way round" },
+  {
+    applies: (w) => /^(Reduce|Arg|Global)/.test(w.node.op) && isEmpty(input(w, 0)),
+    reason: "reductions of tensors without elements give other shapes",
+  },
+  {
+    applies: (w) => /^(Cast|CastLike)$/.test(w.node.op) && some(input(w, 0), (value) => !(Math.abs(value) < 2 ** 63) || value < 0 || value > 127),
+    reason: "numbers out of the range of an integer type: the specification leaves the result open",
+  },
+  {
+    applies: (w) => w.node.op === "AffineGrid" && w.node.attributes["align_corners"] === 1 && some(input(w, 1), (value) => value === 1),
+    reason: "a dimension of one point lies at 1; PyTorch, whose operator it is, has it at 0",
+  },
+  {
+    applies: (w) => /^(MaxPool|NhwcMaxPool|GlobalMaxPool)$/.test(w.node.op) && anyInput(w, hasNaN),
+    reason: "the largest of numbers of which some are NaN: the specification leaves it open, we tell NaN",
+  },
+  {
+    applies: is(/^MeanVarianceNormalization$/),
+    reason: "takes the root of E[x^2] - E[x]^2, which cancels and may be below zero",
+  },
+  {
+    applies: (w) => MANY.test(w.node.op) && anyInput(w, (tensor) => some(tensor, (value) => !Number.isFinite(value))),
+    reason: "infinities and NaN in sums, norms and products: which of them meet first is open",
+  },
+  {
+    applies: (w) => /^Reduce(Mean|Sum|L1|SumSquare|Prod)$/.test(w.node.op) && (input(w, 0)?.dtype.startsWith("int") ?? false) && some(input(w, 0), (value) => Math.abs(value) > 2 ** 14),
+    reason: "sums of integers that overflow on the way",
+  },
+  {
+    applies: (w) => w.node.op === "TreeEnsembleClassifier" && ((w.node.attributes["classlabels_int64s"] ?? w.node.attributes["classlabels_strings"]) as readonly unknown[]).length === 2,
+    reason: "names of two classes are replaced by 0 and 1 where leaves vote for both",
+  },
+  {
+    applies: (w) => w.node.op === "Col2Im" && new Set((w.node.attributes["pads"] ?? []) as readonly number[]).size > 1,
+    reason: "pads that differ from side to side move the image",
+  },
+  {
+    applies: (w) => /^(Group|Layer|RMS|Instance|Batch)Norm/.test(w.node.op) && input(w, 0)?.dtype === "float64",
+    reason: "float64 is normalised in float32, as stash_type allows; we keep what there is",
+    within: 1e-4,
+  },
+  {
+    applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && w.node.attributes["activation_alpha"] === undefined && ((w.node.attributes["activations"] ?? []) as readonly string[]).includes("ThresholdedRelu"),
+    reason: "the threshold of ThresholdedRelu is not 1 where none is given",
+  },
+  {
+    applies: (w) => w.node.domain === "com.microsoft" && /^Q(Linear|Gemm)/.test(w.node.op),
+    reason: "rounds after the zero point is added: ties fall to the other side",
+    within: 1,
+  },
+]; // prettier-ignore
+
+export function refusalOf(graph: FuzzGraph, message: string): string | undefined {
+  const [, reason] = REFUSALS.find(([pattern]) => pattern.test(message)) ?? [];
+  return reason;
+}
+
+function allNodes(nodes: readonly GraphNode[]): GraphNode[] {
+  return nodes.flatMap((node) => [node, ...Object.values(node.bodies ?? {}).flatMap((body) => allNodes(body.nodes))]); // prettier-ignore
+}
+
+/** Why a difference from onnxruntime does not count. */
+export function deviationOf(graph: FuzzGraph, values: () => ReadonlyMap<string, Tensor>): { reason: string; within?: number } | undefined {
+  for (const node of allNodes(graph.nodes)) {
+    const found = DEVIATIONS.find(({ applies }) => applies({ node, graph, values }));
+    if (!found) continue;
+    const alone = graph.nodes.length === 1 && found.within !== undefined;
+    return { reason: `${node.op}: ${found.reason}`, ...(alone ? { within: found.within } : {}) };
+  }
+  return undefined;
+}

@@ -1,0 +1,30 @@
+/**
+ * What the fuzzer has found stays found: every kept graph on every oracle. In: `found.ts`. Invariant tested: the
+ * interpreter, WebAssembly in both variants with all passes, none and all but each one, ahead and when it runs, and
+ * onnxruntime-web agree.
+ */
+import { afterAll, describe, expect, it } from "vitest";
+import { passNames } from "../../../compiler/whole.ts";
+import { BEST } from "../agreement.ts";
+import { disagreement, interpreted, nameOf, type Oracle } from "./check.ts";
+import { foundGraphs } from "./found.ts";
+import { OnnxRuntime } from "./ort.ts";
+
+const ort = new OnnxRuntime();
+afterAll(() => ort.end());
+
+const oracles: Oracle[] = [
+  { kind: "wasm", off: [], variant: BEST, late: false },
+  { kind: "wasm", off: [], variant: "simd", late: true },
+  { kind: "wasm", off: [...passNames], variant: BEST, late: false },
+  ...passNames.map((pass): Oracle => ({ kind: "wasm", off: [pass], variant: BEST, late: false })),
+  { kind: "onnxruntime" },
+];
+
+describe.each(foundGraphs)("found: $note", (graph) => {
+  it.each(oracles.map((oracle) => [nameOf(oracle), oracle] as const))("%s", async (_, oracle) => {
+    const expected = interpreted(graph);
+    if (typeof expected === "string") throw new Error(expected);
+    expect(await disagreement(graph, expected, oracle, ort)).toBeUndefined();
+  });
+});

@@ -1,0 +1,53 @@
+/**
+ * What the fuzzer has found over the table of operators, each as the smallest graph, so that it stays found. In:
+ * graphs as the fuzzer prints them. Out: the list that `found.test.ts` runs on all oracles. Invariant: every one of
+ * them failed once; its note says what was wrong.
+ */
+import type { FuzzGraph } from "./graph.ts";
+
+export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
+  {
+    note: "erf of float64 was computed in float32",
+    opset: 25,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float64", shape: [9], data: { kind: "values", values: [1, -0.5, 1e-9, 2, 1.999, 3, 7, -0, 5.5] }, constant: false },
+    ],
+    nodes: [
+      { op: "Gelu", inputs: ["x"], outputs: ["y"], attributes: {} },
+      { op: "Erf", inputs: ["x"], outputs: ["z"], attributes: {} },
+    ],
+    outputs: [
+      { name: "y", type: { kind: "tensor", dtype: "float64", shape: [9] } },
+      { name: "z", type: { kind: "tensor", dtype: "float64", shape: [9] } },
+    ],
+  },
+  {
+    note: "one query of MultiHeadAttention looks at all keys, also unidirectionally",
+    opset: 20,
+    wrapping: "none",
+    operands: [
+      { name: "q", dtype: "float32", shape: [1, 1, 4], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "k", dtype: "float32", shape: [1, 2, 4], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "v", dtype: "float32", shape: [1, 2, 4], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 2] }, constant: false },
+    ],
+    nodes: [
+      { op: "MultiHeadAttention", domain: "com.microsoft", inputs: ["q", "k", "v"], outputs: ["y"], attributes: { num_heads: 2, unidirectional: 1 } },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4] } }],
+  },
+  {
+    note: "the default of a float attribute is a float32, also for elements of float64",
+    opset: 24,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float64", shape: [1, 2, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "one", dtype: "float64", shape: [2], data: { kind: "ones", seed: 0 }, constant: false },
+      { name: "zero", dtype: "float64", shape: [2], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "BatchNormalization", inputs: ["x", "one", "zero", "one", "zero"], outputs: ["y"], attributes: {} },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [1, 2, 1] } }],
+  },
+];

@@ -1,0 +1,173 @@
+/**
+ * How far two right answers may lie apart. In: a graph and its inputs. Out: for every result, which elements may
+ * differ by how much. Invariant: results behind exact operators only have no tolerance at all; all others get what
+ * the graph itself does to roundings: it is computed again, several times, one operator at a time, with the operands
+ * and results of every inexact operator moved by a rounding of their type, and what comes out moved by then is what
+ * roundings can do. So cancellation, long sums, jumps and overflow need no rules of their own.
+ */
+import { interpret } from "../../../compiler/whole.ts";
+import { isFloat } from "../../../compiler/ir/dtype.ts";
+import { storeFunction } from "../../../compiler/ir/numeric.ts";
+import type { DType, NumericData, Tensor } from "../../../runtime/dtype.ts";
+import { Random } from "../random.ts";
+import { readerOf, tensorFrom } from "./data.ts";
+import { modelOf, type FuzzGraph, type GraphNode, type Operand } from "./graph.ts";
+import { namesUsed } from "./sampler.ts";
+
+/** Operators that round nothing, or once and in one way only, so that every implementation gives the same bits. */
+const EXACT: ReadonlySet<string> = new Set(
+  (
+    "Abs Neg Sign Ceil Floor Round Relu Identity Not And Or Xor BitwiseNot BitwiseAnd BitwiseOr BitwiseXor BitShift " +
+    "Equal Less Greater LessOrEqual GreaterOrEqual Where Max Min Clip Cast CastLike BitCast IsNaN IsInf Transpose " +
+    "Reshape Flatten Squeeze Unsqueeze Concat Split Slice Pad Tile Expand Shape Size Gather GatherElements GatherND " +
+    "DepthToSpace SpaceToDepth Trilu EyeLike OneHot ConstantOfShape Constant CenterCropPad ReverseSequence Compress " +
+    "NonZero Unique TopK ArgMax ArgMin Hardmax ReduceMax ReduceMin MaxPool GlobalMaxPool MaxUnpool QuantizeLinear " +
+    "SequenceConstruct SequenceAt SequenceLength SequenceErase SequenceInsert SequenceEmpty ConcatFromSequence " +
+    "SplitToSequence Optional OptionalGetElement OptionalHasElement TensorScatter ThresholdedRelu Crop " +
+    "MatMulInteger ConvInteger ArrayFeatureExtractor FeatureVectorizer Binarizer Imputer OneHotEncoder LabelEncoder " +
+    "CategoryMapper StringConcat StringNormalizer StringSplit RegexFullMatch NhwcMaxPool NonMaxSuppression"
+  ).split(" "),
+);
+
+const CONTAINERS = /^(Sequence(Construct|Erase|Insert|Empty|Map)|SplitToSequence|Optional)$/;
+
+/** The distance from 1 to the next number. */
+const EPSILON: Readonly<Partial<Record<DType, number>>> = {
+  float32: 2 ** -23,
+  float64: 2 ** -52,
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+};
+
+export function epsilonOf(dtype: DType): number {
+  return EPSILON[dtype] ?? 0;
+}
+
+/** Nodes that are evaluated together, since what goes between them is not a tensor. */
+function unitsOf(nodes: readonly GraphNode[]): GraphNode[][] {
+  const units: GraphNode[][] = [];
+  let until = -1;
+  nodes.forEach((node, i) => {
+    if (i > until) units.push([]);
+    units.at(-1)!.push(node);
+    if (!CONTAINERS.test(node.op)) return;
+    nodes.forEach((later, at) => {
+      if (at > i && namesUsed([later]).some((name) => node.outputs.includes(name))) until = Math.max(until, at);
+    });
+  });
+  return units;
+}
+
+const isExact = (unit: readonly GraphNode[]): boolean =>
+  unit.every(({ op, bodies, domain }) => EXACT.has(op) && bodies === undefined && (domain ?? "") !== "com.microsoft"); // prettier-ignore
+
+function evaluate(opset: number, unit: readonly GraphNode[], values: ReadonlyMap<string, Tensor>): Record<string, Tensor> { // prettier-ignore
+  const made = new Set(unit.flatMap(({ outputs }) => outputs));
+  const inside = new Set(unit.filter(({ op }) => CONTAINERS.test(op)).flatMap(({ outputs }) => outputs));
+  const used = [...new Set(namesUsed(unit))].filter((name) => !made.has(name) && values.has(name));
+  const graph: FuzzGraph = {
+    opset,
+    wrapping: "none",
+    nodes: unit,
+    operands: used.map((name): Operand => {
+      const { dtype, shape } = values.get(name)!;
+      return { name, dtype, shape, data: { kind: "zeros", seed: 0 }, constant: false };
+    }),
+    outputs: [...made]
+      .filter((name) => name !== "" && !inside.has(name))
+      .map((name) => ({ name, type: { kind: "tensor", dtype: "float32" } })),
+  };
+  return interpret(modelOf(graph), Object.fromEntries(used.map((name) => [name, values.get(name)!])));
+}
+
+type Direction = -1 | 0 | 1;
+
+/** The tensor with every element moved by about a rounding: up, down, or either way. */
+function moved(tensor: Tensor, random: Random, direction: Direction): Tensor {
+  const epsilon = epsilonOf(tensor.dtype);
+  if (epsilon === 0) return tensor;
+  const read = readerOf(tensor.dtype);
+  const store = storeFunction(tensor.dtype);
+  const data = (tensor.data as NumericData).slice();
+  for (let i = 0; i < data.length; i++) {
+    const value = Number(read(data[i]!));
+    if (value === 0 || !Number.isFinite(value)) continue;
+    const sign = direction === 0 ? (random.chance(0.5) ? 1 : -1) : direction;
+    (data as { [i: number]: number | bigint })[i] = store(value * (1 + sign * epsilon));
+  }
+  return { ...tensor, data };
+}
+
+/** Every tensor of the graph, with every rounding moved; `undefined`: none is. */
+function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined): Map<string, Tensor> {
+  const random = new Random(seed);
+  const values = new Map<string, Tensor>();
+  for (const { name, dtype, shape, data } of graph.operands) values.set(name, tensorFrom(dtype, shape, data));
+  for (const unit of unitsOf(graph.nodes)) {
+    let given: ReadonlyMap<string, Tensor> = values;
+    const inexact = !isExact(unit) && direction !== undefined;
+    if (inexact) {
+      const changed = new Map(values);
+      for (const name of new Set(namesUsed(unit))) {
+        const tensor = values.get(name);
+        if (tensor) changed.set(name, moved(tensor, random, direction));
+      }
+      given = changed;
+    }
+    for (const [name, tensor] of Object.entries(evaluate(graph.opset, unit, given)))
+      values.set(name, inexact ? moved(tensor, random, direction) : tensor);
+  }
+  return values;
+}
+
+/** Every tensor of the graph, operands too. */
+export function valuesOf(graph: FuzzGraph): Map<string, Tensor> {
+  return computed(graph, 0, undefined);
+}
+
+/** Whether every bit of a result is determined. */
+export function exactResults(graph: FuzzGraph): ReadonlySet<string> {
+  const inexact = new Set<string>();
+  for (const unit of unitsOf(graph.nodes)) {
+    if (isExact(unit) && !namesUsed(unit).some((name) => inexact.has(name))) continue;
+    for (const { outputs } of unit) for (const name of outputs) inexact.add(name);
+  }
+  return new Set(graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => !inexact.has(name)));
+}
+
+/** How much each element of each result moved, infinity where it is anything. */
+export function sensitivity(graph: FuzzGraph, names: readonly string[], runs = 6): Map<string, Float64Array | undefined> { // prettier-ignore
+  const base = computed(graph, 0, undefined);
+  const result = new Map<string, Float64Array | undefined>();
+  for (const name of names) {
+    const tensor = base.get(name);
+    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length) : undefined);
+  }
+  const directions: Direction[] = [1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+  for (let run = 0; run < runs; run++) {
+    let other: Map<string, Tensor>;
+    try {
+      other = computed(graph, run + 1, directions[run]!);
+    } catch {
+      continue;
+    }
+    for (const name of names) {
+      const [before, after, most] = [base.get(name), other.get(name), result.get(name)];
+      if (!before || !after || !most) continue;
+      if (String(before.shape) !== String(after.shape)) {
+        most.fill(Infinity);
+        continue;
+      }
+      const read = readerOf(before.dtype);
+      for (let i = 0; i < most.length; i++) {
+        const [a, b] = [Number(read(before.data[i]!)), Number(read(after.data[i]!))];
+        if (Object.is(a, b) || a === b) continue;
+        const distance = Math.abs(a - b);
+        most[i] = Math.max(most[i]!, Number.isFinite(distance) ? distance : Infinity);
+      }
+    }
+  }
+  return result;
+}
+
+export { isFloat };
