@@ -12,7 +12,7 @@ import { elementCount } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import { operands } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Assign, Axis, Block } from "../ir/kernel.ts";
+import type { Axis, Block } from "../ir/kernel.ts";
 import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
 import { closeCall, openCall, soleAssign, ValueNumbers, type OpenKernel } from "./open.ts";
 import { chooseFiltering, type Choice, type TileSize } from "./winograd/cost.ts";
@@ -20,8 +20,8 @@ import {
   inputAssign,
   outputAssigns,
   planesShape,
-  productAssign,
-  regionAssigns,
+  productBlocks,
+  regionBlocks,
   tileDims,
   weightsAssign,
   weightsShape,
@@ -150,11 +150,11 @@ class Filtered {
       this.value(name, shape),
     );
     const { name } = this.open;
-    const of = (stage: string, body: readonly Assign[], output: number): Call =>
+    const of = (stage: string, body: readonly Block[], output: number): Call =>
       this.call(`${name} ${stage}`, body, [output]);
     return [
       of("planes", [inputAssign(filtering, region, between, "")], between.planes),
-      of("products", [productAssign(filtering, region, between, "")], between.products),
+      of("products", productBlocks(filtering, region, between, ""), between.products),
       of("results", outputAssigns(filtering, region, between, ""), filtering.window.assign.out),
     ];
   }
@@ -165,7 +165,7 @@ class Filtered {
     const body = overBlocks(tileDims(filtering), blocks, (region) => {
       const tag = `.${regions++}`;
       const between = this.between(filtering, weights, tilesIn(region), (name, shape) => this.temp(`${name}${tag}`, shape)); // prettier-ignore
-      return regionAssigns(filtering, region, between, tag);
+      return regionBlocks(filtering, region, between, tag);
     });
     return this.call(`${this.open.name} by tiles`, body, [filtering.window.assign.out]);
   }

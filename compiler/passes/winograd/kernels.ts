@@ -5,10 +5,10 @@
  * the sum. Invariant: planes, one for each element of a transformed tile, are independent products of matrices of
  * tiles by channels; channels lie innermost, so that all stages vectorise over them.
  */
-import { acc, add, int, loadTyped, mul, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { acc, add, f32, int, loadTyped, mul, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
 import { elementCount } from "../../ir/dtype.ts";
 import { rewrite, substituteAxes } from "../../ir/walk.ts";
-import { coordinate, type Assign, type Axis } from "../../ir/kernel.ts";
+import { coordinate, type Assign, type Axis, type Block } from "../../ir/kernel.ts";
 import type { SlidingWindow } from "./match.ts";
 import { filterMatrices, type FilterMatrices } from "./matrices.ts";
 import { evenRegions, tilesIn, type Region, type TileDim } from "./tiling.ts";
@@ -123,10 +123,10 @@ export function weightsAssign(filtering: Filtering, out: number): Assign {
 }
 
 /** The three stages for one region of tiles. `tag` keeps the names of axes apart from those of other regions. */
-export function regionAssigns(filtering: Filtering, region: Region, between: Between, tag: string): Assign[] {
+export function regionBlocks(filtering: Filtering, region: Region, between: Between, tag: string): Block[] {
   return [
     inputAssign(filtering, region, between, tag),
-    productAssign(filtering, region, between, tag),
+    ...productBlocks(filtering, region, between, tag),
     ...outputAssigns(filtering, region, between, tag),
   ];
 }
@@ -170,7 +170,22 @@ function padded(load: LoadExpr, shape: readonly number[]): Expr {
   return leaves && load.pad === undefined ? loadTyped(load.buffer, load.type, load.index, 0) : load;
 }
 
-export function productAssign(filtering: Filtering, region: Region, between: Between, tag: string): Assign {
+/** Input channels whose products are summed up before they are added to those of others. */
+const CHUNK = 32;
+
+/**
+ * Channels of a chunk, where there are several. Short sums of sums round less than one long sum, whose error grows
+ * with its length, and a chunk of all tiles and of a panel of weights fits the first-level cache.
+ */
+function chunkOf({ depth }: SlidingWindow): number | undefined {
+  const [axis] = depth;
+  if (depth.length !== 1 || axis!.extent < CHUNK * 1.5) return undefined;
+  for (let by = CHUNK; by >= CHUNK / 2; by--) if (axis!.extent % by === 0) return by;
+  return undefined;
+}
+
+/** Products of the transformed tiles and the transformed weights, summed over the input's channels. */
+export function productBlocks(filtering: Filtering, region: Region, between: Between, tag: string): Block[] {
   const { groups, depth, columns } = filtering.window;
   const planes = planeAxes(filtering, `${tag}.p`);
   const tile: Axis = { name: `tile${tag}`, extent: tilesIn(region) };
@@ -179,21 +194,34 @@ export function productAssign(filtering: Filtering, region: Region, between: Bet
     position(channels, coordinates(channels)),
   ];
   const weights = [...groups, ...depth, ...columns];
-  return {
+  const results = [...groups, ...columns];
+  const body = mul(
+    loadTyped(between.planes, "f32", at([...groups, ...depth])),
+    loadTyped(between.weights, "f32", coordinates([...planes, ...weights])),
+  );
+  const target = { out: between.products, index: at(results) };
+  const chunk = chunkOf(filtering.window);
+  if (chunk === undefined) {
+    const reduce = { op: "sum", axes: depth, body } as const;
+    return [{ kind: "assign", axes: [...planes, tile, ...results], reduce, value: acc("f32"), ...target }];
+  }
+  const [whole] = depth as [Axis];
+  const chunks: Axis = { name: `${whole.name}${tag}.chunk`, extent: whole.extent / chunk };
+  const within: Axis = { name: `${whole.name}${tag}.within`, extent: chunk };
+  const by = new Map([[whole.name, add(mul(coordinate(chunks), int(chunk)), coordinate(within))]]);
+  const sum: Assign = {
     kind: "assign",
-    axes: [...planes, tile, ...groups, ...columns],
-    reduce: {
-      op: "sum",
-      axes: depth,
-      body: mul(
-        loadTyped(between.planes, "f32", at([...groups, ...depth])),
-        loadTyped(between.weights, "f32", coordinates([...planes, ...weights])),
-      ),
-    },
-    value: acc("f32"),
-    out: between.products,
-    index: at([...groups, ...columns]),
+    axes: [tile, ...results],
+    reduce: { op: "sum", axes: [within], body: substituteAxes(body, by) },
+    value: add(loadTyped(between.products, "f32", target.index), acc("f32")),
+    ...target,
   };
+  const zero: Assign = { kind: "assign", axes: [tile, ...results], value: f32(0), ...target };
+  const loop = (axis: Axis, carried: boolean, inside: readonly Block[]): Block => ({ kind: "loop", axis, carried, body: inside }); // prettier-ignore
+  return planes.reduceRight<Block[]>(
+    (inside, plane) => [loop(plane, false, inside)],
+    [zero, loop(chunks, true, [sum])],
+  );
 }
 
 export function outputAssigns(filtering: Filtering, region: Region, between: Between, tag: string): Assign[] {
