@@ -52,6 +52,7 @@ export interface GroupModule {
 /** Groups of rare operators, each a chunk of its own. */
 const loaders = {
   attention: () => import("./rare/attention.ts"),
+  image: () => import("./rare/image.ts"),
   irregular: () => import("./rare/irregular.ts"),
   microsoft: () => import("./rare/microsoft.ts"),
   ml: () => import("./rare/ml.ts"),

@@ -5,6 +5,7 @@
  */
 import { addGroup, type Group, type GroupModule } from "../table.ts";
 import * as attention from "./attention.ts";
+import * as image from "./image.ts";
 import * as irregular from "./irregular.ts";
 import * as microsoft from "./microsoft.ts";
 import * as ml from "./ml.ts";
@@ -17,6 +18,7 @@ import * as vision from "./vision.ts";
 
 const all: Readonly<Record<Group, GroupModule>> = {
   attention,
+  image,
   irregular,
   microsoft,
   ml,

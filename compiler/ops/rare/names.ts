@@ -5,6 +5,7 @@
 export const rareNames = {
   attention:
     "Attention CausalConvWithState LinearAttention RotaryEmbedding ai.onnx.preview:FlexAttention tilewright:AttentionOutput tilewright:AttentionScores",
+  image: "ImageDecoder",
   irregular:
     "Bernoulli Compress Det MaxUnpool Multinomial NonMaxSuppression NonZero RandomNormal RandomNormalLike RandomUniform RandomUniformLike ScatterElements ScatterND TopK Unique",
   microsoft:
