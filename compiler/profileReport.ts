@@ -29,6 +29,7 @@ export function profileReport(scheduled: ScheduledProgram, module: EmittedModule
       ? {
           ...common,
           ...kernelFigures(call),
+          parts: call.parts.shared ? call.parts.count : 1,
           codeBytes: module.functions[module.functionOf.get(call)!]!.bytes,
         }
       : { ...common, ...libraryFigures(call, scheduled) };
@@ -58,7 +59,7 @@ function libraryFigures({ library, inputs, outputs }: LibraryCallSite, { values 
     return value ? sum + storageElements(value) * bytesPerElement(value.dtype) : sum;
   }, 0);
   const codeBytes = library.kernel.moduleBytes().length;
-  return { name: library.kernel.name, work: 0, operations: 0, bytes, schedule: "", codeBytes };
+  return { name: library.kernel.name, work: 0, operations: 0, bytes, parts: 1, schedule: "", codeBytes };
 } // prettier-ignore
 
 interface Counted {

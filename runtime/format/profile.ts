@@ -16,6 +16,8 @@ export interface CallReport {
   readonly operations: number;
   /** Bytes that go in and out, each operand once, at most what its loads can reach. */
   readonly bytes: number;
+  /** Parts that threads share; 1 for what one thread does alone. */
+  readonly parts: number;
   /** The schedule as text; empty for library kernels. */
   readonly schedule: string;
   /** Bytes of its function. */
@@ -52,10 +54,10 @@ export function readProfileReport(report: Readonly<Record<string, unknown>> | un
 
 function isCall(value: unknown): value is CallReport {
   if (typeof value !== "object" || value === null) return false;
-  const { name, nodes, work, operations, bytes, schedule, codeBytes, sharedBy } = value as CallReport;
+  const { name, nodes, work, operations, bytes, parts, schedule, codeBytes, sharedBy } = value as CallReport;
   return (
     [name, schedule].every((text) => typeof text === "string") &&
-    [work, operations, bytes, codeBytes, sharedBy].every(isCount) &&
+    [work, operations, bytes, parts, codeBytes, sharedBy].every(isCount) &&
     Array.isArray(nodes) &&
     nodes.every((node) => typeof node === "string")
   );

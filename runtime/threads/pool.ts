@@ -56,7 +56,7 @@ export interface Team {
 const MOST_LEFT_BYTES = 32 << 20;
 
 class Pool {
-  private cells = new Int32Array(0) as Int32Array<SharedArrayBuffer>;
+  private cells = new Int32Array(new SharedArrayBuffer(0));
   private workers: Thread[] = [];
   private readonly waits = maySleep() ? 1 : 0;
   private slots = 0;
