@@ -35,11 +35,14 @@ Options
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
   --json FILE           writes all results
+  --report DIR          writes the results as a page with plots: DIR/index.html
+  --from FILE,...       takes results of earlier calls (--json) instead of measuring, for --report
 
 Examples
   npm run bench -- --models ../models --threads 1,2 --json out.json
   npm run bench -- --models ../models --filter yolox,kwt1 --runtimes tilewright,ort-wasm,litert
   npm run bench -- --kernels --filter gemm --seconds 1
+  npm run bench -- --from models.json,kernels.json --report ../results
   npm run bench -- --generated all --accuracy --cold 5 --memory
 
 Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory. first: the first run. create: from
@@ -63,6 +66,10 @@ export interface Options {
   readonly memory: boolean;
   readonly accuracy: boolean;
   readonly json: string | undefined;
+  /** The folder of the results page. */
+  readonly report: string | undefined;
+  /** Files with results; nothing is measured if there are any. */
+  readonly from: readonly string[];
 }
 
 /**
@@ -84,6 +91,8 @@ export function readOptions(words: readonly string[]): Options | string {
       threads: { type: "string", default: DEFAULTS.threads },
       seconds: { type: "string", default: DEFAULTS.seconds },
       json: { type: "string" },
+      report: { type: "string" },
+      from: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -96,7 +105,9 @@ export function readOptions(words: readonly string[]): Options | string {
     .filter((folder) => passes(basename(folder)));
   const kernels = values.kernels ? kernelCases.filter(({ name, group }) => passes(name, group)) : [];
   const generated = generatedNames(values.generated).filter((name) => passes(name));
-  if (folders.length + generated.length + kernels.length === 0) {
+  const from = list(values.from);
+  if (from.length > 0 && values.report === undefined) throw new Error("--from is for --report DIR");
+  if (folders.length + generated.length + kernels.length + from.length === 0) {
     throw new Error(
       "there is nothing to measure: give --models DIR, --generated NAME or --kernels (and a --filter that matches); " +
         "see --help",
@@ -117,6 +128,8 @@ export function readOptions(words: readonly string[]): Options | string {
     threads,
     seconds: positive("seconds", values.seconds),
     json: values.json,
+    report: values.report,
+    from,
   };
 }
 

@@ -4,9 +4,9 @@
  * results than onnxruntime-web. Invariant: every run is reproducible from the command, device and versions in its
  * JSON, apart from the noise of the machine.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
 import { BenchBrowser } from "./browser.ts";
 import { exactOutputs } from "./accuracy/doubles.ts";
@@ -23,6 +23,8 @@ import { MINIMUM_RUNS, readOptions, type Options } from "./options.ts";
 import { buildPage, PAGE_PATH } from "./pageBundle.ts";
 import { peakModule, type PeakModule } from "./peak.ts";
 import { isVerified, meanRatios, modelTable } from "./report.ts";
+import { mergeResults } from "./report/merge.ts";
+import { reportPage } from "./report/page.ts";
 import { type BenchResults } from "./results.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
@@ -102,6 +104,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
       kernels,
     };
     if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(results, null, 2) + "\n");
+    if (options.report !== undefined) writeReport(options.report, results);
     const all = [...models, ...kernels.map(({ result }) => result)].flatMap((model) => model.results);
     return all.every(isVerified) ? 0 : 1;
   } finally {
@@ -109,6 +112,13 @@ async function run(options: Options, command: readonly string[]): Promise<number
     await server.close();
     page.dispose();
   }
+}
+
+function writeReport(folder: string, results: BenchResults): void {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, "index.html");
+  writeFileSync(path, reportPage(results));
+  console.log(`results page: ${path}`);
 }
 
 /** The reference at one of the thread counts, where it is not measured itself. */
@@ -152,7 +162,10 @@ try {
   const words = process.argv.slice(2);
   const options = readOptions(words);
   if (typeof options === "string") console.log(options);
-  else process.exitCode = await run(options, words);
+  else if (options.from.length > 0) {
+    const pieces = options.from.map((path) => JSON.parse(readFileSync(path, "utf8")) as BenchResults);
+    writeReport(options.report!, mergeResults(pieces));
+  } else process.exitCode = await run(options, words);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

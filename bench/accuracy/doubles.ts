@@ -44,7 +44,7 @@ export async function exactOutputs(model: BenchModel): Promise<Tensors> {
   if (model.quantized) throw new Error("a model of 8-bit integers has no float64 form");
   const bytes = inDoubles(model.bytes, (location) => model.external.get(location));
   const inputs = Object.fromEntries(model.inputs.map(({ name, tensor }) => [name, doubleOf(tensor)]));
-  const session = await load(bytes, { compiler: () => ({ openSource }) });
+  const session = await load(bytes, { compiler: () => ({ openSource }), threads: 1 });
   const outputs = (await session.run(inputs)) as Tensors;
   session.dispose();
   return outputs;

@@ -4,8 +4,8 @@
  * clock starts; everything else, the runtime's code first, is loaded while it runs.
  */
 import { type ColdJob, type ColdTimes } from "../protocol.ts";
-import { fetchTensors } from "./measure.ts";
 import { startRuntime } from "./runtimes.ts";
+import { fetchTensors } from "./storedTensors.ts";
 
 /** How long an engine may take to say how much memory a page holds; it waits for a collection of garbage. */
 const MEMORY_PATIENCE_MS = 5_000;

@@ -5,7 +5,7 @@
  * transposed between channels first and channels last; any other difference of shape is one of dimensions of 1.
  */
 import { elementCount, type Tensor } from "../../runtime/dtype.ts";
-import { type Tensors } from "../agreement.ts";
+import { rmsError, type Tensors } from "../agreement.ts";
 
 export interface LayoutPort {
   readonly name: string;
@@ -31,6 +31,29 @@ export function matchPorts(ports: readonly LayoutPort[], tensors: Tensors): read
     left.delete(name);
     return { port, tensor: inLayout(tensor, port.shape) };
   });
+}
+
+/**
+ * The outputs `given` under the names and in the layout of `expected`. Where several have as many elements, each name
+ * takes the one that is nearest to what is expected of it: that tells which output it is, not whether it is right.
+ *
+ * @throws Error when an expected output finds none
+ */
+export function matchOutputs(given: readonly Tensor[], expected: Tensors): Tensors {
+  const left = new Set(given);
+  return Object.fromEntries(
+    Object.entries(expected).map(([name, wanted]) => {
+      const count = elementCount(wanted.shape);
+      const candidates = [...left]
+        .filter(({ data }) => data.length === count)
+        .map((source) => ({ source, tensor: inLayout(source, wanted.shape) }));
+      const distances = candidates.map(({ tensor }) => rmsError({ [name]: tensor }, { [name]: wanted }));
+      const nearest = candidates[distances.indexOf(Math.min(...distances))];
+      if (nearest === undefined) throw new Error(`no output fits ${name} of shape [${wanted.shape.join()}]`);
+      left.delete(nearest.source);
+      return [name, nearest.tensor];
+    }),
+  );
 }
 
 /** The same elements in the shape `shape`, transposed if that is what the shapes say. */

@@ -5,9 +5,8 @@
  * and gives ordinary arrays, as with the other runtimes, and frees what it took of the module's memory.
  */
 import { elementCount, type Tensor } from "../../runtime/dtype.ts";
-import { type Tensors } from "../agreement.ts";
 import type * as Litert from "../peers/litert.ts";
-import { matchPorts, type MatchedPort } from "./layouts.ts";
+import { matchOutputs, matchPorts } from "./layouts.ts";
 import { type PageRuntime, type PageSession } from "./runtime.ts";
 
 /** Made by bench/runtimes/litert.ts. */
@@ -55,24 +54,14 @@ async function createSession(
     },
     read(result, expected) {
       const arrays = result as readonly Float32Array[];
-      const given = outputDetails.map(({ name, shape }, i): readonly [string, Tensor] => {
+      const given = outputDetails.map(({ shape }, i): Tensor => {
         const data = arrays[i]!;
         const known = [...shape];
-        return [
-          name,
-          { dtype: "float32", shape: elementCount(known) === data.length ? known : [data.length], data },
-        ];
+        return { dtype: "float32", shape: elementCount(known) === data.length ? known : [data.length], data };
       });
-      return asExpected(given, expected);
+      return matchOutputs(given, expected);
     },
     dispose: async () => model.delete(),
     notes: { threads: String(threads) },
   };
-}
-
-/** The outputs under the names and in the layout that the ONNX model has. */
-function asExpected(given: readonly (readonly [string, Tensor])[], expected: Tensors): Tensors {
-  const ports = Object.entries(expected).map(([name, { shape }]) => ({ name, shape }));
-  const matched: readonly MatchedPort[] = matchPorts(ports, Object.fromEntries(given));
-  return Object.fromEntries(matched.map(({ port, tensor }) => [port.name, tensor]));
 }

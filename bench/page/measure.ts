@@ -4,7 +4,6 @@
  * compared; then all of them are timed in turns. Invariant: a runtime that fails takes nobody with it, and nothing
  * is timed whose outputs have not been compared first.
  */
-import { elementCount, type Tensor, viewOf } from "../../runtime/dtype.ts";
 import { rmsError, type Tensors, verify, verifyRounded } from "../agreement.ts";
 import { interleave, type Clock, type Subject } from "../interleave.ts";
 import {
@@ -13,13 +12,12 @@ import {
   type JobResult,
   type PageResult,
   PROGRESS_PREFIX,
-  type StoredTensor,
-  type StoredTensors,
   type Verification,
 } from "../protocol.ts";
 import { openPeak, type Peak } from "./peak.ts";
 import { type PageSession } from "./runtime.ts";
 import { startRuntime } from "./runtimes.ts";
+import { fetchTensors } from "./storedTensors.ts";
 
 interface Opened {
   readonly startMs: number;
@@ -184,22 +182,6 @@ async function referenceOutputs(
   }
   const reason = found.failed.status === "failed" ? found.failed.reason : "";
   return { note: `${reference.id} failed, so the stored outputs are the reference: ${reason}` };
-}
-
-export async function fetchTensors(
-  tensors: StoredTensors,
-): Promise<{ readonly inputs: Tensors; readonly outputs: Tensors; readonly exact: Tensors }> {
-  const response = await fetch(tensors.url);
-  if (!response.ok) throw new Error(`${tensors.url}: ${response.status}`);
-  const buffer = await response.arrayBuffer();
-  const byName = (stored: readonly StoredTensor[]): Tensors =>
-    Object.fromEntries(
-      stored.map(({ name, dtype, shape, offset, strings }): [string, Tensor] => [
-        name,
-        { dtype, shape, data: strings ?? viewOf(dtype, buffer, offset, elementCount(shape)) },
-      ]),
-    );
-  return { inputs: byName(tensors.inputs), outputs: byName(tensors.outputs), exact: byName(tensors.exact) };
 }
 
 function copyOf(tensors: Tensors): Tensors {

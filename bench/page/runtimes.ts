@@ -12,5 +12,6 @@ export const startRuntime: Readonly<Record<string, StartRuntime>> = {
   "tilewright-simd": startTilewright,
   "ort-wasm": async (threads) => (await import("./ortWasm.ts")).startOrt(threads),
   litert: async (threads) => (await import("./litert.ts")).startLitert(threads),
+  "tfjs-wasm": async (threads) => (await import("./tfjsWasm.ts")).startTfjs(threads),
   "jax-js": async () => (await import("./jaxJs.ts")).startJax(),
 };

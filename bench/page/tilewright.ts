@@ -3,7 +3,7 @@
  * our own runtime. Invariant: the runtime is used as the package's users have it, through `load` and `run`; the
  * compiler is downloaded only by an artifact whose shapes are bound at run time.
  */
-import { type Feature, load } from "../../runtime/index.ts";
+import { type Feature, load, type Session } from "../../runtime/index.ts";
 import { type Tensors } from "../agreement.ts";
 import { type PageRuntime, type PageSession } from "./runtime.ts";
 
@@ -29,8 +29,19 @@ export const tilewright = (threads: number): PageRuntime => ({
       read: (result) => result as Tensors,
       dispose: async () => session.dispose(),
       get notes() {
-        return { binding: session.kind, variant: session.variant ?? "none bound" };
+        return {
+          binding: session.kind,
+          variant: session.variant ?? "none bound",
+          threads: threadsText(session.threads),
+        };
       },
     } satisfies PageSession;
   },
 });
+
+/** How many threads there are of those that were chosen, and what they have done. */
+function threadsText(threads: Session["threads"]): string {
+  if (threads === undefined) return "1";
+  const { ready, count, helped, reason } = threads;
+  return `${ready} of ${count}, ${helped} parts by helpers${reason === undefined ? "" : `: ${reason}`}`;
+}

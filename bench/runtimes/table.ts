@@ -9,6 +9,7 @@ export const runtimes: Readonly<Record<string, () => Promise<BenchRuntime>>> = {
   "tilewright-simd": async () => (await import("./tilewright.ts")).tilewright("simd"),
   "ort-wasm": async () => (await import("./ortWasm.ts")).ortWasm,
   litert: async () => (await import("./litert.ts")).litert(),
+  "tfjs-wasm": async () => (await import("./tfjsWasm.ts")).tfjsWasm(),
   "jax-js": async () => (await import("./jaxJs.ts")).jaxJs(),
 };
 

@@ -1,0 +1,129 @@
+/** The results page: what it says of what was measured, what it leaves out, and that it is safe to open. */
+import { describe, expect, it } from "vitest";
+import { type BenchResults } from "../results.ts";
+import { type ModelResult, type RuntimeResult } from "../session.ts";
+import { html } from "./markup.ts";
+import { mergeResults } from "./merge.ts";
+import { reportPage } from "./page.ts";
+import { scalingOf } from "./plots.ts";
+import { summaryOf } from "./summary.ts";
+
+function measured(runtime: string, medianMs: number, verified = true): RuntimeResult {
+  return {
+    runtime,
+    status: "measured",
+    startMs: 1,
+    createMs: 2,
+    firstRunMs: 3,
+    verification: { verified, reference: "r", rtol: 0, atol: {}, worstRatio: 0, worst: "", rmsError: 0 },
+    exactError: 1e-6,
+    timing: { medianMs, minimumMs: medianMs, samples: 3, runsPerSample: 1 },
+    notes: {},
+  };
+}
+
+const modelOf = (model: string, ...results: readonly RuntimeResult[]): ModelResult => ({
+  model,
+  modelBytes: 1,
+  atolOfRange: 1e-4,
+  inputs: [],
+  results,
+});
+
+const results: BenchResults = {
+  date: "2026-11-21T12:00:00.000Z",
+  device: {
+    userAgent: "",
+    hardwareConcurrency: 2,
+    crossOriginIsolated: true,
+    relaxedSimd: true,
+    clockResolutionMs: 0.005,
+    cpu: "a <fast> machine",
+    cores: 2,
+    memoryBytes: 1,
+    system: "linux",
+  },
+  versions: { browser: "Chrome/1" },
+  loadBefore: [],
+  loadAfter: [],
+  command: ["--models", "x"],
+  reference: "ort-wasm",
+  tolerance: {},
+  ratios: [],
+  models: [
+    modelOf("big", measured("tilewright", 10), measured("ort-wasm", 40), measured("tilewright@2", 5), measured("ort-wasm@2", 30)),
+    modelOf("<small>", measured("tilewright", 1), measured("ort-wasm", 9), measured("tilewright@2", 1), measured("ort-wasm@2", 9)),
+    modelOf("wrong", measured("tilewright", 1, false), measured("ort-wasm", 900)),
+  ],
+  cold: [
+    {
+      model: "big",
+      results: [
+        { runtime: "tilewright", status: "measured", starts: 1, codeBytes: 10, startMs: 1, createMs: 2, firstRunMs: 3, totalMs: 6, memory: { peakBytes: 1e6, emptyBytes: 1 } },
+        { runtime: "ort-wasm", status: "measured", starts: 1, codeBytes: 1000, startMs: 10, createMs: 20, firstRunMs: 30, totalMs: 60, memory: { peakBytes: 3e6, emptyBytes: 1 } },
+      ],
+    },
+  ],
+  kernels: [
+    {
+      kernel: { name: "gemm 1x2x3", group: "gemm", flop: 45e6, bytes: 1 },
+      result: { ...modelOf("gemm 1x2x3", measured("tilewright", 1), measured("ort-wasm", 2)), peak: { a: { median: 50, best: 50 } } },
+    },
+  ],
+}; // prettier-ignore
+
+describe("the figures on top", () => {
+  const facts = summaryOf(results).map(({ figure, text }) => `${figure} ${text}`);
+  it("are means over what was verified", () => {
+    expect(facts).toContain("6.00x as fast as ort-wasm, 1 thread: mean of 2 models, least 4.00");
+    expect(facts).toContain("7.35x as fast as ort-wasm, 2 threads: mean of 2 models, least 6.00");
+    expect(facts.some((fact) => fact.startsWith("10.0x as early"))).toBe(true);
+    expect(facts.some((fact) => fact.startsWith("90% of the multiply-add peak"))).toBe(true);
+  });
+
+  it("count threads only for models that are long enough", () => {
+    expect(results.models.map((model) => scalingOf(model, "tilewright@2"))).toEqual([
+      2,
+      undefined,
+      undefined,
+    ]);
+    expect(facts).toContain("2.00x 2 threads over one, 1 models above 5 ms, least 2.00");
+  });
+});
+
+describe("the page", () => {
+  const page = reportPage(results);
+  it("needs nothing from elsewhere and runs nothing", () => {
+    expect(page).not.toMatch(/<script|https?:|@import|url\(/);
+  });
+
+  it("escapes names", () => {
+    expect(page).not.toContain("<small>");
+    expect(page).not.toContain("<fast>");
+    expect(html`${"a<b>&\"'"}`.markup).toBe("a&#60;b&#62;&#38;&#34;&#39;");
+  });
+
+  it("has a section for each thing measured, and none for others", () => {
+    for (const title of ["Speed, one thread", "Speed, 2 threads", "More threads", "Kernels, one thread", "First answer", "Errors"]) {
+      expect(page).toContain(`<h2>${title}`);
+    } // prettier-ignore
+    const less = reportPage({ ...results, cold: [], kernels: [] });
+    expect(less).not.toMatch(/<h2>(Kernels|First answer)/);
+  });
+
+  it("draws numbers only", () => {
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+it("takes the later measurement of a model, whole", () => {
+  const again = {
+    ...results,
+    models: [modelOf("big", measured("tilewright", 20), measured("ort-wasm", 40))],
+  };
+  const merged = mergeResults([results, again]);
+  expect(merged.models.map(({ model }) => model)).toEqual(["big", "<small>", "wrong"]);
+  expect(merged.models[0]!.results).toHaveLength(2);
+  expect(merged.ratios.find(({ runtime }) => runtime === "tilewright")!.least).toBe(2);
+  expect(() => mergeResults([])).toThrow(RangeError);
+});

@@ -1,0 +1,94 @@
+/**
+ * TensorFlow.js with its WebAssembly backend (XNNPACK), as the packages are published. In: a model that has the same
+ * network in a TF.js GraphModel folder beside it (`tfjs-NAME...`), or an image network that can be written with its
+ * operators. Out: the GraphModel's files, or the steps with their weights. Invariant: what cannot be had either way is
+ * refused with the reason.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { sizeOf } from "../bundleSize.ts";
+import { type BenchModel } from "../models.ts";
+import { tfjsFolder, TFJS_SCRIPT, type TfjsOptions } from "../page/tfjsWasm.ts";
+import { type Content } from "../server.ts";
+import { storeTensors } from "../storedTensors.ts";
+import { imageProgram } from "../tfjs/imageProgram.ts";
+import { packageFolder, packageVersion, peerBundle } from "./peerBundle.ts";
+import { type BenchRuntime, type Download } from "./runtime.ts";
+
+const PACKAGE = "@tensorflow/tfjs-backend-wasm";
+const wasmFolder = join(packageFolder(PACKAGE), "dist");
+const wasmFiles = readdirSync(wasmFolder).filter((name) => name.endsWith(".wasm"));
+
+export async function tfjsWasm(): Promise<BenchRuntime> {
+  const script = await peerBundle("tfjs");
+  return {
+    version: packageVersion(PACKAGE),
+    description: "TensorFlow.js, WebAssembly backend",
+    files: (threads) =>
+      new Map<string, Content>([
+        [tfjsFolder(threads) + TFJS_SCRIPT, script],
+        ...wasmFiles.map((name) => [tfjsFolder(threads) + name, join(wasmFolder, name)] as const),
+      ]),
+    async prepare(model, { threads, serve }) {
+      const { options, downloads, note } = graphModel(model, serve) ?? handBuilt(model, serve);
+      const wasm = `tfjs-backend-wasm-${threads > 1 ? "threaded-" : ""}simd.wasm`;
+      return {
+        create: { ...options },
+        downloads: [
+          { name: TFJS_SCRIPT, size: sizeOf(script) },
+          { name: wasm, size: sizeOf(readFileSync(join(wasmFolder, wasm))) },
+          ...downloads,
+        ],
+        notes: { form: note },
+      };
+    },
+  };
+}
+
+interface Form {
+  readonly options: TfjsOptions;
+  readonly downloads: readonly Download[];
+  readonly note: string;
+}
+
+type Serve = (name: string, content: Content) => string;
+
+function graphModel({ folder }: BenchModel, serve: Serve): Form | undefined {
+  if (folder === undefined) return undefined;
+  const prefix = `tfjs-${basename(folder)}`;
+  const name = readdirSync(dirname(folder)).find(
+    (entry) => entry === prefix || entry.startsWith(`${prefix}-`),
+  );
+  if (name === undefined) return undefined;
+  const home = join(dirname(folder), name);
+  const bytes = readFileSync(join(home, "model.json"));
+  const { weightsManifest } = JSON.parse(bytes.toString("utf8")) as {
+    readonly weightsManifest: readonly { readonly paths: readonly string[] }[];
+  };
+  const shards = weightsManifest
+    .flatMap(({ paths }) => paths)
+    .map((path) => ({ path, bytes: readFileSync(join(home, path)) }));
+  return {
+    options: {
+      kind: "graphModel",
+      model: serve("model.json", bytes),
+      weights: shards.map(({ bytes: content }) => serve("weights.onnx", content)),
+    },
+    downloads: [
+      { name: "model.json", size: sizeOf(bytes) },
+      ...shards.map(({ path, bytes: content }) => ({ name: path, size: sizeOf(content) })),
+    ],
+    note: `GraphModel ${name}`,
+  };
+}
+
+function handBuilt(model: BenchModel, serve: Serve): Form {
+  const { weights, ...program } = imageProgram(model.bytes, (location) => model.external.get(location));
+  const named = [...weights].map(([name, tensor]) => ({ name, tensor }));
+  const { tensors, bytes } = storeTensors({ inputs: named, outputs: [], exact: [] });
+  return {
+    options: { kind: "program", program, weights: { url: serve("weights.bin", bytes), ...tensors } },
+    downloads: [{ name: "weights.bin", size: sizeOf(bytes) }],
+    note: "built by hand with its operators",
+  };
+}
