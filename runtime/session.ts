@@ -9,6 +9,7 @@ import { type Feature, type Port } from "./format.ts";
 import { readInputs, type TensorLike } from "./inputs.ts";
 import { copyOf, type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
+import { type Profile, type ProfileOptions } from "./profile.ts";
 import { throwIfAborted } from "./reader.ts";
 import { type Threads } from "./threads/shared.ts";
 
@@ -164,6 +165,19 @@ export class Session {
    */
   invoke(): void {
     this.boundProgram("invoke").invoke();
+  }
+
+  /**
+   * Where the time of a run goes, call by call, against what this device can do: `profile` of `tilewright/profile`,
+   * which is downloaded when it is asked for.
+   *
+   * @throws TilewrightError `profile-needed` unless the program was compiled with `profile: true`, and as {@link run}
+   * @example const { totalMilliseconds, calls } = await session.profile({ image: pixels });
+   */
+  async profile(inputs: Inputs = {}, options: ProfileOptions = {}): Promise<Profile> {
+    this.boundProgram("profile");
+    const { profile } = await import("./profile.ts");
+    return profile(this, inputs, options);
   }
 
   #view(name: string, ports: readonly Port[], what: "input" | "output"): NumericData {

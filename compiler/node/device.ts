@@ -21,8 +21,9 @@ export interface OpenModel {
   readonly inputs: readonly PortDescription[];
   readonly outputs: readonly PortDescription[];
   run(inputs: Tensors): Promise<Tensors>;
-  /** The code in use, once something has run. */
+  /** The code in use and the threads that it runs on, once something has run. */
   variant(): string | undefined;
+  threads(): number | undefined;
   dispose(): void;
 }
 
@@ -36,17 +37,20 @@ export async function openModel(
   device: DeviceName,
   options: CompileOptions,
   variant?: Feature,
+  threads?: number,
 ): Promise<OpenModel> {
   if (device === "interp") return interpreted(file, options);
   const session = await load(file.bytes, {
     compiler: () => ({ openSource: (bytes) => openSource(bytes, options) }),
     ...(variant === undefined ? {} : { variant }),
+    ...(threads === undefined ? {} : { threads }),
   });
   return {
     inputs: session.inputs,
     outputs: session.outputs,
     run: (inputs) => session.run(inputs),
     variant: () => session.variant,
+    threads: () => session.threads?.count,
     dispose: () => session.dispose(),
   };
 }
@@ -60,6 +64,7 @@ function interpreted(file: Pick<ModelFile, "bytes" | "kind" | "path">, options: 
     outputs,
     run: async (given) => interpret(file.bytes, given, options),
     variant: () => undefined,
+    threads: () => undefined,
     dispose: () => {},
   };
 }

@@ -55,6 +55,12 @@ export const variantOption: OptionSpec = {
   description: "code to run instead of the best that this engine has",
 };
 
+export const threadsOption: OptionSpec = {
+  name: "threads",
+  value: "N",
+  description: "threads to compute on; default: one per core, four at most",
+};
+
 /** `--no-fuse` and its like; help mentions them in one line. */
 export const passOptions: readonly OptionSpec[] = passNames.map((pass) => ({
   name: `no-${pass}`,

@@ -19,6 +19,7 @@ import {
   shapeOption,
   traceOption,
   traceTo,
+  threadsOption,
   variantOption,
 } from "./modelOptions.ts";
 import { writeNpy } from "../tensors/npy.ts";
@@ -38,6 +39,7 @@ export const runSpec: CommandSpec = {
     shapeOption,
     deviceOption,
     variantOption,
+    threadsOption,
     { name: "repeat", value: "N", description: "run N more times and show the median time" },
     { name: "output-dir", value: "DIR", description: "write each output there as NAME.npy" },
     ...passOptions,
@@ -93,7 +95,7 @@ export async function runCommand(args: Arguments, terminal: Terminal): Promise<n
   const trace = traceTo(terminal.error, args);
   const options = compileOptions(args, file, terminal.watch(trace.sink));
   const start = performance.now();
-  const model = await openModel(file, device, options, variant);
+  const model = await openModel(file, device, options, variant, args.integer("threads", 1));
   try {
     const loaded = performance.now() - start;
     const inputs = readInputs(args, model.inputs, options);
@@ -103,9 +105,9 @@ export async function runCommand(args: Arguments, terminal: Terminal): Promise<n
     trace.finish();
     const written = writeOutputs(outputs, args.text("output-dir"));
     const timing: Timing = { load: loaded, ...times };
-    const used = model.variant();
-    if (args.has("json")) printJson(terminal, file.path, device, used, outputs, written, timing);
-    else printText(terminal, device, used, outputs, written, timing);
+    const code: Code = { device, variant: model.variant(), threads: model.threads() };
+    if (args.has("json")) printJson(terminal, file.path, code, outputs, written, timing);
+    else printText(terminal, code, outputs, written, timing);
     return 0;
   } finally {
     model.dispose();
@@ -131,11 +133,17 @@ function writeOutputs(outputs: Tensors, folder: string | undefined): Readonly<Re
   );
 }
 
+/** What ran. */
+interface Code {
+  readonly device: string;
+  readonly variant: string | undefined;
+  readonly threads: number | undefined;
+}
+
 function printJson(
   terminal: Terminal,
   model: string,
-  device: string,
-  variant: string | undefined,
+  code: Code,
   outputs: Tensors,
   written: Readonly<Record<string, string>>,
   { load, first, median }: Timing,
@@ -146,13 +154,12 @@ function printJson(
     file: written[name],
   }));
   const milliseconds = { load, first, median };
-  terminal.out(`${JSON.stringify({ model, device, variant, outputs: shown, milliseconds }, null, 2)}\n`);
+  terminal.out(`${JSON.stringify({ model, ...code, outputs: shown, milliseconds }, null, 2)}\n`);
 }
 
 function printText(
   terminal: Terminal,
-  device: string,
-  variant: string | undefined,
+  { device, variant, threads }: Code,
   outputs: Tensors,
   written: Readonly<Record<string, string>>,
   { load, first, median }: Timing,
@@ -163,5 +170,8 @@ function printText(
   }
   const times = [`load ${millisecondsText(load)}`, `first run ${millisecondsText(first)}`];
   if (median !== undefined) times.push(`median ${millisecondsText(median)}`);
-  terminal.out(`\n${device}${variant === undefined ? "" : ` (${variant})`}: ${times.join(", ")}\n`);
+  const how = [variant, threads !== undefined && threads > 1 ? `${threads} threads` : undefined].filter(
+    Boolean,
+  );
+  terminal.out(`\n${device}${how.length ? ` (${how.join(", ")})` : ""}: ${times.join(", ")}\n`);
 }

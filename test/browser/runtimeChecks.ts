@@ -152,7 +152,7 @@ export const runtimeChecks: Readonly<Record<string, () => Promise<void>>> = {
       for (let run = 0; run < 10 || session.threads?.helped === 0; run++) {
         const { y } = await session.run(inputs);
         expect(y?.data.join() === expected, `run ${run} on ${threads} threads differs`);
-        expect(y?.data.buffer instanceof ArrayBuffer, "an output is shared memory");
+        expect((y?.data as Float32Array).buffer instanceof ArrayBuffer, "an output is shared memory");
         if (Date.now() > deadline) throw new Error(`nobody helped: ${JSON.stringify(session.threads)}`);
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
