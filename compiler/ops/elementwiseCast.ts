@@ -98,6 +98,7 @@ function trainingDropout(call: OpCall, to: Expander): string[] {
   const noise = to.node("RandomUniform", [], {
     shape: [...shape],
     dtype: typeNumber("float32"),
+    draw: call.int("draw", 0),
     ...(seed === undefined ? {} : { seed: { float: seed } }),
   });
   const mask = to.node("GreaterOrEqual", [noise, to.scalar("float32", ratio)]);

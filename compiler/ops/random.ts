@@ -1,7 +1,7 @@
 /**
  * Random numbers and samples. In: shapes, parameters and a seed. Out: a call of the random library kernel, and
  * operators made of it. Invariant: counter-based, so the same seed gives the same numbers on every machine and run;
- * without a seed one is taken from the node's name, so two nodes differ.
+ * without a seed one is taken from the node's name, so two nodes differ. Iterations of a loop draw different numbers.
  */
 import { elementCount, type DType } from "../ir/dtype.ts";
 import type { TensorType } from "../ir/graph.ts";
@@ -11,14 +11,16 @@ import { libraryCall, libraryCode, output } from "./indexingLibrary.ts";
 
 /** 64 bits of seed: those of the attribute as a double, or of the node's name (FNV-1a). */
 function seedOf(call: OpCall): readonly [number, number] {
+  // Different from draw to draw of the same node; 0 for the first.
+  const draw = Math.imul(call.int("draw", 0), 0x9e3779b9);
   const seed = call.float("seed");
   if (seed !== undefined) {
     const words = new Int32Array(Float64Array.of(seed).buffer);
-    return [words[0]!, words[1]!];
+    return [words[0]! ^ draw, words[1]!];
   }
   let hash = 0x811c9dc5 | 0;
   for (const letter of call.node.name) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193);
-  return [hash, 0];
+  return [hash, draw];
 }
 
 /** Uniform or normal numbers of a shape; types that the kernel does not make are made as f32 and converted. */
@@ -73,9 +75,10 @@ function viaFloat(call: OpCall, to: Expander, name: string, shape: readonly numb
   return to.node("Cast", [made], { to: typeNumber(dtype) });
 }
 
-function seedAttribute(call: OpCall): Record<string, { float: number }> {
+/** What the random numbers of an operator that is made of them follow from. */
+function seedAttribute(call: OpCall): Record<string, { float: number } | number> {
   const seed = call.float("seed");
-  return seed === undefined ? {} : { seed: { float: seed } };
+  return { draw: call.int("draw", 0), ...(seed === undefined ? {} : { seed: { float: seed } }) };
 }
 
 /** 1 with the probability that the input gives. */

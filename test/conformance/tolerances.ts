@@ -18,7 +18,8 @@ export const exceptions: readonly Exception[] = [];
 
 /**
  * Cases whose stored outputs are one draw of a generator that ONNX does not prescribe (the files hold NumPy's). They
- * are run, and must give tensors of the right dtype and shape, but their elements say nothing: they count as skipped.
+ * are run, and must give tensors of the right dtype and shape that such a draw could have given (`drawn.ts`); but they
+ * are not compared with the stored ones, so they count as skipped.
  */
 export const drawnAtRandom = /^test_(bernoulli|training_dropout)(?!.*zero_ratio)/;
 

@@ -38,6 +38,7 @@ export function compute(walk: Walk, node: OpNode): void {
       },
     );
   }
+  if (node.op.startsWith("Random")) walk.draws++;
   try {
     define(walk, node, definition);
   } catch (error) {

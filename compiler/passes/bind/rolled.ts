@@ -65,7 +65,9 @@ export function roll(walk: Walk, loop: Iterations): boolean {
   };
   const first = inside.number === undefined ? [] : [inside.number, walk.boolean(true)];
   const args = [...first, ...inside.states, ...inside.elements];
-  return walk.attempt(loop.body, args, (outputs, from) => keep(walk, loop, inside, outputs, from));
+  const { draws } = walk;
+  // A body that draws does so anew in each iteration.
+  return walk.attempt(loop.body, args, (outputs, from) => draws === walk.draws && keep(walk, loop, inside, outputs, from)); // prettier-ignore
 }
 
 /** What the body sees in place of values from outside. */

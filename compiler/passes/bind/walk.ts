@@ -77,6 +77,10 @@ export class Walk {
   readonly tapes: Tape[] = [];
   private unrolledNodes = 0;
   private counter: number;
+  /** How often each node that draws was bound, by name: every iteration of a loop draws anew. */
+  private drawn = new Map<string, number>();
+  /** How many nodes of random numbers were bound: they may be constants by now. */
+  draws = 0;
   /** Results of a body's nodes by inputs, so that what does not change from one iteration to the next is made once. */
   private memo = new WeakMap<OpNode, Map<string, readonly ValueId[]>>();
 
@@ -260,12 +264,21 @@ export class Walk {
       const outputs = before ?? node.outputs.map((id) => (id ? this.fresh() : ""));
       node.outputs.forEach((id, i) => id && names.set(id, outputs[i]!));
       if (before) continue;
-      this.process({ ...node, inputs, outputs, attributes: substituted(node.attributes, names) });
+      const attributes = substituted(node.attributes, names);
+      this.process({ ...node, inputs, outputs, attributes: this.numbered(node, attributes) });
       if (key === undefined) continue;
       const results = this.memo.get(node) ?? new Map<string, readonly ValueId[]>();
       this.memo.set(node, results.set(key, outputs));
     }
     return graph.outputs.map(({ id }) => this.resolve(names.get(id) ?? id));
+  }
+
+  /** With the number of its draw, which the seed follows from; the first is 0 and is not told. */
+  private numbered({ name, op }: OpNode, attributes: Attributes): Attributes {
+    if (!drawing.test(op)) return attributes;
+    const count = this.drawn.get(name) ?? 0;
+    this.drawn.set(name, count + 1);
+    return count === 0 ? attributes : new Map([...attributes, ["draw", { kind: "int", value: count }]]);
   }
 
   /** As `instantiate`, counted against the limit of what loops may become. */
@@ -295,6 +308,7 @@ export class Walk {
     judge: (outputs: readonly ValueId[], from: number) => boolean,
   ): boolean {
     const { memo, unrolledNodes } = this;
+    const drawn = new Map(this.drawn);
     this.memo = new WeakMap();
     const marks = [this.nodes.length, this.deferred.length, this.diagnostics.length] as const;
     const demands = [...this.demands];
@@ -306,6 +320,7 @@ export class Walk {
       this.demands.clear();
       for (const id of demands) this.demands.add(id);
       this.unrolledNodes = unrolledNodes;
+      this.drawn = drawn;
     }
     this.memo = memo;
     return stays;
@@ -316,15 +331,17 @@ export class Walk {
    * outputs; none of it may be left to a later program.
    */
   record(graph: Graph, args: readonly ValueId[], tape: Tape): ValueId[] {
-    const { memo } = this;
-    // What was made before is not on the tape.
+    const { memo, drawn } = this;
+    // What was made before is not on the tape. What is drawn in it is what the graph itself draws there.
     this.memo = new WeakMap();
+    this.drawn = new Map();
     this.tapes.push(tape);
     try {
       return this.instantiate(graph, args);
     } finally {
       this.tapes.pop();
       this.memo = memo;
+      this.drawn = drawn;
     }
   }
 
