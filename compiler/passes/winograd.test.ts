@@ -151,6 +151,15 @@ describe("which convolutions are computed by tiles", () => {
     expect(await count({ groups: 64, channels: [1, 1] })).toBe(0);
   });
 
+  it("have weights that are transformed and laid out in one go, when a model is loaded", async () => {
+    const { bytes } = modelOf(layer);
+    let text = "";
+    await compile(bytes, {
+      trace: (stage, detail, node) => stage === "schedule" && !node && (text = detail()),
+    });
+    expect(text).toMatch(/^1 calls at load/);
+  });
+
   it("are none when the pass is off", async () => {
     expect(await count({}, { passes: { winograd: false } })).toBe(0);
   });

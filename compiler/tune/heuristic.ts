@@ -178,16 +178,18 @@ function choosingAxes(assign: Assign): Axis[] {
 
 /**
  * A map that chooses by coordinates: these are written out, so that each copy is one of the expressions and all of
- * them share what they have in common; the vector runs along the axis that most loads walk.
+ * them share what they have in common; the vector runs along the axis that most loads walk, or else the store.
  */
 function scheduleChoice(assign: Assign, accesses: AssignAccesses, choosing: readonly Axis[]): Step[] {
   const unroll: Step[] = choosing.map(({ name }) => ({ kind: "bind", axis: name, to: "unroll" }));
   const others = assign.axes.filter((a) => !choosing.includes(a));
   const along = (a: Axis): number =>
     accesses.loads.filter((x) => x.strides.get(a.name) === 1 && !x.opaque.has(a.name)).length;
-  const vector = others.filter((a) => a.extent >= LANES).sort((a, b) => along(b) - along(a))[0];
+  const stored = others.find((a) => accesses.store.strides.get(a.name) === 1);
+  const loaded = others.filter((a) => a.extent >= LANES && along(a)).sort((a, b) => along(b) - along(a))[0];
+  const vector = loaded ?? (stored && stored.extent >= LANES ? stored : undefined);
   const names = choosing.map((a) => a.name);
-  if (!vector || along(vector) === 0 || !vectorTypes(assign))
+  if (!vector || accesses.opaque.has(vector.name) || !vectorTypes(assign))
     return [...unroll, { kind: "order", axes: [...others.map((a) => a.name), ...names] }];
   const outer = others.filter((a) => a !== vector).map((a) => a.name);
   return [

@@ -5,9 +5,9 @@
  */
 import { axis, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
-import { assignments, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
+import { assignments, singleAssign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "../ir/program.ts";
+import type { Program, ProgramValue, ScheduledCall, ScheduledKernel, ScheduledProgram } from "../ir/program.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
 import { dropEmpty } from "../lower/empty.ts";
@@ -28,6 +28,10 @@ export function scheduleProgram(program: Program): ScheduledProgram {
   const producers = new Map<ValueId, number>();
   for (const id of program.calls.flatMap((call) => call.outputs))
     producers.set(id, (producers.get(id) ?? 0) + 1);
+
+  const readers = new Map<ValueId, number>();
+  for (const id of program.calls.flatMap((call) => [...new Set(call.inputs)]))
+    readers.set(id, (readers.get(id) ?? 0) + 1);
 
   for (const call of program.calls) {
     // Outputs are written on every run: a caller may have been given their memory. What several calls make (see
@@ -63,7 +67,10 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       kernel = packed.kernel;
       const source = inputs[step.buffer]!;
       const target = packed.packer.buffers[1]!;
-      const packer = orderAxes(lowerPads(packed.packer));
+      const makers = packed.added || readers.get(source) !== 1 ? [] : init.filter((c) => c.outputs.includes(source)); // prettier-ignore
+      const joined = makers[0] && makers[0].kind === "kernel" && makers.length === 1 ? packedAsMade(makers[0], packed.packer) : undefined; // prettier-ignore
+      if (joined) init.splice(init.indexOf(makers[0]!), 1);
+      const packer = orderAxes(lowerPads(joined?.kernel ?? packed.packer));
       const key = JSON.stringify([
         source,
         target.shape,
@@ -82,7 +89,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
           kernel: packer,
           schedule: chooseSchedule(packer, { constants: new Set() }),
           parts: chooseParts(packer),
-          inputs: [source],
+          inputs: joined?.inputs ?? [source],
           outputs: [id],
         });
       }
@@ -100,6 +107,32 @@ export function scheduleProgram(program: Program): ScheduledProgram {
     });
   }
   return { program, values, init, run };
+}
+
+/**
+ * A packer that computes what it packs, where that is made at load by one map that nobody else reads: neither the
+ * memory for it nor the way through it is needed.
+ */
+function packedAsMade(
+  maker: ScheduledKernel,
+  packer: Kernel,
+): { readonly kernel: Kernel; readonly inputs: readonly ValueId[] } | undefined {
+  const made = singleAssign(maker.kernel);
+  const packs = singleAssign(packer);
+  const load = packs?.value;
+  if (!made || made.reduce || packs?.value.kind !== "load" || load?.kind !== "load" || load.pad !== undefined)
+    return undefined;
+  const out = maker.kernel.buffers[made.out]!;
+  // Each element is stored once, at its own coordinates, by an axis for each dimension.
+  const whole = made.index.every((e, d) => (e.kind === "axis" ? e.extent : 1) === out.shape[d]);
+  if (!whole || out.dtype !== "float32" || made.value.type !== "f32") return undefined;
+  const by = new Map<string, Expr>();
+  made.index.forEach((e, d) => e.kind === "axis" && by.set(e.name, load.index[d]!));
+  if (by.size !== made.axes.filter((a) => a.extent > 1).length) return undefined;
+  const inputs = maker.kernel.buffers.filter((b) => b.role === "in");
+  if (maker.kernel.buffers.length !== inputs.length + 1) return undefined;
+  const body = [{ ...packs, out: inputs.length, value: substituteAxes(made.value, by) }];
+  return { kernel: { ...packer, buffers: [...inputs, packer.buffers[1]!], body }, inputs: maker.inputs };
 }
 
 /** Steps name axes over the whole kernel, so assignments that use the same names get their own. */
