@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd, nestOf, runEmitted } from "../../test/emitted.ts";
-import { add, axis, constant, load, mul, unary, type Expr, type UnaryOp } from "../ir/expr.ts";
+import { add, axis, constant, load, min, mul, unary, type Expr, type UnaryOp } from "../ir/expr.ts";
 import { compileUnary } from "../ir/interpOperator.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Schedule } from "../ir/schedule.ts";
@@ -146,7 +146,7 @@ it("sin and cos of NaN and infinities are NaN, of huge arguments within [-1, 1]"
   expect([Object.is(zero, 0), Object.is(negative, -0)]).toEqual([true, true]);
 });
 
-describe("products with sigmoids and hyperbolic tangents", () => {
+describe("functions in their places", () => {
   const count = 1 << 12;
   const i = axis("i", count);
   const x = load(0, "float32", [i]);
@@ -156,6 +156,11 @@ describe("products with sigmoids and hyperbolic tangents", () => {
     ["sigmoid(x) x", mul(unary("sigmoid", x), x), (v) => v / (1 + Math.exp(-v))],
     ["x / 2 (1 + tanh x)", mul(mul(x, half), add(unary("tanh", x), constant("f32", 1))), (v) => v / (1 + Math.exp(-2 * v))], // prettier-ignore
     ["(1 + tanh x) / 2", mul(add(constant("f32", 1), unary("tanh", x)), half), (v) => 1 / (1 + Math.exp(-2 * v))], // prettier-ignore
+    [
+      "e^min(x, 0)",
+      unary("exp", min(x, constant("f32", 0))),
+      (v) => Math.exp(v < 0 || Number.isNaN(v) ? v : 0),
+    ],
     ["2 + tanh x", add(unary("tanh", x), constant("f32", 2)), (v) => 2 + Math.tanh(v)],
   ];
   const shape = [count];

@@ -66,7 +66,7 @@ function powerOfTwo(bits: Expr): Expr {
   return asFloat(add(binary("shl", bits, i32(23)), i32(BITS_OF_ONE)));
 }
 
-/** e^x, 1.1 ULP; subnormal results included. */
+/** e^x, 1.1 ULP; subnormal results included, but see {@link boundedExp}. */
 function exp(x: Expr): Expr {
   const { r, bits } = reduced(max(min(x, f32(89)), f32(-104)));
   const value = add(add(mul(polynomial(r, EXPONENTIAL), mul(r, r)), r), f32(1));
@@ -89,10 +89,10 @@ function fastExpOfNegative(x: Expr): Expr {
   return mul(polynomial(r, mirrored), powerOfTwo(bits));
 }
 
-/** Whether a clamp keeps x within what {@link fastExp} takes. */
-function isModerate(x: Expr): boolean {
-  if (x.kind !== "binary" || x.op !== "max" || x.b.kind !== "const" || !(Number(x.b.value) >= -88)) return false;
-  return x.a.kind === "binary" && x.a.op === "min" && x.a.b.kind === "const" && Number(x.a.b.value) <= 88;
+/** e^x of an x that is at most a moderate constant, such as the differences of a softmax: nothing to overflow. */
+function boundedExp(x: Expr): Expr | undefined {
+  if (x.kind !== "binary" || x.op !== "min" || x.b.kind !== "const" || !(Number(x.b.value) <= 88)) return undefined;
+  return fastExp(max(x, f32(-88)));
 } // prettier-ignore
 
 /** ln x, 1 ULP. */
@@ -272,8 +272,8 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
   return rewrite(
     e,
     (x) => {
-      if (x.kind === "unary" && x.op === "exp" && x.type === "f32" && isModerate(x.a)) return fastExp(x.a);
-      if (x.kind === "unary" && x.type === "f32") return functions[x.op]?.(x.a);
+      if (x.kind === "unary" && x.type === "f32")
+        return (x.op === "exp" ? boundedExp(x.a) : undefined) ?? functions[x.op]?.(x.a);
       if (x.kind === "unary" && x.type === "f64" && x.op === "sigmoid") {
         const one = constant("f64", 1);
         return div(one, add(one, unary("exp", neg(x.a))));

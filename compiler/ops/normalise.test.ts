@@ -35,6 +35,12 @@ describe("along an axis", () => {
     );
   });
 
+  it("Softmax of a row with NaN is NaN, and minus infinity gives zero", () => {
+    const x = tensor("float32", [3, 2], [NaN, 1, 2, NaN, -Infinity, 5]);
+    const [y] = runOperator({ op: "Softmax", inputs: [x] });
+    expect(values(y!)).toEqual([NaN, NaN, NaN, NaN, 0, 1]);
+  });
+
   it("LogSoftmax is its logarithm", () => {
     const want = softmaxOf([1, 2, 3]).map(Math.log);
     expectClose(runOperator({ op: "LogSoftmax", inputs: [counting([3])] })[0]!, want);

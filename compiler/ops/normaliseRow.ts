@@ -3,7 +3,7 @@
  * a loop over rows whose body reduces the row into small temps and then maps it. Invariant: statistics are float32
  * or wider, and no exponential is taken of a positive number. Source: ONNX operator documentation.
  */
-import { acc, cast, constant, div, eq, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
+import { acc, cast, constant, div, eq, min, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
 import type { DType } from "../ir/dtype.ts";
 import { coordinate, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import {
@@ -15,7 +15,7 @@ import {
   type OpDefinition,
 } from "./define.ts";
 import { loopOver, sameType, workingType } from "./normalise.ts";
-import { isExtreme } from "./reduce.ts";
+import { isExtreme, numberOrLeast } from "./reduce.ts";
 
 /** What a row operator's body works with. */
 interface Row {
@@ -84,6 +84,14 @@ function rowKernel(
   return writer.push(...loopOver(outer, body(row))).done();
 }
 
+/**
+ * A difference from the maximum of the row, whose exponential is known not to overflow. A NaN in the row is passed
+ * over by the maximum and comes back here.
+ */
+function belowZero(difference: Expr): Expr {
+  return min(difference, constant(difference.type, 0));
+}
+
 const softmax: OpDefinition = {
   op: "Softmax",
   infer: sameType,
@@ -95,8 +103,8 @@ const softmax: OpDefinition = {
         const { x } = row;
         const power = row.element("power");
         return [
-          row.perRow("maximum", acc(x.type), { op: "max", body: x }),
-          row.elements("power", unary("exp", sub(x, row.ofRow("maximum")))),
+          row.perRow("maximum", acc(x.type), { op: "max", body: numberOrLeast(x) }),
+          row.elements("power", unary("exp", belowZero(sub(x, row.ofRow("maximum"))))),
           row.perRow("scale", div(constant(x.type, 1), acc(x.type)), { op: "sum", body: power }),
           row.store(mul(power, row.ofRow("scale"))),
         ];
@@ -119,8 +127,8 @@ const maskedSoftmax: OpDefinition = {
         const nothing = eq(acc(x.type), constant(x.type, -Infinity));
         const empty = eq(acc(x.type), zero);
         return [
-          row.perRow("maximum", select(nothing, zero, acc(x.type)), { op: "max", body: x }),
-          row.elements("power", unary("exp", sub(x, row.ofRow("maximum")))),
+          row.perRow("maximum", select(nothing, zero, acc(x.type)), { op: "max", body: numberOrLeast(x) }),
+          row.elements("power", unary("exp", belowZero(sub(x, row.ofRow("maximum"))))),
           row.perRow("scale", select(empty, zero, div(constant(x.type, 1), acc(x.type))), {
             op: "sum",
             body: power,
@@ -141,7 +149,7 @@ const logSoftmax: OpDefinition = {
         const { x } = row;
         const shifted = sub(x, row.ofRow("maximum"));
         return [
-          row.perRow("maximum", acc(x.type), { op: "max", body: x }),
+          row.perRow("maximum", acc(x.type), { op: "max", body: numberOrLeast(x) }),
           row.perRow("logarithm", unary("log", acc(x.type)), { op: "sum", body: unary("exp", shifted) }),
           row.store(sub(shifted, row.ofRow("logarithm"))),
         ];

@@ -161,6 +161,13 @@ export function isExtreme(x: Expr, best: Expr): Expr {
   return x.type === "f32" || x.type === "f64" ? or(equal, binary("ne", x, x)) : equal;
 }
 
+/** x, or the least there is for a NaN: what a maximum that passes over NaN is taken of (the emitter knows the form). */
+export function numberOrLeast(x: Expr): Expr {
+  if (x.type !== "f32" && x.type !== "f64") return x;
+  const nothing = constant(x.type, -Infinity);
+  return select(binary("ge", x, nothing), x, nothing);
+}
+
 function buildArg(call: OpCall, op: "max" | "min"): Kernel {
   const { axes, index, reduced, source, kept, keptShape } = argShape(call);
   const last = call.int("select_last_index", 0) !== 0;

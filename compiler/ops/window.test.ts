@@ -128,6 +128,13 @@ it("ConvTranspose of a wide stride finds its phase by arithmetic", () => {
 });
 
 describe("pools", () => {
+  it("MaxPool passes over NaN unless it tells where maxima are", () => {
+    const x = tensor("float32", [1, 1, 6], [1, NaN, -2, NaN, NaN, NaN]);
+    const use = { op: "MaxPool", inputs: [x], attributes: { kernel_shape: [2], strides: [2] } };
+    expect(values(runOperator(use)[0]!)).toEqual([1, -2, -Infinity]);
+    expect(values(runOperator({ ...use, outputs: 2 })[0]!)).toEqual([NaN, NaN, NaN]);
+  });
+
   it("MaxPool tells where its maxima are", () => {
     const x = tensor("float32", [1, 1, 3, 3], [1, 2, 3, 9, 5, 6, 7, 8, 4]);
     const use = { inputs: [x], attributes: { kernel_shape: [2, 2], pads: [0, 0, 1, 1] } };

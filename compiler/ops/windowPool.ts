@@ -7,6 +7,7 @@ import { acc, add, binary, cast, constant, div, eq, floordiv, int, max, min, mul
 import { integerRange, isFloat, type DType } from "../ir/dtype.ts";
 import { coordinate, rowMajorStrides, type Axis, type Kernel } from "../ir/kernel.ts";
 import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
+import { numberOrLeast } from "./reduce.ts";
 import { inBounds, mayLeave, windowCoordinate, windowGeometry, type WindowDim } from "./windowGeometry.ts";
 
 interface Pool {
@@ -52,7 +53,9 @@ function buildMaxPool(call: OpCall): Kernel {
   const writer = new KernelWriter(call, temps);
   const values = call.wants(0) ? writer.out(0) : writer.temp("maximum");
   const x = writer.load(0, source, pad);
-  writer.push(writer.assign(values, axes, index, acc(x.type), { op: "max", axes: window, body: x }));
+  // A NaN is the maximum where its place is asked for; else it is passed over, as the reference of ONNX does.
+  const body = call.wants(1) ? x : numberOrLeast(x);
+  writer.push(writer.assign(values, axes, index, acc(x.type), { op: "max", axes: window, body }));
   if (!call.wants(1)) return writer.done();
   // Indices count over the whole tensor; the first of equal elements is taken, as everywhere in ONNX.
   const strides = rowMajorStrides(shape);
@@ -67,8 +70,10 @@ function buildMaxPool(call: OpCall): Kernel {
   if (isFloat(dtype)) found = or(found, binary("ne", x, x)); // a NaN is the maximum
   if (pad !== undefined) found = and(found, inBounds(source, shape));
   const none = constant("i64", 2n ** 63n - 1n);
-  const body = select(found, cast(flat, "int64"), none);
-  writer.push(writer.assign(writer.out(1), axes, index, acc("i64"), { op: "min", axes: window, body }));
+  const place = select(found, cast(flat, "int64"), none);
+  writer.push(
+    writer.assign(writer.out(1), axes, index, acc("i64"), { op: "min", axes: window, body: place }),
+  );
   return writer.done();
 }
 
@@ -194,7 +199,11 @@ const globalPools: readonly OpDefinition[] = [
     body: x,
     value: div(acc(x.type), constant(x.type, count)),
   })),
-  globalDefinition("GlobalMaxPool", (_, x) => ({ reduce: "max", body: x, value: acc(x.type) })),
+  globalDefinition("GlobalMaxPool", (_, x) => ({
+    reduce: "max",
+    body: numberOrLeast(x),
+    value: acc(x.type),
+  })),
   globalDefinition("GlobalLpPool", (call, x) => {
     const norm = powerNorm(call.int("p", 2), x);
     return { reduce: "sum", body: norm.term, value: norm.root(acc(x.type)) };

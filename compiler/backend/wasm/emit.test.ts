@@ -9,16 +9,17 @@ import { randomKernel } from "../../../test/randomIr.ts";
 import { randomLegalSchedule } from "../../../test/randomSchedule.ts";
 import { randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
 import type { NumericData, Tensor } from "../../ir/dtype.ts";
-import { binary, cast, unary, type Expr } from "../../ir/expr.ts";
+import { acc, binary, cast, load, unary, type Expr } from "../../ir/expr.ts";
 import { rewrite } from "../../ir/walk.ts";
 import { runKernel } from "../../ir/interp.ts";
 import { allocateBuffer } from "../../ir/interpExpr.ts";
 import { runNest } from "../../ir/interpNest.ts";
-import { layoutOf, mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
+import { coordinate, layoutOf, mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
 import { loadFunction, storeFunction } from "../../ir/numeric.ts";
 import type { Program, ProgramValue } from "../../ir/program.ts";
 import type { Schedule } from "../../ir/schedule.ts";
 import { printKernel, printNest, printSchedule } from "../../ir/text/index.ts";
+import { numberOrLeast } from "../../ops/reduce.ts";
 import { lowerPads } from "../../lower/pad.ts";
 import { lowerStorage } from "../../lower/storage.ts";
 import { scheduleProgram } from "../../tune/scheduleProgram.ts";
@@ -225,3 +226,40 @@ function checkScheduled(kernel: Kernel, seed: number, constant: boolean, relaxed
     decoded(kernel.buffers[out]!, expected[out]!),
   );
 }
+
+it.each([
+  ["rows", (i: Expr, k: Expr) => [i, k]],
+  ["columns", (i: Expr, k: Expr) => [k, i]],
+] as const)("a maximum that passes over NaN, of %s", (_, place) => {
+  const [i, k] = [
+    { name: "i", extent: 9 },
+    { name: "k", extent: 11 },
+  ];
+  const index = place(coordinate(i), coordinate(k));
+  const shape = index.map((e) => (e.kind === "axis" ? e.extent : 1));
+  const x = load(0, "float32", index);
+  const kernel: Kernel = {
+    name: "maximum",
+    buffers: [
+      { name: "x", role: "in", dtype: "float32", shape },
+      { name: "y", role: "out", dtype: "float32", shape: [9] },
+    ],
+    body: [
+      {
+        kind: "assign",
+        axes: [i],
+        reduce: { op: "max", axes: [k], body: numberOrLeast(x) },
+        value: acc("f32"),
+        out: 1,
+        index: [coordinate(i)],
+      },
+    ],
+  };
+  const schedule = chooseSchedule(orderAxes(kernel), { constants: new Set() });
+  expect(schedule.some((step) => step.kind === "bind" && step.to === "vector")).toBe(true);
+  for (const relaxed of [false, ...(hasRelaxedSimd() ? [true] : [])])
+    for (let seed = 0; seed < 8; seed++) {
+      const [y] = check(orderAxes(kernel), schedule, (buffer) => elements(buffer, seed), relaxed);
+      expect([...(y as Float32Array)].some(Number.isNaN)).toBe(false);
+    }
+});

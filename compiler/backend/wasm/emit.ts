@@ -215,10 +215,13 @@ class Emitter extends VectorWriter {
       case "update": {
         // The lanes are points of the reduction exactly when a combine for this accumulator follows.
         const masked = vector !== undefined && vector.lanes < 4 && this.isCombined(s.accumulator);
-        const body = this.values.at(this.values.from(s.body), at);
+        const given = this.values.at(this.values.from(s.body), at);
+        // A maximum that passes over NaN is one instruction; see numberOrLeast in ops/reduce.ts.
+        const number = vector && s.op === "max" ? numberIn(given) : undefined;
+        const body = number ?? given;
         return {
           kind: "update",
-          op: s.op,
+          op: number ? "maxNumber" : s.op,
           accumulator: this.accumulator(s.accumulator, at),
           masked,
           body,
@@ -330,7 +333,7 @@ class Emitter extends VectorWriter {
   }
 
   private identity(op: string, type: ComputeType, vector: boolean): void {
-    const values: Record<string, number> = { sum: 0, prod: 1, max: -Infinity, min: Infinity };
+    const values: Record<string, number> = { sum: 0, prod: 1, max: -Infinity, maxNumber: -Infinity, min: Infinity }; // prettier-ignore
     const limits: Partial<Record<ComputeType, readonly [bigint, bigint]>> = {
       i32: [-(2n ** 31n), 2n ** 31n - 1n],
       index: [-(2n ** 31n), 2n ** 31n - 1n],
@@ -378,7 +381,7 @@ class Emitter extends VectorWriter {
       this.identity(op, body.type, true);
       code.v128(laneMask(vector.lanes)).op("v128.bitselect");
     }
-    vectorBinary(code, reduceOp(op), body.type, false);
+    vectorBinary(code, reduceOp(op), body.type, op === "maxNumber");
     code.set(local);
   }
 
@@ -488,8 +491,18 @@ class Emitter extends VectorWriter {
 }
 
 function reduceOp(op: string): BinaryOp {
-  return op === "sum" ? "add" : op === "prod" ? "mul" : (op as "max" | "min");
+  return op === "sum" ? "add" : op === "prod" ? "mul" : op === "min" ? "min" : "max";
 }
+
+/** x of a value that is x, or -Infinity where x is no number. */
+function numberIn(value: Value): Value | undefined {
+  if (value.kind !== "select" || value.type !== "f32") return undefined;
+  const { condition, a, b } = value;
+  const least = b.kind === "const" && b.value === -Infinity;
+  return least && condition.kind === "binary" && condition.op === "ge" && condition.a === a && condition.b === b
+    ? a
+    : undefined;
+} // prettier-ignore
 
 function laneMask(lanes: number): Uint8Array {
   return new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => (i < lanes ? -1 : 0))).buffer);
