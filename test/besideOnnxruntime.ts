@@ -1,16 +1,20 @@
 /**
- * One operator here and in onnxruntime-web, for tests of operators that it defines. In: a model of one node, its
- * inputs as data or as weights. Out: nothing; the test fails where the interpreter or the compiled program differs
- * from onnxruntime. Invariant: the same bytes and the same inputs go to all three.
+ * Models here and in onnxruntime-web, for tests of operators and of passes that have no other definition to compare
+ * with. In: a model of any size, or one node with its inputs as data or as weights. Out: the outputs; the test fails
+ * where the interpreter or the compiled program differs from onnxruntime. Invariant: the same bytes and the same inputs
+ * go to all three; names, dtypes and shapes agree exactly, elements within a tolerance.
  */
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { expect } from "vitest";
-import { onnxModel, type OnnxAttributes } from "../compiler/frontend/onnx/write.ts";
-import { compile, interpret, openSource } from "../compiler/whole.ts";
+import { type Tensors } from "../bench/agreement.ts";
+import { runOnnxruntime } from "../bench/onnxruntime.ts";
+import { onnxModel, type OnnxAttributes, type OnnxModelBuilder } from "../compiler/frontend/onnx/write.ts";
+import { compile, interpret, openSource, type CompileOptions } from "../compiler/whole.ts";
 import { elementCount, type DType, type NumericData, type Tensor } from "../compiler/ir/dtype.ts";
 import { tensorOf } from "../compiler/passes/evaluate.ts";
-import { compareTensors } from "../compiler/tensors/compare.ts";
+import { compareTensors, type Tolerance } from "../compiler/tensors/compare.ts";
 import { load } from "../runtime/index.ts";
+
+export type { Tensors };
 
 type Dtype = "float32" | "int32" | "int64" | "uint8" | "int8" | "bool";
 
@@ -57,53 +61,96 @@ export function list(dtype: DType, values: readonly number[]): Tensor {
 export const fed = (tensor: Tensor): Operand => ({ tensor, weight: false });
 export const weight = (tensor: Tensor): Operand => ({ tensor, weight: true });
 
+/** Seeded real numbers of no simple pattern, or those given. */
+export function floats(shape: readonly number[], values?: readonly number[]): Tensor {
+  const made = values ?? Array.from({ length: elementCount(shape) }, (_, i) => Math.sin(i * 1.7) + 0.3);
+  return tensorOf("float32", shape, made);
+}
+
+/** A list of int64, or a scalar. */
+export function int64(values: readonly number[] | number): Tensor {
+  return typeof values === "number"
+    ? tensorOf("int64", [], [values])
+    : tensorOf("int64", [values.length], values);
+}
+
+/** Checks one node on all three. */
 export async function besideOnnxruntime(use: NodeCase): Promise<void> {
-  const build = (beside: boolean): Uint8Array => {
-    const model = onnxModel("one", { opset: 17 });
-    model.importOpset("com.microsoft", 1);
-    const names = use.inputs.map((operand, i) => {
-      if (!operand) return "";
-      const { tensor } = operand;
-      const dtype = tensor.dtype as Dtype;
-      if (!operand.weight) return model.input(`x${i}`, dtype, tensor.shape);
-      return model.initializer(dtype, tensor.shape, [...(tensor.data as NumericData)] as number[]);
-    });
-    const domain = use.domain ?? "com.microsoft";
-    const ids = use.outputs.map((dtype, i) => (dtype === "" ? "" : `y${i}`));
-    const first = beside ? use.beside?.(model, names) : undefined;
-    if (first === undefined) model.nodeWithOutputs(use.op, names, ids, use.attributes, { domain });
-    else model.node("Identity", [first], {}, { output: "y0" });
-    use.outputs.forEach((dtype, i) => dtype !== "" && model.output(`y${i}`, dtype));
-    return model.toBytes();
-  };
-  const bytes = build(false);
-  const feeds = Object.fromEntries(
+  const inputs = Object.fromEntries(
     use.inputs.flatMap((o, i) => (o && !o.weight ? [[`x${i}`, o.tensor]] : [])),
   );
-  const expected = await reference(build(true), feeds);
-  const { artifact } = compile(bytes);
-  const session = await load(artifact, { compiler: () => ({ openSource }) });
-  const compiled = await session.run(feeds);
-  session.dispose();
   const tolerance = { relative: 2e-5, absolute: use.absolute ?? 2e-5, integer: use.steps ?? 0 };
-  const interpreted = interpret(bytes, feeds);
+  await agreeOn(nodeModel(use, false), inputs, tolerance, nodeModel(use, true));
+}
+
+/** The node as a model; `beside`: in the form that onnxruntime knows. */
+function nodeModel(use: NodeCase, beside: boolean): Uint8Array {
+  const model = onnxModel("one", { opset: 17 });
+  model.importOpset("com.microsoft", 1);
+  const names = use.inputs.map((operand, i) => {
+    if (!operand) return "";
+    const { tensor } = operand;
+    const dtype = tensor.dtype as Dtype;
+    if (!operand.weight) return model.input(`x${i}`, dtype, tensor.shape);
+    return model.initializer(dtype, tensor.shape, [...(tensor.data as NumericData)] as number[]);
+  });
+  const domain = use.domain ?? "com.microsoft";
+  const ids = use.outputs.map((dtype, i) => (dtype === "" ? "" : `y${i}`));
+  const first = beside ? use.beside?.(model, names) : undefined;
+  if (first === undefined) model.nodeWithOutputs(use.op, names, ids, use.attributes, { domain });
+  else model.node("Identity", [first], {}, { output: "y0" });
+  use.outputs.forEach((dtype, i) => dtype !== "" && model.output(`y${i}`, dtype));
+  return model.toBytes();
+}
+
+/** To five decimals. */
+const FIVE_DECIMALS: Tolerance = { relative: 0, absolute: 5e-6, integer: 0 };
+
+/** Checks a model on all three, and returns what came out. */
+export async function agree(model: OnnxModelBuilder, inputs: Tensors): Promise<Tensors> {
+  return agreeOn(model.toBytes(), inputs, FIVE_DECIMALS);
+}
+
+/** `beside`: the same model in the form that onnxruntime knows. */
+async function agreeOn(
+  bytes: Uint8Array,
+  inputs: Tensors,
+  tolerance: Tolerance,
+  beside: Uint8Array = bytes,
+): Promise<Tensors> {
+  const expected = await runOnnxruntime(beside, inputs);
+  expectSame(interpret(bytes, inputs), expected, tolerance, "interpreted");
+  expectSame(await compiled(bytes, inputs), expected, tolerance, "compiled");
+  return expected;
+}
+
+/** What the compiled program gives, through the runtime. */
+export async function compiled(
+  bytes: Uint8Array,
+  inputs: Tensors,
+  options: CompileOptions = {},
+): Promise<Tensors> {
+  const session = await load(bytes, {
+    compiler: () => ({ openSource: (source) => openSource(source, options) }),
+  });
+  const outputs = await session.run(inputs);
+  session.dispose();
+  return outputs;
+}
+
+export function expectSame(
+  actual: Tensors,
+  expected: Tensors,
+  tolerance = FIVE_DECIMALS,
+  what = "made",
+): void {
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort());
   for (const [name, tensor] of Object.entries(expected)) {
-    expect(
-      compareTensors(interpreted[name]!, tensor, tolerance).reason,
-      `interpreted ${name}`,
-    ).toBeUndefined();
-    expect(compareTensors(compiled[name]!, tensor, tolerance).reason, `compiled ${name}`).toBeUndefined();
+    expect(compareTensors(actual[name]!, tensor, tolerance).reason, `${what} ${name}`).toBeUndefined();
   }
 }
 
-async function reference(
-  bytes: Uint8Array,
-  feeds: Readonly<Record<string, Tensor>>,
-): Promise<Record<string, Tensor>> {
-  const session = await InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 3 });
-  const inputs = Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new OrtTensor(dtype as Dtype, data as Float32Array, [...shape])]); // prettier-ignore
-  const results = await session.run(Object.fromEntries(inputs) as Record<string, OrtTensor>);
-  await session.release();
-  const tensors = Object.entries(results).map(([name, { type, dims, data }]): [string, Tensor] => [name, { dtype: type as DType, shape: dims, data: data as NumericData }]); // prettier-ignore
-  return Object.fromEntries(tensors);
+/** Whether the model becomes one program, without waiting for values. */
+export function isBound(model: OnnxModelBuilder): boolean {
+  return compile(model.toBytes()).report.kind === "bound";
 }

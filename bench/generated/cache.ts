@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { tensor, writeTensor } from "../../compiler/frontend/onnx/write.ts";
 import { type NamedTensor } from "../models.ts";
+import { runOnnxruntime } from "../onnxruntime.ts";
 import { generatedModels } from "./table.ts";
 
 const sources = dirname(fileURLToPath(import.meta.url));
@@ -59,16 +59,6 @@ export async function outputsOf(
   bytes: Uint8Array,
   inputs: readonly NamedTensor[],
 ): Promise<readonly NamedTensor[]> {
-  const session = await InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 3 });
-  const feeds = inputs.map(({ name, tensor: { dtype, shape, data } }) => [
-    name,
-    new OrtTensor(dtype as "float32", data as Float32Array, shape),
-  ]);
-  const results = await session.run(Object.fromEntries(feeds) as Record<string, OrtTensor>);
-  const outputs = session.outputNames.map((name): NamedTensor => {
-    const { dims, data } = results[name]!;
-    return { name, tensor: { dtype: "float32", shape: dims, data: data as Float32Array } };
-  });
-  await session.release();
-  return outputs;
+  const feeds = Object.fromEntries(inputs.map(({ name, tensor }) => [name, tensor]));
+  return Object.entries(await runOnnxruntime(bytes, feeds)).map(([name, tensor]) => ({ name, tensor }));
 }

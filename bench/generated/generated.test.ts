@@ -46,7 +46,7 @@ describe.each(Object.entries(small))("%s", (_, make) => {
     const inputShapes = Object.fromEntries(inputs.map(({ name, tensor }) => [name, tensor.shape]));
     const { artifact, report } = compile(bytes, { inputShapes });
     expect(report.kind).toBe("bound");
-    const session = await load(artifact);
+    const session = await load(artifact, { threads: 1 });
     const actual = (await session.run(byName(inputs))) as Tensors;
     session.dispose();
     const { verified, worst } = verify(actual, expected, "onnxruntime-web");

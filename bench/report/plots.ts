@@ -35,7 +35,7 @@ export function ratioPlot(results: BenchResults, threads: number): Markup | unde
       if (value === undefined || lane === laneBeside(lane, reference)) return [];
       const own = partsOfLane(lane).name === OWN;
       const title = `${model.model}: ${lane} ${value.toFixed(2)} times as fast as ${laneBeside(lane, reference)}`;
-      const label = own ? { label: value.toFixed(2) } : {};
+      const label = own ? { label: value.toFixed(2), from: 1 } : {};
       return [{ kind: own ? "bar" : "dot", series: seriesOf(lane), value, title, ...label }];
     });
     return marks.length === 0 ? [] : [{ label: model.model, lines: [marks] }];
@@ -61,7 +61,7 @@ export function scalingPlot(results: BenchResults): Markup | undefined {
       if (value === undefined) return [];
       const own = partsOfLane(lane).name === OWN;
       const title = `${model.model}: ${lane} ${value.toFixed(2)} times as fast as with one thread`;
-      const label = own ? { label: value.toFixed(2) } : {};
+      const label = own ? { label: value.toFixed(2), from: 1 } : {};
       return [{ kind: own ? "bar" : "dot", series: seriesOf(lane), value, title, ...label }];
     });
     return marks.some(({ kind }) => kind === "bar") ? [{ label: model.model, lines: [marks] }] : [];

@@ -75,8 +75,8 @@ const results: BenchResults = {
 describe("the figures on top", () => {
   const facts = summaryOf(results).map(({ figure, text }) => `${figure} ${text}`);
   it("are means over what was verified", () => {
-    expect(facts).toContain("6.00x as fast as ort-wasm, 1 thread: mean of 2 models, least 4.00");
-    expect(facts).toContain("7.35x as fast as ort-wasm, 2 threads: mean of 2 models, least 6.00");
+    expect(facts).toContain("6.00x as fast as ort-wasm, 1 thread: geometric mean of 2 models, least 4.00");
+    expect(facts).toContain("7.35x as fast as ort-wasm, 2 threads: geometric mean of 2 models, least 6.00");
     expect(facts.some((fact) => fact.startsWith("10.0x as early"))).toBe(true);
     expect(facts.some((fact) => fact.startsWith("90% of the multiply-add peak"))).toBe(true);
   });

@@ -13,7 +13,7 @@ export interface Mark {
   /** Beside the end of a bar. */
   readonly label?: string;
   readonly title: string;
-  /** Where a bar starts: the sum of those before it in a stack. */
+  /** Where a bar starts: the sum of those before it in a stack, or what it is compared with. */
   readonly from?: number;
 }
 
@@ -37,7 +37,7 @@ export interface RowPlot {
 }
 
 const WIDTH = 860;
-const LEFT = 200;
+const LEFT = 215;
 const RIGHT = 70;
 const TOP = 30;
 const LINE = 13;
@@ -105,13 +105,14 @@ function markOf(mark: Mark, at: (value: number) => number, y: number): Markup {
   }
   // Without a start of its own a bar begins at the left end of the scale.
   const start = from === undefined ? LEFT : at(from);
+  const [left, right] = [Math.min(x, start), Math.max(x, start)];
   const text =
-    label === undefined ? [] : html`<text class="value" x="${x + 5}" y="${y + BAR}">${label}</text>`;
+    label === undefined ? [] : html`<text class="value" x="${right + 5}" y="${y + BAR}">${label}</text>`;
   return html`<rect
       class="${series}"
-      x="${start}"
+      x="${left}"
       y="${y + (LINE - BAR) / 2}"
-      width="${Math.max(1, x - start)}"
+      width="${Math.max(1, right - left)}"
       height="${BAR}"
       rx="1.5"
       ><title>${title}</title></rect

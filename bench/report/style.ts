@@ -27,6 +27,7 @@ p { margin: 4px 0 12px; color: var(--soft); max-width: 74ch; }
 svg { width: 100%; min-width: 620px; height: auto; display: block; font: 12px system-ui, sans-serif; }
 svg text { fill: var(--ink); }
 svg .label { text-anchor: end; }
+svg circle { stroke: var(--paper); stroke-width: 1.5; }
 svg .group { font-weight: 600; }
 svg .value { font-variant-numeric: tabular-nums; font-size: 11px; }
 svg .axis, svg .guideLabel { text-anchor: middle; fill: var(--soft); font-size: 11px; }

@@ -40,7 +40,7 @@ function speedFacts(results: BenchResults, lane: string): Fact[] {
   return others.flatMap((other) => {
     const ratios = results.models.flatMap((model) => ratio(model, lane, other) ?? []);
     if (ratios.length === 0) return [];
-    const text = `as fast as ${partsOfLane(other).name}, ${threadsText(lane)}: mean of ${ratios.length} models, least ${minimum(ratios).toFixed(2)}`;
+    const text = `as fast as ${partsOfLane(other).name}, ${threadsText(lane)}: geometric mean of ${ratios.length} models, least ${minimum(ratios).toFixed(2)}`;
     return [{ figure: `${geometricMean(ratios).toFixed(2)}x`, text }];
   });
 }

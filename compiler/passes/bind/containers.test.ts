@@ -14,7 +14,7 @@ import {
   int64,
   isBound,
   type Tensors,
-} from "../../../test/againstOnnxRuntime.ts";
+} from "../../../test/besideOnnxruntime.ts";
 
 describe("sequences", () => {
   it("are built, changed and taken apart while binding", async () => {

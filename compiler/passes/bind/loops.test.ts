@@ -9,7 +9,7 @@ import { importModel } from "../../frontend/onnx/import.ts";
 import { readModel } from "../../frontend/onnx/model.ts";
 import { verifyKernel } from "../../ir/verify.ts";
 import { bind } from "../bind.ts";
-import { agree, compiled, floats, int64, isBound } from "../../../test/againstOnnxRuntime.ts";
+import { agree, compiled, floats, int64, isBound } from "../../../test/besideOnnxruntime.ts";
 
 /** A body whose condition stays true: `step` gets iteration and states, and returns states, then scan outputs. */
 function forBody(
