@@ -4,7 +4,7 @@
  */
 import { namesOf } from "../runtime/format.ts";
 import { fail, InternalError } from "./diagnostic.ts";
-import type { Tensor } from "./ir/dtype.ts";
+import { bytesPerElement, elementCount, type Tensor } from "./ir/dtype.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { openModel, portsOf } from "./openModel.ts";
 import type { CompileOptions } from "./options.ts";
@@ -38,6 +38,23 @@ export function interpret(
   return Object.fromEntries(names.map((name) => [name, results[name]!]));
 }
 
+/** No single value may need more than a whole program. @throws CompileError `limit-exceeded` */
+function checkMemory(
+  types: readonly TensorType[],
+  node: string,
+  { memoryLimit = 2 ** 32 }: CompileOptions,
+): void {
+  const bytes = types.reduce(
+    (sum, { dtype, shape }) => sum + bytesPerElement(dtype) * elementCount(shape),
+    0,
+  );
+  if (bytes <= memoryLimit) return;
+  fail("limit-exceeded", `the node needs ${bytes} bytes of memory`, {
+    node,
+    hint: "bind smaller dimensions or raise memoryLimit",
+  });
+}
+
 function interpretGraph(
   graph: Graph,
   values: ReadonlyMap<ValueId, Tensor>,
@@ -54,6 +71,7 @@ function interpretGraph(
     const outputTypes = node.outputs.map((id) =>
       id === "" ? { dtype: "bool" as const, shape: [0] } : bound.types.get(id)!,
     );
+    checkMemory(outputTypes, node.name, options);
     const made =
       node.computation.kind === "kernel"
         ? evaluateKernel(node.computation.kernel, given, outputTypes)

@@ -13,6 +13,7 @@ import {
   deviceOption,
   dimOption,
   jsonOption,
+  limitOptions,
   passOptions,
   traceOption,
   traceTo,
@@ -39,6 +40,7 @@ export const checkSpec: CommandSpec = {
     { name: "atol", value: "X", description: `absolute tolerance; default ${SHARE_OF_RANGE} of the largest expected magnitude, at least ${LEAST_ABSOLUTE}` }, // prettier-ignore
     dimOption,
     ...passOptions,
+    ...limitOptions,
     traceOption,
     jsonOption,
   ],

@@ -13,6 +13,7 @@ import {
   compileOptions,
   dimOption,
   jsonOption,
+  limitOptions,
   passOptions,
   shapeOption,
   traceOption,
@@ -38,6 +39,7 @@ export const compileSpec: CommandSpec = {
     },
     { name: "profile", description: "add what `tilewright profile` and `tilewright/profile` need to time each kernel" }, // prettier-ignore
     ...passOptions,
+    ...limitOptions,
     traceOption,
     jsonOption,
   ],

@@ -42,6 +42,7 @@ export async function openModel(
   if (device === "interp") return interpreted(file, options);
   const session = await load(file.bytes, {
     compiler: () => ({ openSource: (bytes) => openSource(bytes, options) }),
+    ...(options.memoryLimit === undefined ? {} : { memoryLimit: options.memoryLimit }),
     ...(variant === undefined ? {} : { variant }),
     ...(threads === undefined ? {} : { threads }),
   });

@@ -2,7 +2,7 @@
  * Model files on disk. In: a path that the user typed. Out: bytes, what kind of file they are, and a reader for
  * weights that lie beside the model. Invariant: external data is only ever read from the model's own folder.
  */
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import { isArtifact } from "../../runtime/format.ts";
 import { usage } from "./commandLine.ts";
@@ -16,12 +16,33 @@ export interface ModelFile {
   readonly externalData: (location: string) => Uint8Array | undefined;
 }
 
+/** Node reads no more than this at once. */
+const MOST_AT_ONCE = 2 ** 30;
+
+/** All bytes of a file, also of one above the 2 GiB that `readFileSync` takes. */
+function readWhole(path: string): Uint8Array {
+  const { size } = statSync(path);
+  if (size <= MOST_AT_ONCE) return readFileSync(path);
+  const bytes = new Uint8Array(size);
+  const file = openSync(path, "r");
+  try {
+    for (let at = 0; at < size;) {
+      const count = readSync(file, bytes, at, Math.min(MOST_AT_ONCE, size - at), at);
+      if (count === 0) usage(`${path} has become shorter while it was read`);
+      at += count;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return bytes;
+}
+
 /** Reads files of a folder by relative path; undefined for what is not there or leads out of it. */
 export function externalDataIn(folder: string): (location: string) => Uint8Array | undefined {
   return (location) => {
     const path = resolve(folder, location);
     if (!existsSync(path) || !statSync(path).isFile()) return undefined;
-    return realpathSync(path).startsWith(realpathSync(folder) + sep) ? readFileSync(path) : undefined;
+    return realpathSync(path).startsWith(realpathSync(folder) + sep) ? readWhole(path) : undefined;
   };
 }
 

@@ -67,6 +67,13 @@ export const passOptions: readonly OptionSpec[] = passNames.map((pass) => ({
   description: `without ${passPurpose[pass]}`,
 }));
 
+/** What a model may use at most. */
+export const limitOptions: readonly OptionSpec[] = [
+  { name: "memory-limit", value: "BYTES", description: "most memory that a program may need; default 4 GiB less a page" }, // prettier-ignore
+  { name: "max-unrolled-nodes", value: "N", description: "most nodes that loops and sequences may become; default 10000" }, // prettier-ignore
+  { name: "max-iterations", value: "N", description: "most iterations of a loop whose condition follows from data; default 1000" }, // prettier-ignore
+];
+
 /** The options of a compilation that the user gave. */
 export function compileOptions(
   args: Arguments,
@@ -82,6 +89,18 @@ export function compileOptions(
     ...(Object.keys(inputShapes).length > 0 ? { inputShapes } : {}),
     ...(off.length > 0 ? { passes: Object.fromEntries(off.map((pass) => [pass, false])) } : {}),
     ...(trace === undefined ? {} : { trace }),
+    ...limits(args),
+  };
+}
+
+function limits(args: Arguments): Pick<CompileOptions, "memoryLimit" | "maxUnrolledNodes" | "maxIterations"> {
+  const memoryLimit = args.integer("memory-limit", 1);
+  const maxUnrolledNodes = args.integer("max-unrolled-nodes", 1);
+  const maxIterations = args.integer("max-iterations", 1);
+  return {
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(maxUnrolledNodes === undefined ? {} : { maxUnrolledNodes }),
+    ...(maxIterations === undefined ? {} : { maxIterations }),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   compileOptions,
   dimOption,
   jsonOption,
+  limitOptions,
   passOptions,
   shapeOption,
   traceOption,
@@ -45,6 +46,7 @@ export const profileSpec: CommandSpec = {
     { name: "trace-file", value: "OUT.json", description: "write one run for chrome://tracing or ui.perfetto.dev" }, // prettier-ignore
     variantOption,
     ...passOptions,
+    ...limitOptions,
     traceOption,
     jsonOption,
   ],
