@@ -51,7 +51,9 @@ downloaded for that, gzip level 9, 1 KB = 1000 bytes. verified: same results as 
 ${ATOL_OF_RANGE} of the largest magnitude in the output (${ATOL_OF_RANGE_QUANTIZED} where the model quantizes inside; at least ${LEAST_ATOL}); ${REFERENCE} itself
 is compared with the stored outputs. ratio: the median of ${REFERENCE} at as many threads over this one. % of peak: of the
 multiply-add peak of one core times the threads; a convolution counts the operations of the direct way, so one that
-needs fewer can be above 100. % of reads: bytes that must move at least, over the bandwidth of reading that many.`;
+needs fewer can be above 100. best: of the shortest run and the best burst of the peak. % of reads: bytes that must
+move at least, over the bandwidth of reading that many. With several thread counts the engine may know a runtime's
+WebAssembly from the lane before: times of starting are those of --cold.`;
 
 export interface Options {
   readonly folders: readonly string[];

@@ -23,6 +23,8 @@ export interface KernelRates {
   readonly gflops: number | undefined;
   /** Above 1 where less is computed than the direct way asks for. */
   readonly ofPeak: number | undefined;
+  /** The shortest run beside the best burst of the peak: what a quiet machine would show. */
+  readonly bestOfPeak: number | undefined;
   readonly gbs: number;
   readonly ofBandwidth: number | undefined;
 }
@@ -31,9 +33,10 @@ export interface KernelRates {
 export function kernelRates({ kernel, result }: KernelResult, lane: string): KernelRates | undefined {
   const own = result.results.find(({ runtime }) => runtime === lane);
   if (own?.status !== "measured" || !isVerified(own)) return undefined;
-  const { medianMs } = own.timing;
+  const { medianMs, minimumMs } = own.timing;
   const { threads } = partsOfLane(lane);
-  const peak = peakGflops(result.peak);
+  const peak = peakGflops(result.peak, "median");
+  const best = peakGflops(result.peak, "best");
   const gflops = kernel.flop > 0 ? kernel.flop / medianMs / 1e6 : undefined;
   const gbs = kernel.bytes / medianMs / 1e6;
   const bandwidth = result.bandwidth?.median;
@@ -41,18 +44,23 @@ export function kernelRates({ kernel, result }: KernelResult, lane: string): Ker
     medianMs,
     gflops,
     ofPeak: gflops === undefined || peak === undefined ? undefined : gflops / (peak * threads),
+    bestOfPeak:
+      kernel.flop === 0 || best === undefined ? undefined : kernel.flop / minimumMs / 1e6 / (best * threads),
     gbs,
     ofBandwidth: bandwidth === undefined ? undefined : gbs / (bandwidth * threads),
   };
 }
 
 /** GFLOP/s of one core: the fastest way of multiplying and adding that this engine has. */
-export function peakGflops(peak: Readonly<Record<string, Rate>> | undefined): number | undefined {
-  const rates = Object.values(peak ?? {}).map(({ median }) => median);
+export function peakGflops(
+  peak: Readonly<Record<string, Rate>> | undefined,
+  which: keyof Rate,
+): number | undefined {
+  const rates = Object.values(peak ?? {}).map((rate) => rate[which]);
   return rates.length === 0 ? undefined : Math.max(...rates);
 }
 
-const COLUMNS = ["kernel", "runtime", "median", "GFLOP/s", "% of peak", "GB/s", "% of reads", "verified", "ratio"]; // prettier-ignore
+const COLUMNS = ["kernel", "runtime", "median", "GFLOP/s", "% of peak", "best", "GB/s", "% of reads", "verified", "ratio"]; // prettier-ignore
 
 /** All kernels by group, and for each group the geometric means of the ratios and of the shares. */
 export function kernelTable(results: readonly KernelResult[], reference: string): string {
@@ -66,13 +74,13 @@ export function kernelTable(results: readonly KernelResult[], reference: string)
     ...(result.referenceNote === undefined ? [] : [`${kernel.name}: ${result.referenceNote}`]),
     ...result.results.flatMap((own) => remark(kernel.name, own)),
   ]);
-  const peaks = results.flatMap(({ result }) => peakGflops(result.peak) ?? []);
+  const peaks = results.flatMap(({ result }) => peakGflops(result.peak, "median") ?? []);
   const peak = `multiply-add peak of one core: ${Math.min(...peaks).toFixed(1)} to ${Math.max(...peaks).toFixed(1)} GFLOP/s`;
   return [aligned(lines, 2), ...remarks, peak, ...groupLines(results, reference)].join("\n");
 }
 
 function kernelLine(entry: KernelResult, own: RuntimeResult, name: string, reference: string): string[] {
-  if (own.status === "failed") return [name, own.runtime, "failed", "", "", "", "", "no", ""];
+  if (own.status === "failed") return [name, own.runtime, "failed", "", "", "", "", "", "no", ""];
   const rates = kernelRates(entry, own.runtime);
   const beside = laneBeside(own.runtime, reference);
   return [
@@ -81,6 +89,7 @@ function kernelLine(entry: KernelResult, own: RuntimeResult, name: string, refer
     milliseconds(own.timing.medianMs),
     rates?.gflops?.toFixed(1) ?? "",
     percent(rates?.ofPeak),
+    percent(rates?.bestOfPeak),
     rates?.gbs.toFixed(1) ?? "",
     percent(rates?.ofBandwidth),
     isVerified(own) ? "yes" : "NO",
