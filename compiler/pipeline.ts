@@ -112,15 +112,16 @@ export interface Compiled {
   readonly report: CompileReport;
 }
 
-/** Stages 4 to 11: from a bound graph to an artifact. */
+/** Stages 4 to 11: from a bound graph to an artifact; `change` may choose other schedules, for tests. */
 export function build(
   bound: BoundGraph,
   opsIn: number,
   options: CompileOptions,
   clock: StageClock,
+  change = (scheduled: ScheduledProgram): ScheduledProgram => scheduled,
 ): Compiled {
   const program = optimize(bound, options, clock);
-  const scheduled = clock.time("schedule", () => scheduleProgram(program));
+  const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
   traceMemory(memory, options);

@@ -17,11 +17,12 @@ const MOST_PARTS = 48;
 /** Scratch for all parts together. */
 const MOST_SCRATCH_BYTES = 4 << 20;
 
-export function chooseParts(kernel: Kernel): Parts {
+/** `least`: fewer nanoseconds than this are not cut. */
+export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
   const [block] = kernel.body;
   if (kernel.body.length !== 1 || block === undefined) return ONE_PART;
   const nanoseconds = nanosecondsOf(kernel.body);
-  if (nanoseconds < LEAST_SHARED) return ONE_PART;
+  if (nanoseconds < least) return ONE_PART;
   const wanted = Math.min(MOST_PARTS, 2 * Math.ceil(nanoseconds / PART_NANOSECONDS / 2));
   if (block.kind === "assign") return storesApart(kernel, block) ? { count: wanted, shared: true } : ONE_PART;
   if (block.carried) return { count: Math.min(wanted, block.axis.extent), shared: false };

@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz`: random models and damaged files for as long as one likes. In: `--seconds N`, `--seed S`,
- * `--only graphs|mutations`. Out: failures as they are found, graphs as tests to paste, and a summary; exit status 1
+ * `--only operators|graphs|mutations`, `--op NAME`. Out: failures as they are found, graphs as tests to paste, and a summary; exit status 1
  * when there were any. Invariant: a seed and a case number reproduce a failure.
  */
 import { readFileSync } from "node:fs";
@@ -8,15 +8,35 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { difference, expectedOf, failureReport, settingsOf } from "./agreement.ts";
 import { randomGraph } from "./graphs.ts";
+import { OnnxRuntime } from "./ops/ort.ts";
+import { runSession, summaryText } from "./ops/session.ts";
 import { caseSeed, seedFrom } from "./random.ts";
 import { subjectsOf } from "./subjects.ts";
 import { runTrials } from "./trials.ts";
 
 const SAMPLE = join(import.meta.dirname, "../../playground/sample/digits.onnx");
-const HELP = `npm run fuzz -- [--seconds N] [--seed S] [--only graphs|mutations]
+const PARTS = ["operators", "graphs", "mutations"] as const;
+type Part = (typeof PARTS)[number];
 
-Random models, each compiled with all passes, none, and without each of them, against the interpreter; then damaged
-models and artifacts. 60 seconds, half for each, unless told otherwise. TILEWRIGHT_DATA adds real models.`;
+const HELP = `npm run fuzz -- [--seconds N] [--seed S] [--only ${PARTS.join("|")}] [--op NAME] [--no-ort]
+
+Compares everyone who computes models, for 60 seconds unless told otherwise:
+
+  operators   graphs over the whole table of operators, in every form, version and element type, with empty
+              dimensions, NaN and the ends of types, inside branches, loops, scans and functions, with open
+              dimensions: interpreter, WebAssembly (both variants; all passes, none, all but one; bound ahead and
+              when it runs; random schedules) and onnxruntime-web. What onnxruntime is no witness for is counted by
+              reason. Half of the time.
+  graphs      graphs of up to a dozen elementwise, movement, reduction and contraction nodes whose errors are
+              derived: every pass on and off against the interpreter. A quarter.
+  mutations   damaged models and artifacts: a typed error or a right answer, in little time and memory. A quarter.
+
+  --op NAME   only operators whose name contains NAME, as in "Conv" or "com.microsoft:"; only that part
+  --no-ort    without onnxruntime-web
+  --seed S    the seed of all of it, printed at the start; TILEWRIGHT_SEED is the same
+
+A failure is made small and printed: a graph to paste into test/fuzz/ops/found.ts, or a test for
+test/fuzz/found.test.ts. TILEWRIGHT_DATA names a folder with real models to damage.`;
 
 /** Cases of one thread; a new one starts with fresh memory. */
 const BATCH = 250;
@@ -63,12 +83,24 @@ async function mutations(seed: number, until: number): Promise<{ cases: number; 
   return { cases, failures };
 }
 
+async function operators(seed: number, until: number, only: string | undefined, withOrt: boolean) {
+  const start = performance.now();
+  const ort = withOrt ? new OnnxRuntime() : undefined;
+  const print = (text: string): void => console.log(text);
+  const summary = await runSession({ seed, only, ort, print, goOn: () => performance.now() < until });
+  await ort?.end();
+  console.log(summaryText(summary, (performance.now() - start) / 1000));
+  return summary.failures;
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seconds: { type: "string" },
       seed: { type: "string" },
       only: { type: "string" },
+      op: { type: "string" },
+      "no-ort": { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -81,24 +113,25 @@ async function main(): Promise<number> {
     values.seed === undefined ? process.env : { TILEWRIGHT_SEED: values.seed },
     Date.now() >>> 0,
   );
-  if (
-    !(seconds > 0) ||
-    (values.only !== undefined && values.only !== "graphs" && values.only !== "mutations")
-  ) {
+  const only = values.only ?? (values.op === undefined ? undefined : "operators");
+  if (!(seconds > 0) || (only !== undefined && !PARTS.includes(only as Part))) {
     console.error(HELP);
     return 2;
   }
   console.log(`Seed ${seed}, ${seconds} s.`);
   const start = performance.now();
-  const share = values.only === undefined ? 0.5 : 1;
+  const end = start + seconds * 1000;
+  const until = (share: number): number => (only === undefined ? start + share * seconds * 1000 : end);
+  const wanted = (part: Part): boolean => only === undefined || only === part;
   let failed = 0;
-  if (values.only !== "mutations") {
-    const { cases, failures } = await graphs(seed, start + seconds * 1000 * share);
-    console.log(`${cases} graphs, ${failures} failed`);
+  if (wanted("operators")) failed += await operators(seed, until(0.5), values.op, values["no-ort"] !== true);
+  if (wanted("graphs")) {
+    const { cases, failures } = await graphs(seed, until(0.75));
+    console.log(`${cases} graphs with derived errors, ${failures} failed`);
     failed += failures;
   }
-  if (values.only !== "graphs") {
-    const { cases, failures } = await mutations(seed, start + seconds * 1000);
+  if (wanted("mutations")) {
+    const { cases, failures } = await mutations(seed, end);
     console.log(`${cases} damaged files, ${failures} failed`);
     failed += failures;
   }

@@ -13,13 +13,21 @@ import { readerOf } from "./data.ts";
 import { deviationOf, refusalOf } from "./exceptions.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
 import type { OnnxRuntime } from "./ort.ts";
+import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
 import { epsilonOf, exactResults, sensitivity, valuesOf } from "./tolerance.ts";
 
 /** A way to run a graph: on which passes and variant, or with onnxruntime. */
 export type Oracle =
-  | { readonly kind: "wasm"; readonly off: readonly PassName[]; readonly variant: VariantName; readonly late: boolean }
+  | {
+      readonly kind: "wasm";
+      readonly off: readonly PassName[];
+      readonly variant: VariantName;
+      readonly late: boolean;
+    }
   | { readonly kind: "onnxruntime" }
-  | { readonly kind: "interpreter" };
+  | { readonly kind: "interpreter" }
+  | { readonly kind: "rescheduled"; readonly seed: number }
+  | { readonly kind: "threads" };
 
 export interface Disagreement {
   readonly oracle: Oracle;
@@ -27,6 +35,8 @@ export interface Disagreement {
 }
 
 export function nameOf(oracle: Oracle): string {
+  if (oracle.kind === "rescheduled") return "random schedules";
+  if (oracle.kind === "threads") return "several threads";
   if (oracle.kind !== "wasm") return oracle.kind;
   const { off, variant, late } = oracle;
   const passes = off.length === 0 ? "all passes" : off.length === passNames.length ? "no passes" : `without ${off.join(", ")}`; // prettier-ignore
@@ -39,7 +49,9 @@ export function oraclesOf(seed: number): Oracle[] {
   const off = random.chance(0.3) ? [...passNames] : [random.pick(passNames)];
   return [
     { kind: "wasm", off: [], variant: BEST, late: random.chance(0.2) },
-    ...(BEST === "simd" ? [] : [{ kind: "wasm", off: [], variant: "simd", late: random.chance(0.2) } as const]),
+    ...(BEST === "simd"
+      ? []
+      : [{ kind: "wasm", off: [], variant: "simd", late: random.chance(0.2) } as const]),
     { kind: "wasm", off, variant: BEST, late: random.chance(0.1) },
     { kind: "onnxruntime" },
   ];
@@ -49,7 +61,8 @@ export type Outputs = Readonly<Record<string, Tensor>>;
 
 function sentence(error: unknown): string {
   if (error instanceof CompileError) return `CompileError ${error.code}: ${error.message.split("\n")[0]}`;
-  if (error instanceof TilewrightError) return `TilewrightError ${error.code}: ${error.message.split("\n")[0]}`;
+  if (error instanceof TilewrightError)
+    return `TilewrightError ${error.code}: ${error.message.split("\n")[0]}`;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return stack.split("\n").slice(0, 5).join(" | ");
 }
@@ -63,7 +76,10 @@ export function interpreted(graph: FuzzGraph): Outputs | string {
   }
 }
 
-export async function compiled(graph: FuzzGraph, oracle: Extract<Oracle, { kind: "wasm" }>): Promise<Outputs> {
+export async function compiled(
+  graph: FuzzGraph,
+  oracle: Extract<Oracle, { kind: "wasm" }>,
+): Promise<Outputs> {
   const { off, variant, late } = oracle;
   const feeds = feedsOf(graph);
   const options: CompileOptions = {
@@ -74,7 +90,8 @@ export async function compiled(graph: FuzzGraph, oracle: Extract<Oracle, { kind:
   };
   const model = modelOf(graph);
   const bytes = late ? model : compile(model, options).artifact;
-  const session = await load(bytes, { variant, compiler: () => ({ openSource: (source) => openSource(source, options) }) }); // prettier-ignore
+  const session = await load(bytes, {
+    threads: 1, variant, compiler: () => ({ openSource: (source) => openSource(source, options) }) }); // prettier-ignore
   try {
     const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputs.some((input) => input.name === name))); // prettier-ignore
     // Twice: a run must not depend on what the one before left behind.
@@ -156,6 +173,14 @@ export async function disagreement(
       return sentence(error);
     }
   }
+  if (oracle.kind === "threads") {
+    const what = await threadsDifference(graph);
+    return what === "none" || what === "late" ? undefined : what;
+  }
+  if (oracle.kind === "rescheduled") {
+    const what = await rescheduledDifference(graph, oracle.seed, (want, have) => compareOutputs(graph, want, have, 8)); // prettier-ignore
+    return what === "none" || what === "late" ? undefined : what;
+  }
   if (oracle.kind === "interpreter" || !ort) return undefined;
   const excuse = (reason: string): undefined => {
     counts?.excused.set(reason, (counts.excused.get(reason) ?? 0) + 1);
@@ -163,7 +188,7 @@ export async function disagreement(
   const answer = await ort.ask(modelOf(graph), feedsOf(graph));
   if (answer.kind === "lost") return excuse(`onnxruntime crashed: ${answer.message.slice(0, 60)}`);
   if (answer.kind === "error") {
-    const refusal = refusalOf(graph, answer.message);
+    const refusal = refusalOf(answer.message);
     return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
   }
   const what = compareOutputs(graph, expected, answer.outputs, 32);
@@ -175,12 +200,19 @@ export async function disagreement(
   const deviation = deviationOf(graph, () => (values ??= valuesOf(graph)));
   if (deviation === undefined) return what;
   const { within, reason } = deviation;
-  const beyond = within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, 32, within);
+  const beyond =
+    within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, 32, within);
   return beyond ?? excuse(reason);
 }
 
 /** The first disagreement about a graph. */
-export async function check(graph: FuzzGraph, seed: number, ort: OnnxRuntime | undefined, counts?: OrtCounts): Promise<Disagreement | undefined> { // prettier-ignore
+export async function check(
+  graph: FuzzGraph,
+  seed: number,
+  ort: OnnxRuntime | undefined,
+  counts?: OrtCounts,
+): Promise<Disagreement | undefined> {
+  // prettier-ignore
   const expected = interpreted(graph);
   if (typeof expected === "string") return { oracle: { kind: "interpreter" }, what: expected };
   for (const oracle of oraclesOf(seed)) {

@@ -38,7 +38,24 @@ const LIMITS: Readonly<Partial<Record<DType, readonly [bigint, bigint]>>> = {
 };
 
 /** Values that are treated in ways of their own; sums of them do not overflow, or their order would be told. */
-const SPECIALS = [NaN, Infinity, -Infinity, 0, -0, 1, -1, 1e-40, -1e-40, 1e-8, 0.5, -0.5, 1.5, 2.5, 16777216, 1e9];
+const SPECIALS = [
+  NaN,
+  Infinity,
+  -Infinity,
+  0,
+  -0,
+  1,
+  -1,
+  1e-40,
+  -1e-40,
+  1e-8,
+  0.5,
+  -0.5,
+  1.5,
+  2.5,
+  16777216,
+  1e9,
+];
 
 /** And the ends of the types, for operators that look at one element at a time. */
 const EDGES = [...SPECIALS, 3.4028234663852886e38, -3.4028234663852886e38, 65504, 65520, 5e-324, 2147483648, -2147483649, 9.3e18, 88.8, -104]; // prettier-ignore
@@ -142,7 +159,8 @@ export function elementSource(value: Element): string {
 
 /** A description as TypeScript. */
 export function dataSource(data: Data): string {
-  if (data.kind === "values") return `{ kind: "values", values: [${data.values.map(elementSource).join(", ")}] }`;
+  if (data.kind === "values")
+    return `{ kind: "values", values: [${data.values.map(elementSource).join(", ")}] }`;
   const range = data.kind === "range" ? `, least: ${data.least}, most: ${data.most}` : "";
   return `{ kind: "${data.kind}", seed: ${data.seed}${range} }`;
 }

@@ -11,7 +11,13 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     opset: 25,
     wrapping: "none",
     operands: [
-      { name: "x", dtype: "float64", shape: [9], data: { kind: "values", values: [1, -0.5, 1e-9, 2, 1.999, 3, 7, -0, 5.5] }, constant: false },
+      {
+        name: "x",
+        dtype: "float64",
+        shape: [9],
+        data: { kind: "values", values: [1, -0.5, 1e-9, 2, 1.999, 3, 7, -0, 5.5] },
+        constant: false,
+      },
     ],
     nodes: [
       { op: "Gelu", inputs: ["x"], outputs: ["y"], attributes: {} },
@@ -29,10 +35,22 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     operands: [
       { name: "q", dtype: "float32", shape: [1, 1, 4], data: { kind: "zeros", seed: 0 }, constant: false },
       { name: "k", dtype: "float32", shape: [1, 2, 4], data: { kind: "zeros", seed: 0 }, constant: false },
-      { name: "v", dtype: "float32", shape: [1, 2, 4], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 2] }, constant: false },
+      {
+        name: "v",
+        dtype: "float32",
+        shape: [1, 2, 4],
+        data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 2] },
+        constant: false,
+      },
     ],
     nodes: [
-      { op: "MultiHeadAttention", domain: "com.microsoft", inputs: ["q", "k", "v"], outputs: ["y"], attributes: { num_heads: 2, unidirectional: 1 } },
+      {
+        op: "MultiHeadAttention",
+        domain: "com.microsoft",
+        inputs: ["q", "k", "v"],
+        outputs: ["y"],
+        attributes: { num_heads: 2, unidirectional: 1 },
+      },
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4] } }],
   },
@@ -46,7 +64,12 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
       { name: "zero", dtype: "float64", shape: [2], data: { kind: "zeros", seed: 0 }, constant: false },
     ],
     nodes: [
-      { op: "BatchNormalization", inputs: ["x", "one", "zero", "one", "zero"], outputs: ["y"], attributes: {} },
+      {
+        op: "BatchNormalization",
+        inputs: ["x", "one", "zero", "one", "zero"],
+        outputs: ["y"],
+        attributes: {},
+      },
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [1, 2, 1] } }],
   },

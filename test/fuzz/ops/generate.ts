@@ -85,7 +85,7 @@ export function generate(seed: number, only?: string): Generated {
     used.length = 0;
     if (!alone && random.chance(0.3)) attempt(random.pick(companions));
     attempt(main);
-  } while (!used.includes(main) && ++tries < 20);
+  } while (!used.includes(main) && ++tries < 80);
   for (let attempts = 0; used.length < wanted && attempts < 25; attempts++)
     attempt(random.chance(0.6) ? random.pick(companions) : random.pick(choices));
   if (used.length === 0) return { graph: undefined, refused, used };

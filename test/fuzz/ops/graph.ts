@@ -28,7 +28,11 @@ export interface Operand {
 
 /** A graph in an attribute: its inputs by name and type, nodes, outputs. It may use names of the graph around it. */
 export interface Body {
-  readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape?: readonly number[] }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly dtype: DType;
+    readonly shape?: readonly number[];
+  }[];
   readonly nodes: readonly GraphNode[];
   readonly outputs: readonly { readonly name: string; readonly dtype: DType }[];
 }
@@ -44,7 +48,17 @@ export interface GraphNode {
   readonly bodies?: Readonly<Record<string, Body>>;
 }
 
-export const wrappings = ["none", "dynamic", "unranked", "if", "if-fed", "loop", "loop-fed", "scan", "function"] as const;
+export const wrappings = [
+  "none",
+  "dynamic",
+  "unranked",
+  "if",
+  "if-fed",
+  "loop",
+  "loop-fed",
+  "scan",
+  "function",
+] as const;
 export type Wrapping = (typeof wrappings)[number];
 
 /** A result: its type is known from the interpreter. */
@@ -76,15 +90,22 @@ const TRIPS = 2;
 const CONDITION = "fuzz_condition";
 const TRIP_COUNT = "fuzz_trips";
 
-export function addNodes(b: OnnxNodeBuilder, nodes: readonly GraphNode[], g?: OnnxGraphBuilder, suffix = ""): void {
+export function addNodes(
+  b: OnnxNodeBuilder,
+  nodes: readonly GraphNode[],
+  g?: OnnxGraphBuilder,
+  suffix = "",
+): void {
   const made = new Set(nodes.flatMap(({ outputs }) => outputs));
-  const renamed = (name: string): string => (suffix !== "" && name !== "" && made.has(name) ? name + suffix : name);
+  const renamed = (name: string): string =>
+    suffix !== "" && name !== "" && made.has(name) ? name + suffix : name;
   for (const { op, domain, inputs, outputs, attributes, bodies } of nodes) {
     const graphs: Record<string, OnnxAttributeValue> = {};
     for (const [name, body] of Object.entries(bodies ?? {})) {
       if (!g) throw new RangeError(`${op} has a body where none can be`);
       graphs[name] = g.subgraph(`${op}_${name}${suffix}`, (inner) => {
-        for (const { name: id, dtype, shape } of body.inputs) inner.input(id + suffix, dtype as OnnxDataType, shape);
+        for (const { name: id, dtype, shape } of body.inputs)
+          inner.input(id + suffix, dtype as OnnxDataType, shape);
         const own = [...body.inputs.map(({ name: id }) => id), ...body.nodes.flatMap((n) => n.outputs)];
         const inside = (id: string): string => (id !== "" && own.includes(id) ? id + suffix : renamed(id));
         addNodes(inner, body.nodes.map((n) => ({ ...n, inputs: n.inputs.map(inside), outputs: n.outputs.map(inside) })), inner); // prettier-ignore
@@ -117,7 +138,9 @@ export function modelOf(graph: FuzzGraph): Uint8Array {
   const wanted = outputs.filter(({ name }) => made.has(name));
   if (wrapping === "if" || wrapping === "if-fed") {
     const condition =
-      wrapping === "if" ? b.scalar("bool", true) : b.input(CONDITION, "bool", wrapping === "if-fed" ? [] : [1]);
+      wrapping === "if"
+        ? b.scalar("bool", true)
+        : b.input(CONDITION, "bool", wrapping === "if-fed" ? [] : [1]);
     const branch = (title: string, suffix: string): OnnxAttributeValue =>
       b.subgraph(title, (g) => {
         addNodes(g, nodes, g, suffix);
@@ -152,7 +175,8 @@ export function modelOf(graph: FuzzGraph): Uint8Array {
     b.nodeWithOutputs("Whole", names, wanted.map(({ name }) => name), {}, { domain: "fuzz.local" }); // prettier-ignore
   } else addNodes(b, nodes, b);
   const loops = wrapping === "loop" || wrapping === "loop-fed" || wrapping === "scan";
-  for (const { name, type } of outputs) b.outputOfType(name, loops || opensShapes(wrapping) ? anyShape(type) : type);
+  for (const { name, type } of outputs)
+    b.outputOfType(name, loops || opensShapes(wrapping) ? anyShape(type) : type);
   return b.toBytes();
 }
 

@@ -22,7 +22,9 @@ function withNodes(graph: FuzzGraph, nodes: readonly GraphNode[]): FuzzGraph {
   const operands = graph.operands.filter(({ name }) => used.has(name));
   const lost = graph.nodes
     .flatMap(({ outputs }) => outputs)
-    .filter((name) => used.has(name) && !made.has(name) && !operands.some((operand) => operand.name === name));
+    .filter(
+      (name) => used.has(name) && !made.has(name) && !operands.some((operand) => operand.name === name),
+    );
   if (lost.length > 0) {
     const values = valuesOf(graph);
     for (const name of lost) {
@@ -90,7 +92,15 @@ export async function minimise(graph: FuzzGraph, fails: Fails, budget = 250): Pr
     shrunk = false;
     for (let size = Math.max(1, best.nodes.length >> 1); size >= 1; size >>= 1) {
       for (let at = best.nodes.length - size; at >= 0; at--) {
-        if (await tried(() => withNodes(best, best.nodes.filter((_, i) => i < at || i >= at + size)))) shrunk = true;
+        if (
+          await tried(() =>
+            withNodes(
+              best,
+              best.nodes.filter((_, i) => i < at || i >= at + size),
+            ),
+          )
+        )
+          shrunk = true;
       }
     }
     for (const { name } of best.outputs) {
@@ -124,7 +134,9 @@ export async function minimise(graph: FuzzGraph, fails: Fails, budget = 250): Pr
       again = false;
       const extents = [...new Set(best.operands.flatMap(({ shape }) => shape))].filter((dim) => dim > 1).sort((a, b) => b - a); // prettier-ignore
       for (const dim of extents) {
-        for (const to of [1, dim >> 1, dim - 1].filter((value, i, all) => value < dim && all.indexOf(value) === i)) {
+        for (const to of [1, dim >> 1, dim - 1].filter(
+          (value, i, all) => value < dim && all.indexOf(value) === i,
+        )) {
           const done = await tried(() => resized(best, dim, to));
           if (done) {
             again = true;

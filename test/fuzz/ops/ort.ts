@@ -25,7 +25,10 @@ export class OnnxRuntime {
     // Node 20 does not pass a loader of TypeScript on to threads, so the thread registers tsx by itself.
     const register = import.meta.resolve("tsx/esm/api");
     const source = `import { register } from ${JSON.stringify(register)}; register(); await import(${JSON.stringify(file)});`; // prettier-ignore
-    return new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), { stderr: true, stdout: true });
+    return new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
+      stderr: true,
+      stdout: true,
+    });
   }
 
   async ask(model: Uint8Array, feeds: Readonly<Record<string, Tensor>>): Promise<Answer> {
@@ -33,7 +36,10 @@ export class OnnxRuntime {
     const worker = (this.worker ??= this.start());
     const id = this.id++;
     const answer = await new Promise<Answer>((resolve) => {
-      const timer = setTimeout(() => settle({ kind: "lost", message: `no answer for ${PATIENCE} ms` }), PATIENCE);
+      const timer = setTimeout(
+        () => settle({ kind: "lost", message: `no answer for ${PATIENCE} ms` }),
+        PATIENCE,
+      );
       const settle = (result: Answer): void => {
         clearTimeout(timer);
         worker.off("message", heard).off("error", failed).off("exit", ended);

@@ -32,7 +32,7 @@ async function answer({ model, feeds }: OrtQuestion): Promise<OrtAnswer> {
     for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
       if (session.inputNames.includes(name)) inputs[name] = new OrtTensor(dtype as "float32", data as Float32Array, shape); // prettier-ignore
     }
-    const results = await session.run(inputs);
+    const results = await session.run(inputs, { logSeverityLevel: 4 });
     const outputs: Record<string, Tensor> = {};
     for (const [name, value] of Object.entries(results)) {
       const { type, dims, data } = value as OrtTensor;
@@ -52,5 +52,7 @@ function unpacked(dtype: DType, shape: readonly number[], data: TensorData): Ten
   const bytes = data as Uint8Array;
   const count = shape.reduce((a, b) => a * b, 1);
   const halves = Array.from({ length: count }, (_, i) => (bytes[i >> 1]! >> (4 * (i & 1))) & 15);
-  return dtype === "uint4" ? Uint8Array.from(halves) : Int8Array.from(halves, (half) => (half > 7 ? half - 16 : half));
+  return dtype === "uint4"
+    ? Uint8Array.from(halves)
+    : Int8Array.from(halves, (half) => (half > 7 ? half - 16 : half));
 }

@@ -7,7 +7,7 @@
 import { CompileError, interpret } from "../../../compiler/whole.ts";
 import type { OnnxAttributes, OnnxTypeSpec } from "../../../compiler/frontend/onnx/write.ts";
 import { elementCount, type DType, type Tensor } from "../../../runtime/dtype.ts";
-import { Random } from "../random.ts";
+import type { Random } from "../random.ts";
 import { tensorFrom, type Data, type DataKind, type Element } from "./data.ts";
 import { feedsOf, modelOf, type Body, type FuzzGraph, type GraphNode, type Operand, type Result } from "./graph.ts"; // prettier-ignore
 
@@ -303,7 +303,10 @@ export class Sampler {
       nodes,
       outputs: names.map((name) => ({ name, type: { kind: "tensor", dtype: "float32" } })),
     }; // prettier-ignore
-    const feeds = { ...feedsOf(graph), ...Object.fromEntries(taken.map(({ name, tensor }) => [name, tensor])) };
+    const feeds = {
+      ...feedsOf(graph),
+      ...Object.fromEntries(taken.map(({ name, tensor }) => [name, tensor])),
+    };
     return interpret(modelOf(graph), feeds, { memoryLimit: 2 ** 26 });
   }
 
@@ -319,7 +322,13 @@ export class Sampler {
     const open = unevaluated
       .filter((name) => !used.has(name))
       .map((name): Result => ({ name, type: { kind: "tensor", dtype: "float32" } }));
-    return { opset: this.opset, wrapping, operands: read, nodes: [...this.nodes], outputs: [...outputs, ...open] };
+    return {
+      opset: this.opset,
+      wrapping,
+      operands: read,
+      nodes: [...this.nodes],
+      outputs: [...outputs, ...open],
+    };
   }
 }
 

@@ -52,7 +52,8 @@ function unitsOf(nodes: readonly GraphNode[]): GraphNode[][] {
     units.at(-1)!.push(node);
     if (!CONTAINERS.test(node.op)) return;
     nodes.forEach((later, at) => {
-      if (at > i && namesUsed([later]).some((name) => node.outputs.includes(name))) until = Math.max(until, at);
+      if (at > i && namesUsed([later]).some((name) => node.outputs.includes(name)))
+        until = Math.max(until, at);
     });
   });
   return units;
@@ -61,7 +62,12 @@ function unitsOf(nodes: readonly GraphNode[]): GraphNode[][] {
 const isExact = (unit: readonly GraphNode[]): boolean =>
   unit.every(({ op, bodies, domain }) => EXACT.has(op) && bodies === undefined && (domain ?? "") !== "com.microsoft"); // prettier-ignore
 
-function evaluate(opset: number, unit: readonly GraphNode[], values: ReadonlyMap<string, Tensor>): Record<string, Tensor> { // prettier-ignore
+function evaluate(
+  opset: number,
+  unit: readonly GraphNode[],
+  values: ReadonlyMap<string, Tensor>,
+): Record<string, Tensor> {
+  // prettier-ignore
   const made = new Set(unit.flatMap(({ outputs }) => outputs));
   const inside = new Set(unit.filter(({ op }) => CONTAINERS.test(op)).flatMap(({ outputs }) => outputs));
   const used = [...new Set(namesUsed(unit))].filter((name) => !made.has(name) && values.has(name));
@@ -136,7 +142,12 @@ export function exactResults(graph: FuzzGraph): ReadonlySet<string> {
 }
 
 /** How much each element of each result moved, infinity where it is anything. */
-export function sensitivity(graph: FuzzGraph, names: readonly string[], runs = 6): Map<string, Float64Array | undefined> { // prettier-ignore
+export function sensitivity(
+  graph: FuzzGraph,
+  names: readonly string[],
+  runs = 6,
+): Map<string, Float64Array | undefined> {
+  // prettier-ignore
   const base = computed(graph, 0, undefined);
   const result = new Map<string, Float64Array | undefined>();
   for (const name of names) {

@@ -51,7 +51,13 @@ function microsoftAttention(s: Sampler): void {
 }
 
 function multiHead(s: Sampler): void {
-  const [batch, queries, keys, heads, size] = [s.dim(3), s.dim(6), s.dim(7), s.pick([1, 2, 3]), s.pick([2, 4])];
+  const [batch, queries, keys, heads, size] = [
+    s.dim(3),
+    s.dim(6),
+    s.dim(7),
+    s.pick([1, 2, 3]),
+    s.pick([2, 4]),
+  ];
   const hidden = heads * size;
   const q = s.any(["float32"], { shape: [batch, queries, hidden] });
   const [k, v] = [s.tensor("float32", [batch, keys, hidden]), s.tensor("float32", [batch, keys, hidden])];
@@ -84,7 +90,13 @@ export const attentionSamples: SampleTable = {
   },
   LinearAttention: (s) => {
     s.since(27);
-    const [batch, length, heads, size, valueSize] = [s.dim(3), s.dim(5), s.dim(3), s.pick([2, 4]), s.pick([2, 3])];
+    const [batch, length, heads, size, valueSize] = [
+      s.dim(3),
+      s.dim(5),
+      s.dim(3),
+      s.pick([2, 4]),
+      s.pick([2, 3]),
+    ];
     const rule = s.pick(["linear", "gated", "delta", "gated_delta"]);
     const [q, k] = [s.tensor("float32", [batch, length, heads * size]), s.tensor("float32", [batch, length, heads * size])]; // prettier-ignore
     const v = s.tensor("float32", [batch, length, heads * valueSize]);

@@ -41,11 +41,16 @@ export function windowOf(s: Sampler, dims: number, options: { dilations?: boolea
 
 const spatialRank = (s: Sampler): number => s.pick([1, 2, 2, 2, 3]);
 
-function convolution(s: Sampler, dtypes: readonly DType[]): { inputs: Ref[]; attributes: Window["attributes"] } {
+function convolution(
+  s: Sampler,
+  dtypes: readonly DType[],
+): { inputs: Ref[]; attributes: Window["attributes"] } {
   const window = windowOf(s, spatialRank(s), { dilations: true });
   const group = s.pick([1, 1, 1, 2, 3, 4]);
   const [input, output] = s.chance(0.3) ? [1, s.pick([1, 2])] : [s.dim(5), s.dim(9)];
-  const x = s.any(dtypes, { shape: [s.pick([1, 1, 2, 3, s.flavour.empty ? 0 : 1]), group * input, ...window.shape] });
+  const x = s.any(dtypes, {
+    shape: [s.pick([1, 1, 2, 3, s.flavour.empty ? 0 : 1]), group * input, ...window.shape],
+  });
   const w = s.tensor(x.dtype, [group * output, input, ...window.kernel]);
   const bias = s.chance(0.5) ? [s.tensor(x.dtype, [group * output])] : [];
   return {
@@ -66,7 +71,8 @@ const pool =
     if (op === "MaxPool") {
       const indices = s.opset >= 8 && s.chance(0.3);
       s.node(op, [x], { ...attributes, storage_order: indices ? s.maybe(0, 1) : undefined }, { outputs: indices ? 2 : 1 }); // prettier-ignore
-    } else if (op === "AveragePool") s.node(op, [x], { ...attributes, count_include_pad: s.opset >= 7 ? s.maybe(0, 1) : undefined }); // prettier-ignore
+    } else if (op === "AveragePool")
+      s.node(op, [x], { ...attributes, count_include_pad: s.opset >= 7 ? s.maybe(0, 1) : undefined }); // prettier-ignore
     else s.node(op, [x], { ...attributes, p: s.maybe(1, 2, 3) });
   };
 
@@ -104,7 +110,9 @@ function einsum(s: Sampler): void {
   const batch = s.chance(0.2) ? s.shape(1, 2, 6, true) : undefined;
   const arrow = s.chance(0.8);
   const dtype = s.pick<DType>(["float32", "float32", "float64", "int32", "int64"]);
-  const inputs = terms.map((term) => s.any([dtype], { shape: [...(batch ?? []), ...term.map((l) => extents[l]!)] }));
+  const inputs = terms.map((term) =>
+    s.any([dtype], { shape: [...(batch ?? []), ...term.map((l) => extents[l]!)] }),
+  );
   const dots = batch ? "..." : "";
   const left = terms.map((term) => dots + term.join("")).join(s.chance(0.5) ? "," : ", ");
   s.node("Einsum", inputs, { equation: arrow ? `${left}${s.chance(0.5) ? " -> " : "->"}${dots}${output.join("")}` : left }); // prettier-ignore
@@ -196,11 +204,20 @@ export const contractSamples: SampleTable = {
     const extra = s.chance(0.3) ? shape.map((_, i) => s.random.below(Math.max(strides?.[i] ?? 1, dilations?.[i] ?? 1))) : undefined; // prettier-ignore
     const form = s.random.below(4);
     const full = shape.map((dim, i) => (dim - 1) * (strides?.[i] ?? 1) + (kernel[i]! - 1) * (dilations?.[i] ?? 1) + 1); // prettier-ignore
-    const attributes = { strides, dilations, group: group > 1 ? group : undefined, kernel_shape: s.maybe(kernel) };
-    if (form === 0) s.node("ConvTranspose", [x, w, ...bias], { ...attributes, auto_pad: s.pick(["SAME_UPPER", "SAME_LOWER", "VALID"]), output_padding: extra }); // prettier-ignore
-    else if (form === 1) s.node("ConvTranspose", [x, w, ...bias], { ...attributes, output_shape: full.map((f) => Math.max(1, f - s.random.between(0, 1))) }); // prettier-ignore
+    const attributes = {
+      strides,
+      dilations,
+      group: group > 1 ? group : undefined,
+      kernel_shape: s.maybe(kernel),
+    };
+    if (form === 0)
+      s.node("ConvTranspose", [x, w, ...bias], { ...attributes, auto_pad: s.pick(["SAME_UPPER", "SAME_LOWER", "VALID"]), output_padding: extra }); // prettier-ignore
+    else if (form === 1)
+      s.node("ConvTranspose", [x, w, ...bias], { ...attributes, output_shape: full.map((f) => Math.max(1, f - s.random.between(0, 1))) }); // prettier-ignore
     else {
-      const pads = s.chance(0.5) ? [...full, ...full].map((f) => (f > 2 ? s.random.between(0, 1) : 0)) : undefined;
+      const pads = s.chance(0.5)
+        ? [...full, ...full].map((f) => (f > 2 ? s.random.between(0, 1) : 0))
+        : undefined;
       s.decline(full.some((f, i) => f - (pads?.[i] ?? 0) - (pads?.[i + dims] ?? 0) < 1));
       s.node("ConvTranspose", [x, w, ...bias], { ...attributes, pads, output_padding: extra });
     }

@@ -17,7 +17,12 @@ const unary =
   (
     op: string,
     dtypes: readonly DType[],
-    options: { data?: DataKind; since?: number; attributes?: (s: Sampler) => Attributes; domain?: string } = {},
+    options: {
+      data?: DataKind;
+      since?: number;
+      attributes?: (s: Sampler) => Attributes;
+      domain?: string;
+    } = {},
   ): Sample =>
   (s) => {
     if (options.since !== undefined) s.since(options.since);
@@ -78,7 +83,9 @@ const UNARY: SampleTable = {
   }),
   Affine: unary("Affine", ["float32"], { attributes: () => ({ alpha: 2, beta: 0.5 }) }),
   ScaledTanh: unary("ScaledTanh", ["float32"], { attributes: () => ({ alpha: 2, beta: 0.5 }) }),
-  ParametricSoftplus: unary("ParametricSoftplus", ["float32"], { attributes: () => ({ alpha: 2, beta: 0.5 }) }),
+  ParametricSoftplus: unary("ParametricSoftplus", ["float32"], {
+    attributes: () => ({ alpha: 2, beta: 0.5 }),
+  }),
   "com.microsoft:FastGelu": (s) => {
     const x = s.any(["float32"], { ranks: [1, 4] });
     const bias = s.chance(0.5) ? s.any(["float32"], { shape: [x.shape.at(-1)!] }) : undefined;
@@ -88,7 +95,12 @@ const UNARY: SampleTable = {
   "com.microsoft:QuickGelu": unary("QuickGelu", ["float32"], { domain: "com.microsoft", attributes: (s) => ({ alpha: s.maybe(1.5, 1) }) }), // prettier-ignore
   "com.microsoft:BiasGelu": (s) => {
     const x = s.any(["float32"], { ranks: [1, 4] });
-    s.node("BiasGelu", [x, s.any(["float32"], { shape: [x.shape.at(-1)!] })], {}, { domain: "com.microsoft" });
+    s.node(
+      "BiasGelu",
+      [x, s.any(["float32"], { shape: [x.shape.at(-1)!] })],
+      {},
+      { domain: "com.microsoft" },
+    );
   },
 };
 
@@ -148,7 +160,9 @@ const BINARY: SampleTable = {
     const dtype = s.pick<DType>(["uint8", "uint16", "uint32", "uint64"]);
     const x = s.any([dtype]);
     const bits = { uint8: 7, uint16: 15, uint32: 31, uint64: 63 }[dtype as "uint8"];
-    s.node("BitShift", [x, s.range(dtype, s.partner(x.shape), 0, bits)], { direction: s.pick(["LEFT", "RIGHT"]) });
+    s.node("BitShift", [x, s.range(dtype, s.partner(x.shape), 0, bits)], {
+      direction: s.pick(["LEFT", "RIGHT"]),
+    });
   },
   Equal: binary("Equal", [...ANY, "bool"]),
   Less: binary("Less", NUMBERS),
@@ -163,7 +177,11 @@ const BINARY: SampleTable = {
   Where: (s) => {
     s.since(9);
     const x = s.any(ANY);
-    s.node("Where", [s.any(["bool"], { shape: s.partner(x.shape) }), x, s.tensor(x.dtype, s.partner(x.shape))]);
+    s.node("Where", [
+      s.any(["bool"], { shape: s.partner(x.shape) }),
+      x,
+      s.tensor(x.dtype, s.partner(x.shape)),
+    ]);
   },
   "com.microsoft:BiasSplitGelu": (s) => {
     const x = s.tensor("float32", [s.dim(3), s.dim(8), s.pick([2560, 512, 64])].map((d, i) => (i === 2 ? s.pick([8, 16, 64]) : d))); // prettier-ignore

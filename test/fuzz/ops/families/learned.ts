@@ -158,7 +158,10 @@ function labelEncoder(s: Sampler): void {
   const keysOf = (kind: string, shift: number) =>
     kind === "strings" ? several(count, (i) => i).map((i) => ["a", "b", "abc", "1", ""][(i + shift) % 5]!) : kind === "floats" ? floats(several(count, (i) => i / 2 - 1 + shift)) : several(count, (i) => i - 2 + shift); // prettier-ignore
   s.decline(from === to && from !== "strings" && s.opset < 1);
-  const x = s.tensor(from === "strings" ? "string" : from === "floats" ? "float32" : "int64", s.shape(1, 3, 40));
+  const x = s.tensor(
+    from === "strings" ? "string" : from === "floats" ? "float32" : "int64",
+    s.shape(1, 3, 40),
+  );
   const otherwise = to === "strings" ? { default_string: s.maybe("none") } : to === "floats" ? { default_float: s.maybe({ kind: "float" as const, value: -7 }) } : { default_int64: s.maybe(-9) }; // prettier-ignore
   s.node("LabelEncoder", [x], { [`keys_${from}`]: keysOf(from, 0), [`values_${to}`]: keysOf(to, 1), ...otherwise }, ML); // prettier-ignore
 }
@@ -195,7 +198,8 @@ export const learnedSamples: SampleTable = {
     const x = s.any(FEATURES, { ranks: [1, 2], filled: true });
     s.node("Normalizer", [x], { norm: s.pick(["MAX", "L1", "L2"]) }, ML);
   },
-  "ai.onnx.ml:Binarizer": (s) => void s.node("Binarizer", [s.any(FEATURES)], { threshold: s.maybe(0.5, 0, 1) }, ML),
+  "ai.onnx.ml:Binarizer": (s) =>
+    void s.node("Binarizer", [s.any(FEATURES)], { threshold: s.maybe(0.5, 0, 1) }, ML),
   "ai.onnx.ml:Imputer": (s) => {
     const features = s.dim(5);
     const integer = s.chance(0.3);

@@ -2,7 +2,12 @@
  * Samples of operators that move elements or make them from shapes. In: a sampler. Out: one operator each, with axes,
  * shapes and indices in range, written as constants or (now and then) fed. Invariant: as in `elementwise.ts`.
  */
-import { ONNX_DATA_TYPE, type OnnxDataType, type OnnxTensorSpec, tensor } from "../../../../compiler/frontend/onnx/write.ts";
+import {
+  ONNX_DATA_TYPE,
+  type OnnxDataType,
+  type OnnxTensorSpec,
+  tensor,
+} from "../../../../compiler/frontend/onnx/write.ts";
 import { elementCount, type DType } from "../../../../runtime/dtype.ts";
 import { ANY, FLOATS, INTEGERS, NUMBERS, SIGNED, type Ref, type Sampler } from "../sampler.ts";
 import type { SampleTable } from "./elementwise.ts";
@@ -17,8 +22,6 @@ export function axesForm(
     ? { input: [axes && s.ints(axes)], attributes: {} }
     : { input: [], attributes: { axes: axes as readonly number[] | undefined } };
 }
-
-const nonNegative = (axes: readonly number[], rank: number): number[] => axes.map((a) => (a < 0 ? a + rank : a));
 
 /** One-element attribute tensor. */
 export function valueTensor(dtype: DType, value: number): OnnxTensorSpec {
@@ -396,12 +399,13 @@ export const movementSamples: SampleTable = {
 function gatherNd(s: Sampler, domain: string | undefined): void {
   s.since(domain ? 1 : 11);
   const x = s.any(domain ? ["float32"] : ANY, { ranks: [1, 4], filled: true });
-  const batch = s.opset >= 12 && !domain && s.chance(0.4) ? s.random.between(0, Math.min(2, x.shape.length - 1)) : 0;
+  const batch =
+    s.opset >= 12 && !domain && s.chance(0.4) ? s.random.between(0, Math.min(2, x.shape.length - 1)) : 0;
   const depth = s.random.between(1, x.shape.length - batch);
   const middle = s.shape(batch === 0 ? 0 : 0, 2, 10, true);
   const lead = [...x.shape.slice(0, batch), ...middle];
   const rows = elementCount(lead);
-  s.decline(rows > 200 || lead.length === 0 && false);
+  s.decline(rows > 200 || (lead.length === 0 && false));
   const values = Array.from({ length: rows * depth }, (_, i) => {
     const dim = x.shape[batch + (i % depth)]!;
     return s.random.between(-dim, dim - 1);
@@ -445,7 +449,9 @@ function argument(s: Sampler, op: string): void {
 export function softmaxLike(s: Sampler, op: string, dtypes: readonly DType[]): void {
   const x = s.any(dtypes, { ranks: [1, 4] });
   const { at, written } = s.axis(x.shape.length);
-  s.node(op, [x], { axis: s.chance(0.2) ? undefined : s.opset >= 11 ? written : at });
+  s.node(op, [x], {
+    axis: s.chance(0.2) && (x.shape.length > 1 || s.opset >= 13) ? undefined : s.opset >= 11 ? written : at,
+  });
 }
 
 export { INTEGERS, ONNX_DATA_TYPE };

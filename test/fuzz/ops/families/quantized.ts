@@ -11,7 +11,8 @@ import type { Sample, SampleTable } from "./elementwise.ts";
 const MS = { domain: "com.microsoft" } as const;
 const BYTES: readonly DType[] = ["uint8", "int8"];
 
-const scale = (s: Sampler, dtype: DType = "float32"): Ref => s.strictScalar(dtype, s.pick([0.25, 0.5, 0.1, 0.03]));
+const scale = (s: Sampler, dtype: DType = "float32"): Ref =>
+  s.strictScalar(dtype, s.pick([0.25, 0.5, 0.1, 0.03]));
 const zero = (s: Sampler, dtype: DType): Ref =>
   s.strictScalar(dtype, dtype.startsWith("u") ? s.pick([0, 128, 3]) : s.pick([0, -3, 5]));
 
@@ -19,7 +20,11 @@ const zero = (s: Sampler, dtype: DType): Ref =>
 function quantizedOperand(s: Sampler, dtype: DType, shape: readonly number[]): [Ref, Ref, Ref] {
   const [least, most] = dtype === "uint8" ? [0, 255] : [-128, 127];
   const small = s.chance(0.5);
-  return [s.range(dtype, shape, small ? Math.max(least, -9) : least, small ? 9 : most), scale(s), zero(s, dtype)];
+  return [
+    s.range(dtype, shape, small ? Math.max(least, -9) : least, small ? 9 : most),
+    scale(s),
+    zero(s, dtype),
+  ];
 }
 
 function quantize(s: Sampler, domain?: string): void {
@@ -28,7 +33,7 @@ function quantize(s: Sampler, domain?: string): void {
   const types: DType[] = ["uint8", "int8"];
   if (s.opset >= 21 && !domain) types.push("int16", "uint16", "int4", "uint4");
   if (s.opset >= 19 && !domain) types.push("float8e4m3fn", "float8e5m2");
-  const to = s.pick([...types, "uint8", "int8"]);
+  const to = s.pick<DType>([...types, "uint8", "int8"]);
   const form = s.random.below(3);
   const options = domain ? { domain } : {};
   const f8 = to.startsWith("float8");
@@ -39,7 +44,11 @@ function quantize(s: Sampler, domain?: string): void {
   if (form === 1 && s.opset >= 13) {
     const { at, written } = s.axis(x.shape.length);
     const c = [x.shape[at]!];
-    const sc = s.param(x.dtype, c, Array.from({ length: c[0]! }, () => s.pick([0.25, 0.5, 0.1])));
+    const sc = s.param(
+      x.dtype,
+      c,
+      Array.from({ length: c[0]! }, () => s.pick([0.25, 0.5, 0.1])),
+    );
     s.node("QuantizeLinear", [x, sc, whole(c)], { axis: written, output_dtype }, options);
     return;
   }
@@ -48,7 +57,11 @@ function quantize(s: Sampler, domain?: string): void {
     const block = s.pick([1, 2, 4]);
     const shape = x.shape.map((dim, i) => (i === at ? Math.ceil(dim / block) : dim));
     s.decline(x.shape[at]! % block !== 0);
-    const sc = s.param(x.dtype, shape, Array.from({ length: elementCount(shape) }, () => s.pick([0.25, 0.5])));
+    const sc = s.param(
+      x.dtype,
+      shape,
+      Array.from({ length: elementCount(shape) }, () => s.pick([0.25, 0.5])),
+    );
     s.node("QuantizeLinear", [x, sc, whole(shape)], { axis: written, block_size: block, output_dtype });
     return;
   }
@@ -96,14 +109,22 @@ const qBinary =
   };
 
 const qUnary =
-  (op: string, attributes: (s: Sampler, rank: number) => Record<string, number | undefined> = () => ({})): Sample =>
+  (
+    op: string,
+    attributes: (s: Sampler, rank: number) => Record<string, number | undefined> = () => ({}),
+  ): Sample =>
   (s) => {
     const dtype = s.pick(BYTES);
     const a = quantizedOperand(s, dtype, s.shape(1, 4, 300, true));
     s.node(op, [...a, scale(s), zero(s, dtype)], attributes(s, a[0].shape.length), MS);
   };
 
-function convolution(s: Sampler): { window: ReturnType<typeof windowOf>; c: number; m: number; group: number } {
+function convolution(s: Sampler): {
+  window: ReturnType<typeof windowOf>;
+  c: number;
+  m: number;
+  group: number;
+} {
   const window = windowOf(s, s.pick([1, 2, 2]), { dilations: true });
   const group = s.pick([1, 1, 2, 3]);
   return { window, c: group * s.dim(4), m: group * s.dim(5), group };
@@ -117,7 +138,13 @@ function qLinearConv(s: Sampler, domain?: string): void {
   const [x, xs, xz] = quantizedOperand(s, xType, last ? [1, ...window.shape, c] : [1, c, ...window.shape]);
   const perChannel = s.chance(0.4);
   const w = s.range(wType, [m, c / group, ...window.kernel], wType === "uint8" ? 0 : -9, 9);
-  const ws = perChannel ? s.param("float32", [m], Array.from({ length: m }, () => s.pick([0.25, 0.1]))) : scale(s);
+  const ws = perChannel
+    ? s.param(
+        "float32",
+        [m],
+        Array.from({ length: m }, () => s.pick([0.25, 0.1])),
+      )
+    : scale(s);
   const wz = perChannel ? s.param(wType, [m], new Array<number>(m).fill(0)) : zero(s, wType);
   const bias = s.chance(0.5) ? s.range("int32", [m], -50, 50) : undefined;
   const inputs = [x, xs, xz, w, ws, wz, s.strictScalar("float32", s.pick([1, 2.5])), zero(s, xType), bias];
@@ -179,7 +206,12 @@ export const quantizedSamples: SampleTable = {
   "com.microsoft:QLinearGlobalAveragePool": (s) => {
     const dtype = s.pick(BYTES);
     const a = quantizedOperand(s, dtype, [s.dim(2), s.dim(5), s.dim(5), s.dim(5)]);
-    s.node("QLinearGlobalAveragePool", [...a, scale(s), zero(s, dtype)], { channels_last: s.maybe(0, 1) }, MS);
+    s.node(
+      "QLinearGlobalAveragePool",
+      [...a, scale(s), zero(s, dtype)],
+      { channels_last: s.maybe(0, 1) },
+      MS,
+    );
   },
   "com.microsoft:QLinearConcat": (s) => {
     const dtype = s.pick(BYTES);

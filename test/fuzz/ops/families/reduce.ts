@@ -16,7 +16,9 @@ const reduction =
     const x = s.any(dtypes, { ranks: [0, 4] });
     const rank = x.shape.length;
     const keepdims = s.maybe(0, 1);
-    const axes = s.chance(0.25) ? undefined : s.axes(rank, 1).map((a) => (s.opset >= 11 || a >= 0 ? a : a + rank));
+    const axes = s.chance(0.25)
+      ? undefined
+      : s.axes(rank, 1).map((a) => (s.opset >= 11 || a >= 0 ? a : a + rank));
     if (s.opset < inputFrom) return void s.node(op, [x], { axes: axes?.length ? axes : undefined, keepdims });
     const noop = s.maybe(0, 1);
     const given = axes && (axes.length > 0 || s.chance(0.5)) ? s.ints(axes) : undefined;
@@ -37,7 +39,9 @@ const norms: SampleTable = {
     s.since(6);
     const x = s.any(REAL, { ranks: [3, 5], filled: true });
     const c = [x.shape[1]!];
-    s.node("InstanceNormalization", [x, s.tensor(x.dtype, c), s.tensor(x.dtype, c)], { epsilon: s.maybe(1e-3) });
+    s.node("InstanceNormalization", [x, s.tensor(x.dtype, c), s.tensor(x.dtype, c)], {
+      epsilon: s.maybe(1e-3),
+    });
   },
   GroupNormalization: (s) => {
     s.since(18);
@@ -67,7 +71,12 @@ const norms: SampleTable = {
   },
   LRN: (s) => {
     const x = s.any(["float32", "float16", "float64"], { ranks: [3, 5] });
-    s.node("LRN", [x], { size: s.pick([1, 3, 5]), alpha: s.maybe(0.5), beta: s.maybe(0.75, 0.5), bias: s.maybe(2) });
+    s.node("LRN", [x], {
+      size: s.pick([1, 3, 5]),
+      alpha: s.maybe(0.5),
+      beta: s.maybe(0.75, 0.5),
+      bias: s.maybe(2),
+    });
   },
   MeanVarianceNormalization: (s) => {
     s.since(9);

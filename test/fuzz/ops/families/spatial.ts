@@ -37,13 +37,15 @@ function resize(s: Sampler): void {
   s.node("Resize", [x, roi, scalesRef, sizes && s.ints(sizes)], {
     mode: mode === "nearest" && s.chance(0.4) ? undefined : mode,
     coordinate_transformation_mode: transform,
-    nearest_mode: mode === "nearest" ? s.maybe("round_prefer_floor", "round_prefer_ceil", "floor", "ceil") : undefined,
+    nearest_mode:
+      mode === "nearest" ? s.maybe("round_prefer_floor", "round_prefer_ceil", "floor", "ceil") : undefined,
     cubic_coeff_a: mode === "cubic" ? s.maybe(-0.5, -0.75) : undefined,
     exclude_outside: mode === "cubic" ? s.maybe(0, 1) : undefined,
     extrapolation_value: crop ? s.maybe(1.5, 0) : undefined,
     antialias,
     axes,
-    keep_aspect_ratio_policy: bySize && s.opset >= 18 ? s.maybe("stretch", "not_larger", "not_smaller") : undefined,
+    keep_aspect_ratio_policy:
+      bySize && s.opset >= 18 ? s.maybe("stretch", "not_larger", "not_smaller") : undefined,
   });
 }
 
@@ -96,7 +98,10 @@ function dft(s: Sampler): void {
   const axis = s.random.between(1, rank);
   const written = s.chance(0.3) ? axis - shape.length - 1 : axis;
   const length = s.chance(0.3) ? s.strictScalar("int64", s.random.between(1, 12)) : undefined;
-  const attributes = { inverse: form === 0 ? 1 : s.maybe(0), onesided: form === 1 && complex === 1 ? 1 : undefined };
+  const attributes = {
+    inverse: form === 0 ? 1 : s.maybe(0),
+    onesided: form === 1 && complex === 1 ? 1 : undefined,
+  };
   if (s.opset >= 20) s.node("DFT", [x, length, s.strictScalar("int64", written)], attributes);
   else s.node("DFT", [x, length], { ...attributes, axis: written });
 }
@@ -176,13 +181,21 @@ export const spatialSamples: SampleTable = {
     s.node("Floor", [r!]);
   },
   RandomNormalLike: (s) => {
-    const [r] = s.hidden("RandomNormalLike", [s.any(["float32"])], { mean: real(2.5), scale: real(1e-3), dtype: 1 });
+    const [r] = s.hidden("RandomNormalLike", [s.any(["float32"])], {
+      mean: real(2.5),
+      scale: real(1e-3),
+      dtype: 1,
+    });
     s.node("Floor", [r!]);
   },
   Multinomial: (s) => {
     // One class has all the weight.
     const batch = s.dim(3);
-    const x = s.param("float32", [batch, 3], Array.from({ length: batch * 3 }, (_, i) => (i % 3 === 1 ? 0 : -200)));
+    const x = s.param(
+      "float32",
+      [batch, 3],
+      Array.from({ length: batch * 3 }, (_, i) => (i % 3 === 1 ? 0 : -200)),
+    );
     s.node("Multinomial", [x], { sample_size: s.pick([1, 3]), dtype: s.maybe(6, 7), seed: s.maybe(real(3)) });
   },
 };

@@ -1,0 +1,156 @@
+/**
+ * A run of the fuzzer over the table of operators. In: a seed, when to stop, which operators. Out: failures, each made
+ * small and printed as a graph for `found.ts`, and counts: graphs, operators covered, onnxruntime's part by reason.
+ * Invariant: seed and number reproduce a graph; a failure that looks like an earlier one of this run is counted, not
+ * printed again.
+ */
+import { CompileError } from "../../../compiler/whole.ts";
+import { caseSeed } from "../random.ts";
+import {
+  check,
+  compareOutputs,
+  disagreement,
+  interpreted,
+  nameOf,
+  type Disagreement,
+  type OrtCounts,
+} from "./check.ts";
+import { refusalOf } from "./exceptions.ts";
+import { generate, samples } from "./generate.ts";
+import { feedsOf, modelOf, sourceOf, type FuzzGraph } from "./graph.ts";
+import { minimise } from "./minimise.ts";
+import type { OnnxRuntime } from "./ort.ts";
+import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
+
+export interface SessionOptions {
+  readonly seed: number;
+  /** Asked before each graph. */
+  readonly goOn: (graphs: number) => boolean;
+  /** Only samples whose name contains it. */
+  readonly only?: string | undefined;
+  /** Without it the interpreter and WebAssembly are compared with each other. */
+  readonly ort?: OnnxRuntime | undefined;
+  readonly print: (text: string) => void;
+  /** Failures are made small; else they are told as they are. */
+  readonly small?: boolean;
+}
+
+export interface SessionSummary {
+  readonly graphs: number;
+  readonly failures: number;
+  readonly distinct: number;
+  readonly operators: ReadonlySet<string>;
+  readonly ort: OrtCounts;
+  /** Programs run again under random schedules. */
+  readonly rescheduled: number;
+  /** Programs run on one, two and three threads. */
+  readonly threaded: number;
+  /** Graphs that everybody refuses, by code. */
+  readonly refused: ReadonlyMap<string, number>;
+}
+
+/** One graph in this many is also run under random schedules, and one in so many on several threads. */
+const RESCHEDULE_EVERY = 4;
+const THREADS_EVERY = 16;
+
+/** What two failures have in common when they are likely the same. */
+function signature({ oracle, what }: Disagreement, graph: FuzzGraph): string {
+  const shape = what.replace(/\bv\d+\b/g, "v").replace(/-?[\d.]+(e[-+]?\d+)?|NaN|Infinity/g, "#");
+  const ops = graph.nodes.map(({ op }) => op).sort();
+  return `${oracle.kind} ${[...new Set(ops)].join(" ")} ${shape.slice(0, 60)}`;
+}
+
+async function smallest(
+  graph: FuzzGraph,
+  found: Disagreement,
+  ort: OnnxRuntime | undefined,
+): Promise<FuzzGraph> {
+  const wasValue = /^v\d/.test(found.what);
+  const head = found.what.replace(/[-\d.]+/g, "#").slice(0, 24);
+  return minimise(graph, async (candidate) => {
+    const expected = interpreted(candidate);
+    if (typeof expected === "string") return found.oracle.kind === "interpreter" && expected.replace(/[-\d.]+/g, "#").startsWith(head); // prettier-ignore
+    const what = await disagreement(candidate, expected, found.oracle, ort);
+    return (
+      what !== undefined && (wasValue ? /^v\d/.test(what) : what.replace(/[-\d.]+/g, "#").startsWith(head))
+    );
+  });
+}
+
+/** What a sample that the interpreter refuses gives elsewhere: a sentence when that is wrong. */
+async function refusal(
+  graph: FuzzGraph,
+  error: unknown,
+  ort: OnnxRuntime | undefined,
+  counts: OrtCounts,
+): Promise<string | undefined> {
+  // prettier-ignore
+  if (!(error instanceof CompileError)) return `the interpreter fails: ${error instanceof Error ? error.stack : String(error)}`; // prettier-ignore
+  const answer = await ort?.ask(modelOf(graph), feedsOf(graph));
+  if (answer?.kind === "outputs") return `refused (${error.message.split("\n")[0]}), but onnxruntime runs it`;
+  if (answer?.kind === "error") {
+    const reason = refusalOf(answer.message);
+    if (reason) counts.excused.set(reason, (counts.excused.get(reason) ?? 0) + 1);
+  }
+  return undefined;
+}
+
+export async function runSession(options: SessionOptions): Promise<SessionSummary> {
+  const { seed, goOn, only, ort, print, small = true } = options;
+  const counts: OrtCounts = { compared: 0, excused: new Map() };
+  const operators = new Set<string>();
+  const refused = new Map<string, number>();
+  const seen = new Set<string>();
+  let [graphs, failures, rescheduled, threaded] = [0, 0, 0, 0];
+  const fail = async (graph: FuzzGraph, found: Disagreement, title: string): Promise<void> => {
+    failures++;
+    const before = signature(found, graph);
+    if (seen.has(before)) return;
+    seen.add(before);
+    const reduced = small ? await smallest(graph, found, ort) : graph;
+    const after = signature(found, reduced);
+    if (reduced !== graph && seen.has(`small ${after}`)) return;
+    seen.add(`small ${after}`);
+    print(`\n${title}: ${nameOf(found.oracle)}: ${found.what}\n${sourceOf(reduced, `${title}, ${nameOf(found.oracle)}`)}`); // prettier-ignore
+  };
+  for (; goOn(graphs); graphs++) {
+    const own = caseSeed(seed, graphs);
+    const title = `seed ${seed}, graph ${graphs}`;
+    const { graph, refused: without, used } = generate(own, only);
+    for (const { error, graph: rest } of without) {
+      const what = await refusal(rest, error, ort, counts);
+      if (what !== undefined) await fail(rest, { oracle: { kind: "interpreter" }, what }, title);
+      const code = error instanceof CompileError ? error.code : "other";
+      refused.set(code, (refused.get(code) ?? 0) + 1);
+    }
+    if (!graph) continue;
+    for (const name of used) operators.add(name);
+    const found = await check(graph, own, ort, counts);
+    if (found) await fail(graph, found, title);
+    else if (own % RESCHEDULE_EVERY === 0) {
+      const what = await rescheduledDifference(graph, own, (expected, actual) => compareOutputs(graph, expected, actual, 8)); // prettier-ignore
+      if (what === "none") rescheduled++;
+      else if (what !== "late")
+        await fail(graph, { oracle: { kind: "rescheduled", seed: own }, what }, title);
+    } else if (own % THREADS_EVERY === 1) {
+      const what = await threadsDifference(graph);
+      if (what === "none") threaded++;
+      else if (what !== "late") await fail(graph, { oracle: { kind: "threads" }, what }, title);
+    }
+  }
+  return { graphs, failures, distinct: [...seen].filter((key) => key.startsWith("small ")).length, operators, ort: counts, rescheduled, threaded, refused }; // prettier-ignore
+}
+
+/** The summary as text. */
+export function summaryText(summary: SessionSummary, seconds: number): string {
+  const { graphs, failures, distinct, operators, ort, rescheduled, threaded, refused } = summary;
+  const missing = [...samples.keys()].filter((name) => !operators.has(name));
+  const excused = [...ort.excused].sort((a, b) => b[1] - a[1]);
+  return [
+    `${graphs} graphs in ${seconds.toFixed(0)} s, ${operators.size} of ${samples.size} operators, ${rescheduled} under random schedules and ${threaded} on several threads too; ${failures} failed (${distinct} distinct)`, // prettier-ignore
+    ...(missing.length > 0 && missing.length <= 30 ? [`not reached: ${missing.join(", ")}`] : []),
+    `onnxruntime-web: ${ort.compared} agree; no witness ${excused.reduce((sum, [, n]) => sum + n, 0)} times:`,
+    ...excused.map(([reason, count]) => `  ${String(count).padStart(6)}  ${reason}`),
+    ...(refused.size > 0 ? [`refused by the interpreter: ${[...refused].map(([code, n]) => `${code} ${n}`).join(", ")}`] : []), // prettier-ignore
+  ].join("\n");
+}
