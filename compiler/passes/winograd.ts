@@ -1,6 +1,6 @@
 /**
  * Convolutions with fewer multiplications. In: a Program after fusion. Out: one where sums over a sliding window of
- * three by three (or of three) with constant weights are computed by tiles of results: transform the input, multiply
+ * three by three (or of two to five taps, in one or two dimensions) with constant weights are computed by tiles of results: transform the input, multiply
  * plane by plane, transform the products back, with the epilogue that the sum had. Invariant: what is stored equals
  * the direct sum within a few roundings of the largest terms (see winograd/matrices.ts); the rule knows no operator,
  * it looks at how loads move. Transformed weights depend on constants only, so they are made at load.
@@ -15,7 +15,7 @@ import type { ValueId } from "../ir/graph.ts";
 import type { Axis, Block } from "../ir/kernel.ts";
 import type { Call, KernelCall, Program, ProgramValue } from "../ir/program.ts";
 import { closeCall, openCall, soleAssign, ValueNumbers, type OpenKernel } from "./open.ts";
-import { chooseFiltering, type Choice, type TileSize } from "./winograd/cost.ts";
+import { chooseFiltering, type Choice, type TileLength } from "./winograd/cost.ts";
 import {
   inputAssign,
   outputAssigns,
@@ -23,6 +23,7 @@ import {
   productBlocks,
   regionBlocks,
   tileDims,
+  tileSize,
   weightsAssign,
   weightsShape,
   type Between,
@@ -32,7 +33,10 @@ import { slidingWindow } from "./winograd/match.ts";
 import { isWhole, overBlocks, tilesIn, wholeRegion } from "./winograd/tiling.ts";
 
 export interface WinogradOptions {
-  /** Which tiles may be used: those of 2 x 2 results ("f2"), those of 4 x 4 ("f4"), or either ("auto", the default). */
+  /**
+   * Which tiles may be used: "f2", those that give 2 x 2 results for a window of 3 x 3 and are as exact as the direct
+   * sum; "f4", those that give 4 x 4 and round about twice as much; or either ("auto", the default).
+   */
   readonly tiles?: "auto" | "f2" | "f4";
   /** How many times as fast as the direct sum tiles must be by the estimate; 0: wherever possible. Default 1.15. */
   readonly leastGain?: number;
@@ -54,7 +58,7 @@ export function filterMinimally(
   const outputs = new Set(program.outputs.map((o) => o.id));
   const fixed = new Set<ValueId>(program.constants.keys());
   const values = new Map(program.values);
-  const sizes: readonly TileSize[] = tiles === "auto" ? [2, 4] : tiles === "f2" ? [2] : [4];
+  const lengths: readonly TileLength[] = tiles === "auto" ? [4, 6] : tiles === "f2" ? [4] : [6];
   const calls = program.calls.flatMap((call): readonly Call[] => {
     if (call.inputs.every((id) => id === "" || fixed.has(id))) {
       for (const id of call.outputs) if (!outputs.has(id)) fixed.add(id);
@@ -72,7 +76,8 @@ export function filterMinimally(
       return known;
     };
     const window = slidingWindow(soleAssign(open)!, isFixed);
-    const choice = window && chooseFiltering(window, numbers.at(window.input.buffer).shape, sizes, leastGain);
+    const choice =
+      window && chooseFiltering(window, numbers.at(window.input.buffer).shape, lengths, leastGain);
     if (!choice) return [call];
     const made = new Filtered(open, choice, numbers, values);
     fixed.add(made.weights);
@@ -108,7 +113,7 @@ class Filtered {
     const whole = isWhole(dims, blocks);
     const weights = this.value("weights", weightsShape(filtering));
     this.weights = numbers.at(weights).id;
-    const size = filtering.window.window.map(() => filtering.tile).join("x");
+    const size = filtering.window.window.map((dim) => tileSize(filtering, dim)).join("x");
     this.text = `tiles of ${size}, ${blocks.join("x")} of ${dims.map((d) => d.extent).join("x")} at a time`;
     const load = this.call(`${open.nodes[0] ?? ""} weights`, [weightsAssign(filtering, weights)], [weights]);
     this.calls = [load, ...(whole ? this.stages(filtering, weights) : [this.blocked(choice, weights)])];

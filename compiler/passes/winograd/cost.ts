@@ -5,13 +5,12 @@
  * estimate errs on the side of the direct sum.
  */
 import { elementCount } from "../../ir/dtype.ts";
-import { hasMatrices } from "./matrices.ts";
 import { planeCount, tileDims, type Filtering } from "./kernels.ts";
 import { blockShape, isWhole, tilesOf, type BlockShape } from "./tiling.ts";
 import type { SlidingWindow } from "./match.ts";
 
-/** Results of a tile along each dimension that may be chosen. */
-export type TileSize = 2 | 4;
+/** Elements of a transformed tile along each dimension of the window, see {@link Filtering}. */
+export type TileLength = 4 | 6;
 
 export interface Choice {
   readonly filtering: Filtering;
@@ -25,7 +24,9 @@ const MULTIPLY_ADDS = 8;
 const PRODUCT_RATE = 0.85;
 const DIRECT_RATE = 0.9;
 /** Fewer channels fill neither vectors nor register tiles. */
-const LEAST_CHANNELS = 16;
+const LEAST_CHANNELS = 8;
+/** What saves less, about five microseconds, is not worth its code. */
+const LEAST_CYCLES = 20_000;
 /** Bytes of transformed input and products of a block that stay in the second-level cache. */
 const BLOCK_BYTES = 512 * 1024;
 /** Tiles below which panels of weights are read for too little work. */
@@ -37,23 +38,25 @@ const FAR_BYTES_PER_CYCLE = 4;
 export function chooseFiltering(
   window: SlidingWindow,
   inputShape: readonly number[],
-  sizes: readonly TileSize[],
+  lengths: readonly TileLength[],
   leastGain: number,
 ): Choice | undefined {
   const channelsIn = elementCount(window.depth.map((a) => a.extent));
   const channelsOut = elementCount(window.columns.map((a) => a.extent));
   if (leastGain > 0 && Math.min(channelsIn, channelsOut) < LEAST_CHANNELS) return undefined;
   if (window.window.length > 2 || window.columns.length !== 1 || window.depth.length !== 1) return undefined;
-  const choices = sizes
-    .filter((tile) => window.window.every(({ tap }) => tap.extent === 3 && hasMatrices(tile, tap.extent)))
-    .map((tile): Choice => {
-      const filtering = { window, tile, inputShape };
+  const choices = lengths
+    .filter((length) => window.window.every(({ tap }) => length - tap.extent >= 1))
+    .map((length): Choice => {
+      const filtering = { window, length, inputShape };
       const blocks = blocksOf(filtering);
       return { filtering, blocks, cycles: cyclesOf(filtering, blocks) };
     })
     .sort((a, b) => a.cycles - b.cycles);
   const [best] = choices;
-  return best && best.cycles * leastGain < directCycles(window) ? best : undefined;
+  if (!best || leastGain === 0) return best;
+  const direct = directCycles(window);
+  return best.cycles * leastGain < direct && direct - best.cycles > LEAST_CYCLES ? best : undefined;
 }
 
 function directCycles({ assign }: SlidingWindow): number {

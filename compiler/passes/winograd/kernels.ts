@@ -7,9 +7,9 @@
  */
 import { acc, add, f32, int, loadTyped, mul, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
 import { elementCount } from "../../ir/dtype.ts";
-import { rewrite, substituteAxes } from "../../ir/walk.ts";
+import { axesOf, rewrite, substituteAxes } from "../../ir/walk.ts";
 import { coordinate, type Assign, type Axis, type Block } from "../../ir/kernel.ts";
-import type { SlidingWindow } from "./match.ts";
+import type { SlidingWindow, WindowAxes } from "./match.ts";
 import { filterMatrices, type FilterMatrices } from "./matrices.ts";
 import { evenRegions, tilesIn, type Region, type TileDim } from "./tiling.ts";
 import { transformedElement } from "./transform.ts";
@@ -19,8 +19,8 @@ const LINE = 16;
 
 export interface Filtering {
   readonly window: SlidingWindow;
-  /** Results of a tile along each dimension of the window. */
-  readonly tile: number;
+  /** Elements of a transformed tile along each dimension of the window; it has one result less for each further tap. */
+  readonly length: number;
   /** Shape of the window's input, for what lies beyond it. */
   readonly inputShape: readonly number[];
 }
@@ -34,20 +34,25 @@ export interface Between {
 }
 
 /** Elements of a transformed tile: how many products of matrices there are. */
-export function planeCount({ window, tile }: Filtering): number {
-  return elementCount(window.window.map(({ tap }) => tile + tap.extent - 1));
+export function planeCount({ window, length }: Filtering): number {
+  return length ** window.window.length;
+}
+
+/** Results of a tile along a dimension of the window. */
+export function tileSize({ length }: Filtering, { tap }: WindowAxes): number {
+  return length + 1 - tap.extent;
 }
 
 /** Where tiles lie: the images, and the dimensions along which the window slides. */
-export function tileDims({ window, tile }: Filtering): TileDim[] {
+export function tileDims(filtering: Filtering): TileDim[] {
+  const { images, window } = filtering.window;
   return [
-    ...window.images.map(({ name, extent }) => ({ name, extent, size: 1, last: 1 })),
-    ...window.window.map(({ result: { name, extent } }) => ({
-      name,
-      extent: Math.ceil(extent / tile),
-      size: tile,
-      last: extent % tile || tile,
-    })),
+    ...images.map(({ name, extent }) => ({ name, extent, size: 1, last: 1 })),
+    ...window.map((dim) => {
+      const { name, extent } = dim.result;
+      const size = tileSize(filtering, dim);
+      return { name, extent: Math.ceil(extent / size), size, last: extent % size || size };
+    }),
   ];
 }
 
@@ -80,13 +85,13 @@ export function weightsShape(filtering: Filtering): readonly number[] {
   return [...planeAxes(filtering, ""), ...groups, ...depth, ...columns].map((a) => a.extent);
 }
 
-function matricesOf({ window, tile }: Filtering): FilterMatrices[] {
-  return window.window.map(({ tap }) => filterMatrices(tile, tap.extent));
+function matricesOf(filtering: Filtering): FilterMatrices[] {
+  return filtering.window.window.map((dim) => filterMatrices(tileSize(filtering, dim), dim.tap.extent));
 }
 
 /** One axis per dimension over the elements of a transformed tile. */
-function planeAxes({ window, tile }: Filtering, tag: string): Axis[] {
-  return window.window.map(({ tap }, d) => ({ name: `plane${d}${tag}`, extent: tile + tap.extent - 1 }));
+function planeAxes({ window, length }: Filtering, tag: string): Axis[] {
+  return window.window.map((_, d) => ({ name: `plane${d}${tag}`, extent: length }));
 }
 
 /** Row-major position of coordinates. */
@@ -145,10 +150,14 @@ export function inputAssign(filtering: Filtering, region: Region, between: Betwe
   const channels = [...groups, ...depth];
   const origins = tileOrigins(region, coordinates(tiles));
   const matrices = matricesOf(filtering).map((m) => m.input);
+  // The first element of a tile; each tap moves along one dimension of the input, one element for each.
+  for (const { tap } of window) origins.set(tap.name, int(0));
+  const first = input.index.map((e) => substituteAxes(e, origins));
+  const dims = window.map(({ tap }) => input.index.findIndex((e) => axesOf(e).has(tap.name)));
   const value = transformedElement(matrices, planes, (at) => {
-    const by = new Map(origins);
-    window.forEach(({ tap }, d) => by.set(tap.name, int(at[d]!)));
-    return padded(substituteAxes(input, by) as LoadExpr, filtering.inputShape);
+    const index = [...first];
+    dims.forEach((dim, d) => (index[dim] = add(first[dim]!, int(at[d]!))));
+    return loadTyped(input.buffer, input.type, index, padOf(input, index, filtering.inputShape));
   });
   const channel = position(channels, coordinates(channels));
   const tile = position(tiles, coordinates(tiles));
@@ -162,12 +171,13 @@ export function inputAssign(filtering: Filtering, region: Region, between: Betwe
 }
 
 /** The last tiles may reach further than any window does; what they read there has no part in any result. */
-function padded(load: LoadExpr, shape: readonly number[]): Expr {
-  const leaves = load.index.some((e, d) => {
+function padOf({ pad }: LoadExpr, index: readonly Expr[], shape: readonly number[]): number | undefined {
+  if (pad !== undefined) return pad;
+  const leaves = index.some((e, d) => {
     const [low, high] = range(e);
     return low < 0 || high >= shape[d]!;
   });
-  return leaves && load.pad === undefined ? loadTyped(load.buffer, load.type, load.index, 0) : load;
+  return leaves ? 0 : undefined;
 }
 
 /** Input channels whose products are summed up before they are added to those of others. */
@@ -230,7 +240,6 @@ export function outputAssigns(filtering: Filtering, region: Region, between: Bet
   const channel = position(channels, coordinates(channels));
   const all = region.map(({ count: extent }) => ({ extent }));
   const matrices = matricesOf(filtering).map((m) => m.output);
-  const planes = planeAxes(filtering, tag);
   return evenRegions(region).map(({ region: part, offsets }, k): Assign => {
     const own = `${tag}.${k}`;
     const tiles = part.map(({ dim, count: extent }): Axis => ({ name: `${dim.name}.tile${own}`, extent }));
@@ -243,12 +252,10 @@ export function outputAssigns(filtering: Filtering, region: Region, between: Bet
       by.set(result.name, add(by.get(result.name)!, coordinate(results[d]!))),
     );
     const tile = position(all, tiles.map((a, d) => add(coordinate(a), int(offsets[d]!)))); // prettier-ignore
-    const sum = transformedElement(matrices, results, (at) =>
-      loadTyped(between.products, "f32", [
-        row(between, channels, position(planes, at.map((e) => int(e))), tile), // prettier-ignore
-        channel,
-      ]),
-    );
+    const sum = transformedElement(matrices, results, (at) => {
+      const plane = at.reduce((number, k) => number * filtering.length + k, 0);
+      return loadTyped(between.products, "f32", [row(between, channels, int(plane), tile), channel]);
+    });
     const moved = substituteAxes(assign.value, by);
     return {
       kind: "assign",

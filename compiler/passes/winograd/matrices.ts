@@ -17,19 +17,14 @@ export interface FilterMatrices {
   readonly output: readonly (readonly number[])[];
 }
 
-/** Finite points by their number, each value next to its negative so that their sums are shared. */
+/** Finite points by their number: one less than a transformed tile has elements. */
 const points: Readonly<Record<number, readonly number[]>> = {
-  2: [0, 1],
   3: [0, 1, -1],
   5: [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2],
 };
 
-/** Whether there are matrices for m results of a filter of r taps. */
-export function hasMatrices(m: number, r: number): boolean {
-  return points[m + r - 2] !== undefined;
-}
-
 /**
+ * @param m results of a tile; with r, m + r - 1 is 4 or 6
  * @example filterMatrices(2, 3).input // [[-1, 0, 1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]]
  */
 export function filterMatrices(m: number, r: number): FilterMatrices {
