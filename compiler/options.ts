@@ -34,7 +34,7 @@ export interface CompileOptions {
   readonly passes?: Readonly<Partial<Record<PassName, boolean>>>;
   /** Which convolutions are computed with fewer multiplications. */
   readonly winograd?: WinogradOptions;
-  /** Code variants to emit; default: both. */
+  /** Code variants to emit; default: "relaxed-simd", of which the runtime makes the other where an engine needs it. */
   readonly variants?: readonly VariantName[];
   readonly trace?: TraceSink;
   /** Most bytes of memory that the program may need; default 4 GiB less a page. */

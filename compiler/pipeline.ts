@@ -131,7 +131,7 @@ export function build(
       hint: "bind smaller dimensions or raise memoryLimit",
     });
   }
-  const variants = options.variants ?? ["relaxed-simd", "simd"];
+  const variants = options.variants ?? ["relaxed-simd"];
   const nests = new Map<string, Nest>();
   const modules = new Map<VariantName, EmittedModule>();
   const profile = options.profile === true;

@@ -63,7 +63,7 @@ export async function openProgram(
   options: OpenOptions,
   allArrived: () => void = () => {},
 ): Promise<Program> {
-  const variant = chooseVariant(plan, options.variant);
+  const { variant, plain } = chooseVariant(plan, options.variant);
   const threads = chooseThreads(options.threads ?? "auto", plan.control !== undefined);
   const shared = threads.count > 1;
   const memory = createMemory(plan.memoryBytes, shared);
@@ -72,7 +72,11 @@ export async function openProgram(
   const check = options.verify ?? true;
   await forEachSection(reader, header, async (entry) => {
     if (codeSections.has(entry.name)) {
-      const code = await readSection(reader, entry, check);
+      let code = await readSection(reader, entry, check);
+      if (plain && entry.name === variant.section) {
+        const { withoutRelaxedSimd } = await import("./plainSimd.ts");
+        code = withoutRelaxedSimd(code);
+      }
       const module = compile(shared ? withSharedMemory(code, pagesOf(plan.memoryBytes)) : code, entry.name);
       module.catch(() => {}); // heard of below, after the weights
       compiling.set(entry.name, module);
@@ -172,23 +176,29 @@ function place(
   }
 }
 
-/** The first variant that this engine supports; `forced` leaves only those made for that feature level. */
-function chooseVariant(plan: BoundPlan, forced: Feature | undefined): Variant {
-  const candidates = plan.variants.filter(
-    ({ requires }) =>
-      forced === undefined || requires.includes("relaxed-simd") === (forced === "relaxed-simd"),
+/** The code that is taken, and whether it is made to do without relaxed SIMD first. */
+interface Choice {
+  readonly variant: Variant;
+  readonly plain: boolean;
+}
+
+/** The first variant that this engine supports; `forced`: at this level, neither more nor less. */
+function chooseVariant(plan: BoundPlan, forced: Feature | undefined): Choice {
+  const has = (feature: Feature): boolean =>
+    supports(feature) && !(forced === "simd" && feature === "relaxed-simd");
+  const isRelaxed = ({ requires }: Variant): boolean => requires.includes("relaxed-simd");
+  const candidates = plan.variants.filter((v) => forced !== "relaxed-simd" || isRelaxed(v));
+  const variant = candidates.find(({ requires }) => requires.every(has));
+  if (variant) return { variant, plain: false };
+  const relaxed = forced === "relaxed-simd" ? undefined : candidates.find(isRelaxed);
+  if (relaxed && has("simd")) return { variant: { ...relaxed, requires: ["simd"] }, plain: true };
+  const needs = candidates.map(({ requires }) => requires.join(" and ")).join(", or ");
+  throw new TilewrightError(
+    "engine-unsupported",
+    needs === ""
+      ? `the artifact has no ${forced === undefined ? "code for this runtime" : `variant for ${forced}`}`
+      : `this WebAssembly engine lacks what the program needs: ${needs}`,
   );
-  const chosen = candidates.find(({ requires }) => requires.every(supports));
-  if (chosen === undefined) {
-    const needs = candidates.map(({ requires }) => requires.join(" and ")).join(", or ");
-    throw new TilewrightError(
-      "engine-unsupported",
-      needs === ""
-        ? `the artifact has no ${forced === undefined ? "code for this runtime" : `variant for ${forced}`}`
-        : `this WebAssembly engine lacks what the program needs: ${needs}`,
-    );
-  }
-  return chosen;
 }
 
 async function compile(code: Uint8Array, section: string): Promise<WebAssembly.Module> {

@@ -42,7 +42,7 @@ let artifact: Uint8Array;
 let report: CompileReport;
 let profiled: Profile;
 beforeAll(async () => {
-  ({ artifact, report } = compile(model(), { profile: true }));
+  ({ artifact, report } = compile(model(), { profile: true, variants: ["simd"] }));
   const session = await load(artifact);
   const before = await session.run({ x });
   profiled = await profile(session, { x }, { runs: 3 });
@@ -144,7 +144,7 @@ describe("the steps of a program", () => {
   });
 
   it("are only there when asked for", () => {
-    const { plan, sections } = readArtifact(compile(model()).artifact);
+    const { plan, sections } = readArtifact(compile(model(), { variants: ["simd"] }).artifact);
     expect(plan).not.toHaveProperty("report");
     const module = new WebAssembly.Module(sections.get("simd") as Uint8Array<ArrayBuffer>);
     expect(WebAssembly.Module.exports(module).map(({ name }) => name)).toEqual(["init", "run"]);

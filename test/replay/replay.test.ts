@@ -20,7 +20,7 @@ describe("what is emitted for fixed models", () => {
     const { artifact } = compile(bytes);
     const { sections } = readArtifact(artifact);
     const lines: string[] = [];
-    for (const section of ["relaxed-simd", "simd", "weights"]) {
+    for (const section of ["relaxed-simd", "weights"]) {
       const data = sections.get(section)!;
       lines.push(`${section}: ${data.length} bytes, ${await hash(data)}`);
     }
