@@ -25,10 +25,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
   const varying = new Set<ValueId>();
   const isOutput = new Set(program.outputs.map((o) => o.id));
   const packs = new Map<string, ValueId>();
-  const producers = new Map<ValueId, number>();
-  for (const id of program.calls.flatMap((call) => call.outputs))
-    producers.set(id, (producers.get(id) ?? 0) + 1);
-
+  const mixed = madeEarlyAndLate(program, isOutput);
   const readers = new Map<ValueId, number>();
   for (const id of program.calls.flatMap((call) => [...new Set(call.inputs)]))
     readers.set(id, (readers.get(id) ?? 0) + 1);
@@ -38,7 +35,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
     // passes/separate.ts) is fixed only if all of it is.
     const early =
       call.inputs.every((id) => id === "" || fixed.has(id)) &&
-      !call.outputs.some((id) => isOutput.has(id) || producers.get(id)! > 1);
+      !call.outputs.some((id) => isOutput.has(id) || mixed.has(id));
     for (const id of call.outputs) {
       const storage = program.values.get(id)?.storage ?? id;
       // What is left of a concatenation in place may be constant while other parts are written on every run.
@@ -133,6 +130,26 @@ function packedAsMade(
   if (maker.kernel.buffers.length !== inputs.length + 1) return undefined;
   const body = [{ ...packs, out: inputs.length, value: substituteAxes(made.value, by) }];
   return { kernel: { ...packer, buffers: [...inputs, packer.buffers[1]!], body }, inputs: maker.inputs };
+}
+
+/** Values that several calls make (see passes/separate.ts), of which some could run at load and others not. */
+function madeEarlyAndLate(program: Program, isOutput: ReadonlySet<ValueId>): Set<ValueId> {
+  const mixed = new Set<ValueId>();
+  // Each round takes away what was thought fixed because of a value that is not; mostly there is nothing to take.
+  for (let before = -1; before < mixed.size;) {
+    before = mixed.size;
+    const early = new Map<ValueId, boolean>();
+    for (const { inputs, outputs } of program.calls) {
+      const fixed =
+        inputs.every((id) => id === "" || program.constants.has(id) || early.get(id) === true) &&
+        !outputs.some((id) => isOutput.has(id) || mixed.has(id));
+      for (const id of outputs) {
+        if (id && (early.get(id) ?? fixed) !== fixed) mixed.add(id);
+        early.set(id, fixed);
+      }
+    }
+  }
+  return mixed;
 }
 
 /** Steps name axes over the whole kernel, so assignments that use the same names get their own. */
