@@ -138,6 +138,50 @@ describe.each([
   );
 });
 
+describe("the error against float64", () => {
+  /** Root mean square of the error, relative to that of the result. */
+  const errorOf = (data: Float32Array, exact: Float64Array): number => {
+    const sum = (f: (x: number, i: number) => number): number => exact.reduce((total, x, i) => total + f(x, i) ** 2, 0); // prettier-ignore
+    return Math.sqrt(sum((x, i) => data[i]! - x) / sum((x) => x));
+  };
+
+  it.each([
+    [[32, 32], 14, 3],
+    [[256, 32], 7, 3],
+    [[32, 32], 14, 5],
+  ] as const)("of %j channels, %i x %i", async (channels, size, taps) => {
+    const pad = taps >> 1;
+    const layer: Layer = {
+      ...{ batch: 1, groups: 1, channels, size: [size, size], taps: [taps, taps] },
+      ...{ pads: [pad, pad, pad, pad], epilogue: "none", inside: false },
+    };
+    const { bytes, shape } = modelOf(layer);
+    const [ci, co] = channels;
+    const x = numbers(elementCount(shape), 9);
+    const w = numbers(co * ci * taps * taps, 2);
+    const exact = new Float64Array(co * size * size);
+    for (let o = 0; o < co; o++)
+      for (let c = 0; c < ci; c++)
+        for (let k = 0; k < taps * taps; k++) {
+          const [dy, dx] = [Math.floor(k / taps) - pad, (k % taps) - pad];
+          const factor = w[(o * ci + c) * taps * taps + k]!;
+          for (let y = Math.max(0, -dy); y < Math.min(size, size - dy); y++)
+            for (let at = Math.max(0, -dx); at < Math.min(size, size - dx); at++)
+              exact[(o * size + y) * size + at]! += factor * x[(c * size + y + dy) * size + at + dx]!;
+        }
+    const direct = errorOf((await run(bytes, shape, { passes: { winograd: false } })).data, exact);
+    expect(direct).toBeLessThan(1e-6);
+    for (const [tiles, most] of [
+      ["f2", 1],
+      ["f4", taps === 3 ? 3 : 5],
+    ] as const) {
+      const { data, traced } = await run(bytes, shape, { winograd: { tiles, leastGain: 0 } });
+      if (tiles === "f4" || taps === 3) expect(traced).toHaveLength(1);
+      expect(errorOf(data, exact)).toBeLessThanOrEqual(most * direct);
+    }
+  });
+});
+
 describe("which convolutions are computed by tiles", () => {
   const layer: Layer = {
     ...{ batch: 1, groups: 1, channels: [64, 64], size: [28, 28], taps: [3, 3] },
