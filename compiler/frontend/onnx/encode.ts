@@ -164,12 +164,20 @@ function writeType(type: OnnxTypeSpec, writer: PbfWriter): void {
     case "sequence":
       writer.writeMessage(FIELD.type.sequence, writeElementType, type.element);
       break;
+    case "map":
+      writer.writeMessage(FIELD.type.map, writeMap, type);
+      break;
     case "optional":
       writer.writeMessage(FIELD.type.optional, writeElementType, type.element);
       break;
     default:
       return type satisfies never;
   }
+}
+
+function writeMap(type: Extract<OnnxTypeSpec, { kind: "map" }>, writer: PbfWriter): void {
+  writer.writeVarintField(FIELD.mapType.key, ONNX_DATA_TYPE[type.key]);
+  writer.writeMessage(FIELD.mapType.value, writeType, type.value);
 }
 
 function writeElementType(element: OnnxTypeSpec, writer: PbfWriter): void {

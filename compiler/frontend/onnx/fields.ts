@@ -68,6 +68,7 @@ export const FIELD = {
   type: { tensor: 1, sequence: 4, map: 5, opaque: 7, sparseTensor: 8, optional: 9 },
   tensorType: { elementType: 1, shape: 2 },
   containerType: { element: 1 },
+  mapType: { key: 1, value: 2 },
   shape: { dim: 1 },
   dim: { value: 1, param: 2 },
   function: {

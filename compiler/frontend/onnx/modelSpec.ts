@@ -44,6 +44,7 @@ export type OnnxDim = number | string;
 export type OnnxTypeSpec =
   | { readonly kind: "tensor"; readonly dtype: OnnxDataType; readonly shape?: readonly OnnxDim[] }
   | { readonly kind: "sequence"; readonly element: OnnxTypeSpec }
+  | { readonly kind: "map"; readonly key: OnnxDataType; readonly value: OnnxTypeSpec }
   | { readonly kind: "optional"; readonly element: OnnxTypeSpec };
 
 export interface OnnxValueSpec {

@@ -4,11 +4,13 @@
  */
 import type { OpDefinition } from "../define.ts";
 import { microsoftOps } from "../microsoft.ts";
+import { microsoftMoreOps } from "../microsoftMore.ts";
 import { microsoftAttentionOps } from "../microsoftAttention.ts";
 import { microsoftQuantizedOps } from "../microsoftQuantized.ts";
 
 export const operators: readonly OpDefinition[] = [
   ...microsoftOps,
+  ...microsoftMoreOps,
   ...microsoftAttentionOps,
   ...microsoftQuantizedOps,
 ];

@@ -6,6 +6,13 @@ import type { OpDefinition } from "../define.ts";
 import { mlOps } from "../ml.ts";
 import { mlTransformOps } from "../mlTransform.ts";
 import { mlTreeOps } from "../mlTree.ts";
+import { mlClassOps } from "../mlVectorClasses.ts";
 import { mlVectorOps } from "../mlVector.ts";
 
-export const operators: readonly OpDefinition[] = [...mlOps, ...mlTransformOps, ...mlTreeOps, ...mlVectorOps];
+export const operators: readonly OpDefinition[] = [
+  ...mlOps,
+  ...mlTransformOps,
+  ...mlTreeOps,
+  ...mlVectorOps,
+  ...mlClassOps,
+];

@@ -4,7 +4,8 @@
  */
 import type { OpDefinition } from "../define.ts";
 import { foldOps } from "../movementFold.ts";
+import { roiOps } from "../resizeRoi.ts";
 import { gridOps } from "../resizeGrid.ts";
 import { windowDeformOps } from "../windowDeform.ts";
 
-export const operators: readonly OpDefinition[] = [...gridOps, ...windowDeformOps, ...foldOps];
+export const operators: readonly OpDefinition[] = [...gridOps, ...roiOps, ...windowDeformOps, ...foldOps];
