@@ -25,6 +25,9 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/pads\[dim\] < kernel_shape\[dim/, "pads as wide as a dilated kernel are refused; the specification does not"],
   [/unsupported type: u?int[24]/, "tensors of this element type do not cross onnxruntime-web's interface"],
   [/dimension size is known/, "shape inference that needs the sizes of weights"],
+  [/block_size must be 0 for per-tensor/, "blocks of a scale that has one element"],
+  [/deprecated in domain_version/, "an operator that the newest version of ai.onnx.ml deprecates"],
+  [/ComputeOutputShapeForAttention/, "a mask that broadcasts over queries or keys"],
   [/but the computed output shape/, "reductions of tensors without elements give other shapes"],
   [/Axes input is null/, "an absent input that is written as an empty name"],
   [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
@@ -112,6 +115,30 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => w.node.op === "TreeEnsemble" && new Set(w.node.attributes["leaf_targetids"] as readonly number[]).size < (w.node.attributes["n_targets"] as number),
     reason: "a target for which no leaf votes is not 0",
+  },
+  {
+    applies: (w) => w.node.op === "Dropout" && w.graph.opset < 12,
+    reason: "the mask of an inference is all zero before version 12",
+  },
+  {
+    applies: (w) => w.node.op === "Loop" && w.node.outputs.some((name) => isEmpty(w.values().get(name))),
+    reason: "what a loop collects in no iteration has fewer dimensions",
+  },
+  {
+    applies: (w) => w.node.op === "GridSample" && some(input(w, 1), (value) => Math.abs(value) > 1e6),
+    reason: "positions far outside, whose fraction no float32 holds",
+  },
+  {
+    applies: (w) => w.node.op === "ReduceProd" && (input(w, 0)?.dtype.startsWith("int") ?? false),
+    reason: "products of integers that overflow on the way",
+  },
+  {
+    applies: (w) => {
+      const { auto_pad, strides, kernel_shape } = w.node.attributes as Record<string, unknown>;
+      const kernel = (kernel_shape ?? input(w, 1)?.shape.slice(2) ?? []) as readonly number[];
+      return String(auto_pad).startsWith("SAME") && ((strides ?? []) as readonly number[]).some((stride, i) => stride > kernel[i]!);
+    },
+    reason: "automatic padding below zero where a stride is longer than the kernel",
   },
   {
     applies: is(/^MeanVarianceNormalization$/),

@@ -49,6 +49,7 @@ function flavourOf(random: Random, edges: boolean): Flavour {
     edges,
     opset: opsetOf(random),
     wild: random.chance(0.15),
+    wildKind: random.pick(["special", "extreme"]),
     empty: random.chance(0.1),
     constants: random.pick([0.15, 0.15, 0.5, 0]),
     fedParameters: random.chance(0.2) ? 0.5 : 0.02,

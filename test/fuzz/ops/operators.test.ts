@@ -16,13 +16,13 @@ import { minimise } from "./minimise.ts";
 import { OnnxRuntime } from "./ort.ts";
 import { runSession, summaryText } from "./session.ts";
 
-const GRAPHS = 300;
+const GRAPHS = 250;
 const seed = seedFrom(process.env, 20251121);
 const ort = new OnnxRuntime();
 afterAll(() => ort.end());
 
-/** Operators that nobody writes into a model, or that only another operator's test can show. */
-const WITHOUT_SAMPLE: readonly string[] = [];
+/** Operators whose input is no tensor of numbers: nodes of the graph by name, and the bytes of an image's file. */
+const WITHOUT_SAMPLE: readonly string[] = ["ImageDecoder", "ai.onnx.preview.training:Gradient"];
 
 function operatorTable(): string[] {
   const standard = new Set(["Constant", ...vanishingOperators(), ...operatorNames("ai.onnx")]);
@@ -36,7 +36,7 @@ function operatorTable(): string[] {
 describe("graphs over the table of operators", () => {
   it("have a sample of every operator", () => {
     const missing = operatorTable().filter((name) => !samples.has(name));
-    expect(missing).toEqual(WITHOUT_SAMPLE);
+    expect(missing.filter((name) => !WITHOUT_SAMPLE.includes(name))).toEqual([]);
     expect([...samples.keys()].filter((name) => !operatorTable().includes(name))).toEqual([]);
   });
 
@@ -60,7 +60,7 @@ describe("graphs over the table of operators", () => {
     let tried = 0;
     for (let i = 0; tried < 4 && i < 60; i++) {
       const { graph } = generate(caseSeed(seed, i), "Transpose");
-      if (!graph || graph.nodes.length < 3 || graph.wrapping !== "none") continue;
+      if (!graph || graph.nodes.length < 3 || graph.nodes.every(({ op }) => op !== "Transpose") || graph.wrapping !== "none") continue;
       const expected = interpreted(graph);
       if (typeof expected === "string") throw new Error(expected);
       const [name, tensor] = Object.entries(expected)[0]!;

@@ -55,6 +55,8 @@ export interface Flavour {
   readonly opset: number;
   /** NaN, infinities, subnormals and extreme integers among the elements. */
   readonly wild: boolean;
+  /** One kind of them: what infinity times something tiny is depends on what is multiplied first. */
+  readonly wildKind: DataKind;
   /** The ends of the types, too. */
   readonly edges: boolean;
   /** Extents of 0. */
@@ -167,7 +169,7 @@ export class Sampler {
     this.decline(elementCount(shape) > MOST * 4);
     const seed = this.random.word() >>> 12;
     const { wild } = this.flavour;
-    const usual = (): DataKind => (wild ? this.random.pick(this.flavour.edges ? ["edge", "special"] : ["special", "extreme", "small"]) : this.random.pick(["small", "small", "normal"])); // prettier-ignore
+    const usual = (): DataKind => (wild ? this.random.pick(this.flavour.edges ? ["edge", "special"] : [this.flavour.wildKind, "small"]) : this.random.pick(["small", "small", "normal"])); // prettier-ignore
     const made: Data = data === undefined ? { kind: usual(), seed } : typeof data === "string" ? { kind: data, seed } : data; // prettier-ignore
     const ref = this.operand(dtype, shape, made, this.mayBeConstant(dtype) && this.random.chance(this.flavour.constants)); // prettier-ignore
     this.made.push(ref);
