@@ -6,7 +6,7 @@
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { chromeFlags, ensureChrome } from "../scripts/chrome.ts";
 import { type MemoryResult } from "./cold/coldStart.ts";
-import { type MemoryWatch, watchRenderers } from "./cold/processMemory.ts";
+import { watchRenderers } from "./cold/processMemory.ts";
 import {
   type ColdJob,
   type ColdTimes,
@@ -119,22 +119,23 @@ export class BenchBrowser {
     const empty = await this.#watched((page) => page.evaluate(fetchOnly, job.tensors.url));
     const own = await this.#watched((page) => this.#coldIn(page, job));
     if (empty.peakBytes === undefined || own.peakBytes === undefined) return undefined;
-    const { heldBytes } = own.result;
+    const { heldBytes } = own;
     const held = heldBytes === undefined ? {} : { heldBytes };
     return { peakBytes: own.peakBytes, emptyBytes: empty.peakBytes, ...held };
   }
 
-  async #watched<T>(
-    action: (page: Page) => Promise<T>,
-  ): Promise<{ readonly result: T; readonly peakBytes: number | undefined }> {
+  async #watched(
+    action: (page: Page) => Promise<unknown>,
+  ): Promise<{ readonly peakBytes: number | undefined; readonly heldBytes: number | undefined }> {
     const browser = await launch();
-    let watch: MemoryWatch | undefined;
+    const watch = watchRenderers(browser.process()?.pid);
     try {
-      watch = watchRenderers(browser.process()?.pid);
-      const result = await action(await this.#opened(await browser.newPage()));
-      return { result, peakBytes: watch.stop() };
+      const page = await this.#opened(await browser.newPage());
+      await action(page);
+      const peakBytes = watch.stop();
+      return { peakBytes, heldBytes: await page.evaluate(() => globalThis.tilewrightBench!.memoryOfPage()) };
     } finally {
-      watch?.stop();
+      watch.stop();
       await browser.close().catch(() => {});
     }
   }

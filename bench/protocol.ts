@@ -147,7 +147,7 @@ export interface JobResult {
 export interface ColdJob {
   readonly entry: Entry;
   readonly tensors: StoredTensors;
-  /** Runs after the first one, before the page is asked how much memory it holds; 0: it is not asked. */
+  /** Runs after the first one. */
   readonly moreRuns: number;
 }
 
@@ -159,14 +159,14 @@ export interface ColdTimes {
   readonly createMs: number;
   readonly firstRunMs: number;
   readonly totalMs: number;
-  /** What the page's JavaScript and WebAssembly hold at the end, as the browser counts it. */
-  readonly heldBytes?: number;
 }
 
 /** What the page's script puts on `globalThis.tilewrightBench`. */
 export interface PageBench {
   readonly measure: (job: Job) => Promise<JobResult>;
   readonly cold: (job: ColdJob) => Promise<ColdTimes>;
+  /** What the page's JavaScript and WebAssembly hold, as the browser counts it. */
+  readonly memoryOfPage: () => Promise<number | undefined>;
   readonly device: () => PageDevice;
 }
 

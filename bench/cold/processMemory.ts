@@ -20,11 +20,13 @@ export function watchRenderers(browserPid: number | undefined): MemoryWatch {
   const look = (): void => {
     for (const pid of renderers) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, residentBytes(pid)));
   };
+  let stopped = false;
   const timer = setInterval(look, INTERVAL_MS);
   const renew = setInterval(() => (renderers = renderersOf(browserPid)), 20 * INTERVAL_MS);
   return {
     stop() {
-      look();
+      if (!stopped) look();
+      stopped = true;
       clearInterval(timer);
       clearInterval(renew);
       return peaks.size === 0 ? undefined : Math.max(...peaks.values());

@@ -72,6 +72,7 @@ it("compares with the reference", async () => {
   const { found } = await laboratory();
   expect(coldRatio(found, "own", "ort-wasm", "totalMs")).toBe(10);
   expect(coldRatio(found, "own", "ort-wasm", "peakBytes")).toBe(4);
+  expect(coldRatio(found, "own", "ort-wasm", "netBytes")).toBe(7);
   expect(coldRatio(found, "own", "ort-wasm", "codeBytes")).toBeCloseTo(10 / 15, 12);
   expect(coldRatio(found, "broken", "ort-wasm", "totalMs")).toBe(undefined);
   const text = coldTable([found], "ort-wasm");

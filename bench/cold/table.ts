@@ -9,7 +9,7 @@ import { aligned } from "../table.ts";
 import { type ColdModel, type ColdResult } from "./coldStart.ts";
 
 /** What can be compared of two starts. */
-export type ColdMeasure = "totalMs" | "codeBytes" | "peakBytes";
+export type ColdMeasure = "totalMs" | "codeBytes" | "peakBytes" | "netBytes";
 
 /** The reference's figure over the lane's; undefined unless both were measured. */
 export function coldRatio(
@@ -21,13 +21,17 @@ export function coldRatio(
   const figure = (id: string): number | undefined => {
     const result = model.results.find(({ runtime }) => runtime === id);
     if (result?.status !== "measured") return undefined;
-    return measure === "peakBytes" ? result.memory?.peakBytes : result[measure];
+    const { memory } = result;
+    if (measure === "peakBytes") return memory?.peakBytes;
+    // What the page without a runtime holds is nobody's doing.
+    if (measure === "netBytes") return memory && memory.peakBytes - memory.emptyBytes;
+    return result[measure];
   };
   const [own, other] = [figure(lane), figure(laneBeside(lane, reference))];
   return own === undefined || other === undefined ? undefined : other / own;
 }
 
-const COLUMNS = ["fresh page", "runtime", "code", "create", "first run", "answer", "ratio", "code KB", "ratio", "peak MB", "empty", "ratio"]; // prettier-ignore
+const COLUMNS = ["fresh page", "runtime", "code", "create", "first run", "answer", "ratio", "code KB", "ratio", "peak MB", "ratio", "empty", "net ratio"]; // prettier-ignore
 
 export function coldTable(models: readonly ColdModel[], reference: string): string {
   const lines = models.flatMap((model) =>
@@ -70,7 +74,8 @@ function coldLine(model: ColdModel, result: ColdResult, name: string, reference:
     (codeBytes / 1000).toFixed(0),
     ratioText("codeBytes"),
     megabytes(memory?.peakBytes),
-    megabytes(memory?.emptyBytes),
     ratioText("peakBytes"),
+    megabytes(memory?.emptyBytes),
+    ratioText("netBytes"),
   ];
 }

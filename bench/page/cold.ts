@@ -1,7 +1,7 @@
 /**
  * What a visitor waits for. In: one runtime and one model, in a page and a browser process that have seen neither. Out:
- * the times to the first answer, and the memory that the page says it holds. Invariant: inputs are there before the
- * clock starts; everything else, the runtime's code first, is loaded while it runs.
+ * the times to the first answer; when asked, the memory that the page says it holds. Invariant: inputs are there before
+ * the clock starts; everything else, the runtime's code first, is loaded while it runs.
  */
 import { type ColdJob, type ColdTimes } from "../protocol.ts";
 import { startRuntime } from "./runtimes.ts";
@@ -23,17 +23,18 @@ export async function cold({ entry, tensors, moreRuns }: ColdJob): Promise<ColdT
   await session.run();
   const end = performance.now();
   for (let i = 0; i < moreRuns; i++) await session.run();
-  const heldBytes = moreRuns > 0 ? await memoryOfPage() : undefined;
   return {
     startMs: started - begin,
     createMs: created - started,
     firstRunMs: end - created,
     totalMs: end - begin,
-    ...(heldBytes === undefined ? {} : { heldBytes }),
   };
 }
 
-/** What `measureUserAgentSpecificMemory` says: JavaScript and WebAssembly of the page and its workers. */
+/**
+ * What `measureUserAgentSpecificMemory` says: JavaScript and WebAssembly of the page and its workers. To tell it the
+ * engine takes some memory itself, so it is asked when the peak is known.
+ */
 export async function memoryOfPage(): Promise<number | undefined> {
   const { measureUserAgentSpecificMemory: measure } = performance as {
     measureUserAgentSpecificMemory?: () => Promise<{ readonly bytes: number }>;

@@ -5,7 +5,7 @@
  */
 import { supports } from "../../runtime/features.ts";
 import { type PageBench, type PageDevice } from "../protocol.ts";
-import { cold } from "./cold.ts";
+import { cold, memoryOfPage } from "./cold.ts";
 import { measure } from "./measure.ts";
 
 function device(): PageDevice {
@@ -30,5 +30,5 @@ function clockResolution(): number {
   return smallest;
 }
 
-const bench: PageBench = { measure, cold, device };
+const bench: PageBench = { measure, cold, memoryOfPage, device };
 Object.assign(globalThis, { tilewrightBench: bench });
