@@ -66,6 +66,7 @@ function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: Stage
       weightBytes: sections.reduce((sum, { data }) => sum + data.length, 0),
       arenaBytes: 0,
       memoryBytes: 0,
+      memoryBoundBytes: 0,
       milliseconds: clock.milliseconds,
       kernels: [],
     },

@@ -76,6 +76,8 @@ export interface CompileReport {
   /** Memory of one run's intermediate values: what the plan takes. */
   readonly arenaBytes: number;
   readonly memoryBytes: number;
+  /** What no plan can go below: weights, panels and values that are alive at the same time, where they are most. */
+  readonly memoryBoundBytes: number;
   readonly milliseconds: Readonly<Record<string, number>>;
   readonly kernels: readonly KernelReport[];
 }

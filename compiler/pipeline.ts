@@ -181,6 +181,7 @@ export function build(
     weightBytes: weights.parts.reduce((sum, part) => sum + part.length, 0),
     arenaBytes: memory.arenaBytes,
     memoryBytes: pages * PAGE,
+    memoryBoundBytes: memory.boundBytes,
     milliseconds: clock.milliseconds,
     kernels,
   };

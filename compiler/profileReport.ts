@@ -29,7 +29,7 @@ export function profileReport(scheduled: ScheduledProgram, module: EmittedModule
       ? {
           ...common,
           ...kernelFigures(call),
-          parts: call.parts.shared ? call.parts.count : 1,
+          parts: call.parts.threads > 1 ? call.parts.count : 1,
           codeBytes: module.functions[module.functionOf.get(call)!]!.bytes,
         }
       : { ...common, ...libraryFigures(call, scheduled) };

@@ -83,11 +83,14 @@ export interface Program {
 /** How many calls make one run of a kernel: the units of its nest in so many ranges. */
 export interface Parts {
   readonly count: number;
-  /** Whether they may run at the same time, each with its own copy of the temps; else one after the other. */
-  readonly shared: boolean;
+  /**
+   * How many threads may run them at the same time, each with its own copy of the temps; with one thread they run one
+   * after the other, in order.
+   */
+  readonly threads: number;
 }
 
-export const ONE_PART: Parts = { count: 1, shared: false };
+export const ONE_PART: Parts = { count: 1, threads: 1 };
 
 export interface ScheduledKernel {
   readonly kind: "kernel";
@@ -119,7 +122,7 @@ export interface Places {
   address(id: ValueId): number;
   /** Address of buffer `buffer` (a temp) of call `call`, or of a library call's scratch (buffer -1). */
   scratch(call: ScheduledCall, buffer: number): number;
-  /** Bytes from one part's copy of a temp to the next. */
+  /** Bytes from one thread's copy of a temp to the next. */
   scratchStride(call: ScheduledKernel, buffer: number): number;
   /** Where the threads of a run keep their counters (see backend/wasm/threads.ts). */
   readonly control: number;

@@ -40,7 +40,7 @@ export function controlOf(run: readonly ScheduledCall[]): Control {
   let claims = CLAIMS;
   let alone: ScheduledCall[] | undefined;
   for (const call of run) {
-    if (call.kind === "kernel" && call.parts.shared) {
+    if (call.kind === "kernel" && call.parts.threads > 1) {
       segments.push({ kind: "shared", call, doneBefore: done, claims });
       done += call.parts.count;
       claims += call.parts.count * 4;

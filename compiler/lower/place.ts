@@ -15,6 +15,8 @@ export interface PlacedProgram {
   readonly places: Places;
   readonly bytes: number;
   readonly arenaBytes: number;
+  /** The least that any plan takes: the most bytes that are alive at one step. */
+  readonly boundBytes: number;
   /** What was placed, in the order of addresses, with the steps of its life (-1: before the first). */
   readonly blocks: readonly (MemoryBlock & { readonly address: number })[];
   readonly weights: {
@@ -91,8 +93,7 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     }
     call.kernel.buffers.forEach((buffer, i) => {
       if (buffer.role !== "temp") return;
-      const copies = call.parts.shared ? call.parts.count : 1;
-      blocks.push({ id: scratchId(step, i), bytes: copies * strideOf(buffer), from: step, to: step });
+      blocks.push({ id: scratchId(step, i), bytes: call.parts.threads * strideOf(buffer), from: step, to: step });
     });
   });
   const control = controlOf(run).bytes;
@@ -136,7 +137,7 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     places: {
       address: (id) => address(rootOf(id)),
       scratch: (call, buffer) => plan.addresses.get(scratchId(steps.get(call)!, buffer)) ?? 0,
-      scratchStride: (call, buffer) => (call.parts.shared ? strideOf(call.kernel.buffers[buffer]!) : 0),
+      scratchStride: (call, buffer) => (call.parts.threads > 1 ? strideOf(call.kernel.buffers[buffer]!) : 0),
       control: plan.addresses.get("control") ?? 0,
       data: (tensor) => address(data.get(tensor)!),
       sizeOf: (id) => {
@@ -146,6 +147,7 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     },
     bytes: plan.end,
     arenaBytes: Math.max(0, plan.end - constantBytes),
+    boundBytes: plan.bound,
     blocks: blocks
       .map((block) => ({ ...block, address: address(block.id) }))
       .toSorted((a, b) => a.address - b.address || a.from - b.from),

@@ -124,7 +124,7 @@ function reportTable(report: CompileReport, artifactBytes: number, milliseconds:
         ? []
         : [
             ["arena", bytesText(report.arenaBytes)],
-            ["memory", bytesText(report.memoryBytes)],
+            ["memory", `${bytesText(report.memoryBytes)}, of which no plan can do without ${bytesText(report.memoryBoundBytes)}`], // prettier-ignore
           ]),
       ["artifact", bytesText(artifactBytes)],
       ["compile time", `${millisecondsText(milliseconds)}${stages === "" ? "" : ` (${stages})`}`],

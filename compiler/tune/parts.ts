@@ -1,7 +1,7 @@
 /**
  * How often a kernel is called for one run of it. In: a kernel as it is scheduled. Out: the number of its parts, and
- * whether threads may share them. Invariant: parts that are shared touch no element of one another; where iterations
- * use scratch, each part has scratch of its own. A kernel on one thread is cut too when it is long: an engine that
+ * how many threads may share them. Invariant: parts that are shared touch no element of one another; where iterations
+ * use scratch, each thread has scratch of its own. A kernel on one thread is cut too when it is long: an engine that
  * compiles a function once more, better, can take the new code only at its next call.
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
@@ -14,8 +14,9 @@ import { LEAST_SHARED, nanosecondsOf } from "../passes/time.ts";
 const PART_NANOSECONDS = 10_000;
 /** Enough for sixteen threads to share evenly. */
 const MOST_PARTS = 48;
-/** Scratch for all parts together. */
-const MOST_SCRATCH_BYTES = 4 << 20;
+/** Most threads of a kernel that uses scratch, and its scratch for all of them. */
+const MOST_WITH_SCRATCH = 8;
+const MOST_SCRATCH_BYTES = 2 << 20;
 
 /** `least`: fewer nanoseconds than this are not cut. */
 export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
@@ -24,14 +25,18 @@ export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
   const nanoseconds = nanosecondsOf(kernel.body);
   if (nanoseconds < least) return ONE_PART;
   const wanted = Math.min(MOST_PARTS, 2 * Math.ceil(nanoseconds / PART_NANOSECONDS / 2));
-  if (block.kind === "assign") return storesApart(kernel, block) ? { count: wanted, shared: true } : ONE_PART;
-  if (block.carried) return { count: Math.min(wanted, block.axis.extent), shared: false };
+  if (block.kind === "assign")
+    return storesApart(kernel, block) ? { count: wanted, threads: wanted } : ONE_PART;
+  if (block.carried) return { count: Math.min(wanted, block.axis.extent), threads: 1 };
   const scratch = kernel.buffers
     .filter(({ role }) => role === "temp")
     .reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement(dtype), 0);
-  const room = scratch > 0 ? Math.max(1, Math.floor(MOST_SCRATCH_BYTES / scratch)) : wanted;
-  const count = Math.min(wanted, iterations(block), room);
-  return count > 1 ? { count, shared: true } : ONE_PART;
+  const count = Math.min(wanted, iterations(block));
+  if (scratch === 0) return { count, threads: count };
+  return {
+    count,
+    threads: Math.max(1, Math.min(count, MOST_WITH_SCRATCH, Math.floor(MOST_SCRATCH_BYTES / scratch))),
+  };
 }
 
 /** Of a loop and of the loops that are all of its body. */

@@ -149,13 +149,13 @@ export function emitProgram(
 
   const indexOf = (call: ScheduledKernel): number => indices[known.get(keys.get(call)!)!]!;
   const nestOf = (call: ScheduledKernel): Nest => options.nests.get(keys.get(call)!)!;
-  /** Calls a kernel for all of it, or for the part whose number is in a local, with the scratch of that number. */
-  const emitKernel = (code: Code, call: ScheduledKernel, part?: number, scratch?: number): void => {
+  /** Calls a kernel for all of it, or for the part whose number is in a local, with the scratch of a thread. */
+  const emitKernel = (code: Code, call: ScheduledKernel, part?: number, thread?: number): void => {
     const ids = [...call.inputs, ...call.outputs];
     call.kernel.buffers.forEach((_, i) => {
       code.i32(i < ids.length ? places.address(ids[i]!) : places.scratch(call, i));
       const stride = i < ids.length ? 0 : places.scratchStride(call, i);
-      if (scratch !== undefined && stride) code.get(scratch).i32(stride).op("i32.mul").op("i32.add");
+      if (thread !== undefined && stride) code.get(thread).i32(stride).op("i32.mul").op("i32.add");
     });
     if (part !== undefined) {
       const { count } = call.parts;
@@ -211,7 +211,7 @@ export function emitProgram(
     };
     const [claim, finish, awaitDone] = [claimHelper(), finishHelper(places.control), awaitHelper(places.control)].map(add) as [(into: Code) => void, (into: Code) => void, (into: Code) => void]; // prettier-ignore
     const before = code.locals.take("i32");
-    const [part, first, tried, scratch] = [0, 1, 2, 3].map(() => code.locals.take("i32")) as [number, number, number, number]; // prettier-ignore
+    const [part, first, tried] = [code.locals.take("i32"), code.locals.take("i32"), code.locals.take("i32")];
     code.get(TURN).i32(1).op("i32.sub").i32(doneInRun).op("i32.mul").set(before);
     const meet = (done: number): void => {
       code.get(before).i32(done).op("i32.add").get(TURN).get(MAY_WAIT);
@@ -229,6 +229,9 @@ export function emitProgram(
       }
       const { call, claims } = segment;
       const { count } = call.parts;
+      // A thread without scratch of its own leaves this one to the others.
+      const limited = call.kernel.buffers.some(({ role }) => role === "temp");
+      if (limited) code.get(THREAD).i32(call.parts.threads).op("i32.lt_u").if();
       if (segment.doneBefore > 0) meet(segment.doneBefore);
       code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
       code.i32(0).set(tried).loop();
@@ -243,13 +246,12 @@ export function emitProgram(
         .get(TURN);
       claim(code);
       code.if();
-      // Scratch that a thread has just used is in its cache; where there is not enough for all, each part has its own.
-      code.get(THREAD).get(part).get(THREADS).i32(count).op("i32.le_u").select("i32").set(scratch);
-      emitKernel(code, call, part, scratch);
+      emitKernel(code, call, part, THREAD);
       code.get(taken).i32(1).op("i32.add").set(taken).get(TURN);
       finish(code);
       code.end();
       code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
+      if (limited) code.end();
     }
     code.get(THREAD).op("i32.eqz").if();
     meet(doneInRun);
