@@ -7,7 +7,13 @@ import { axis, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
 import { assignments, singleAssign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Program, ProgramValue, ScheduledCall, ScheduledKernel, ScheduledProgram } from "../ir/program.ts";
+import type {
+  Program,
+  ProgramValue,
+  ScheduledCall,
+  ScheduledKernel,
+  ScheduledProgram,
+} from "../ir/program.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
 import { dropEmpty } from "../lower/empty.ts";
