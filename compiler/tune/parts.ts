@@ -16,7 +16,7 @@ const PART_NANOSECONDS = 10_000;
 const MOST_PARTS = 48;
 /** Most threads of a kernel that uses scratch, and its scratch for all of them. */
 const MOST_WITH_SCRATCH = 8;
-const MOST_SCRATCH_BYTES = 2 << 20;
+const MOST_SCRATCH_BYTES = 4 << 20;
 
 /** `least`: fewer nanoseconds than this are not cut. */
 export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
