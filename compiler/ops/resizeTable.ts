@@ -42,7 +42,8 @@ const transformations = [
   "tf_crop_and_resize",
   "tf_half_pixel_for_nn",
 ];
-const roundings = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"];
+/** "simple" is that of Resize 10: floor where an axis grows, ceil where it shrinks. */
+const roundings = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple"];
 
 export function resizeMode(call: OpCall): ResizeMode {
   const named = (name: string, otherwise: string, known: readonly string[]): string => {
@@ -60,21 +61,30 @@ export function resizeMode(call: OpCall): ResizeMode {
   };
 }
 
-/** The position in the input that output position `at` stands for. */
-function sourcePosition({ from, to, scale, region }: ResizeAxis, transformation: string, at: number): number {
+/**
+ * The position in the input that output position `at` stands for. Scales are float32, and so is the arithmetic on
+ * them: 3 / 0.6 is 5 and not a little less, which would be another neighbour.
+ */
+function sourcePosition(
+  { from, to, scale: exact, region }: ResizeAxis,
+  transformation: string,
+  at: number,
+): number {
+  const scale = Math.fround(exact);
+  const scaled = (position: number): number => Math.fround(position / scale);
   switch (transformation) {
     case "asymmetric":
-      return at / scale;
+      return scaled(at);
     case "align_corners":
       // The resized length is not rounded here, as in the reference implementation.
-      return to === 1 ? 0 : (at * (from - 1)) / (from * scale - 1);
+      return to === 1 ? 0 : Math.fround((at * (from - 1)) / (Math.fround(from * scale) - 1));
     case "pytorch_half_pixel":
-      return to === 1 ? 0 : (at + 0.5) / scale - 0.5;
+      return to === 1 ? 0 : Math.fround(scaled(at + 0.5) - 0.5);
     case "tf_half_pixel_for_nn":
-      return (at + 0.5) / scale;
+      return scaled(at + 0.5);
     case "half_pixel_symmetric": {
       const adjustment = to / (scale * from);
-      return (from / 2) * (1 - adjustment) + (at + 0.5) / scale - 0.5;
+      return (from / 2) * (1 - adjustment) + scaled(at + 0.5) - 0.5;
     }
     case "tf_crop_and_resize": {
       const [start, end] = region;
@@ -82,12 +92,14 @@ function sourcePosition({ from, to, scale, region }: ResizeAxis, transformation:
       return start * (from - 1) + (at * (end - start) * (from - 1)) / (to - 1);
     }
     default:
-      return (at + 0.5) / scale - 0.5;
+      return Math.fround(scaled(at + 0.5) - 0.5);
   }
 }
 
-function nearestPosition(source: number, rounding: string): number {
+function nearestPosition(source: number, rounding: string, scale: number): number {
   switch (rounding) {
+    case "simple":
+      return scale < 1 ? Math.ceil(source) : Math.floor(source);
     case "floor":
       return Math.floor(source);
     case "ceil":
@@ -131,7 +143,7 @@ export function axisTable(axis: ResizeAxis, mode: ResizeMode): AxisTable {
   const crops = mode.transformation === "tf_crop_and_resize";
   const outside = sources.map((source) => crops && (source < 0 || source > last));
   if (mode.kind === "nearest") {
-    const positions = sources.map((source) => clamped(nearestPosition(source, mode.rounding)));
+    const positions = sources.map((source) => clamped(nearestPosition(source, mode.rounding, axis.scale)));
     return { positions: [positions], weights: [positions.map(() => 1)], outside };
   }
   const [first, count] = footprint(mode, axis.scale);

@@ -132,7 +132,7 @@ describe("renamed operators and defaults that changed", () => {
     ["Upsample-1", { opset: 6, op: "Upsample", inputs: [image], attributes: { height_scale: { kind: "float", value: 2 }, width_scale: { kind: "float", value: 3 } } }, `Resize(x0, , [1 1 2 3]){${resize}}`],
     ["Upsample-7", { opset: 7, op: "Upsample", inputs: [image], attributes: { scales: [1, 1, 2, 2], mode: "linear" } }, `Resize(x0, , [1 1 2 2]){${resize.replace("nearest", "linear")}}`],
     ["Upsample-9", { opset: 9, op: "Upsample", inputs: [image, f32([4], [1, 1, 2, 2])] }, `Resize(x0, , x1){${resize}}`],
-    ["Resize-10", { opset: 10, op: "Resize", inputs: [image, f32([4], [1, 1, 2, 2])] }, `Resize(x0, , x1){${resize}}`],
+    ["Resize-10", { opset: 10, op: "Resize", inputs: [image, f32([4], [1, 1, 2, 2])] }, `Resize(x0, , x1){${resize.replace("floor", "simple")}}`],
     ["Scatter", { opset: 10, op: "Scatter", inputs: [image, i64([0]), f32([1], [0])], attributes: { axis: 1 } }, "ScatterElements(x0, x1, x2){axis=1}"],
     ["GridSample-16", { opset: 16, op: "GridSample", inputs: [image, image], attributes: { mode: "bicubic" } }, 'GridSample(x0, x1){mode="cubic"}'],
     ["RoiAlign-10", { opset: 10, op: "RoiAlign", inputs: [image, image, image] }, 'RoiAlign(x0, x1, x2){coordinate_transformation_mode="output_half_pixel"}'],

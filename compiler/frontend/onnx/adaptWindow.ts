@@ -11,12 +11,15 @@ import {
   type OldNode,
 } from "./adaptForm.ts";
 
-/** Upsample and Resize-10 mapped an output coordinate to `floor(x / scale)`, with no half pixels. */
-function asymmetric(mode: string | undefined): AttributesLike {
+/**
+ * Upsample and Resize-10 mapped an output coordinate to `x / scale`, with no half pixels. Nearest took the element
+ * before it, or after it where Resize-10 shrank an axis: so its official cases had it, and onnxruntime has it.
+ */
+function asymmetric(mode: string | undefined, nearest = "floor"): AttributesLike {
   return {
     mode: mode === "linear" || mode === "bilinear" ? "linear" : "nearest",
     coordinate_transformation_mode: "asymmetric",
-    nearest_mode: "floor",
+    nearest_mode: nearest,
   };
 }
 
@@ -65,7 +68,8 @@ export const windowForms: FormTable = {
   Resize: [
     {
       until: 11,
-      adapt: (old) => old.become("Resize", [old.input(0), "", old.input(1)], asymmetric(old.string("mode"))),
+      adapt: (old) =>
+        old.become("Resize", [old.input(0), "", old.input(1)], asymmetric(old.string("mode"), "simple")),
     },
     { until: EVERY_VERSION, adapt: dropEmptyInputs },
   ],
