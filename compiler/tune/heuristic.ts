@@ -13,6 +13,7 @@ import { accessesOf, byStride, type Access, type AssignAccesses } from "../lower
 import { LANES } from "../lower/apply.ts";
 import { soleLoad } from "../lower/pack.ts";
 import { chooseTile } from "./tile.ts";
+import { scheduleWindow } from "./window.ts";
 
 export interface SchedulingContext {
   /** Input buffers that hold constants: packing them costs nothing per run. */
@@ -54,8 +55,11 @@ function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingConte
   const accesses = accessesOf(kernel, assign);
   if (!assign.reduce) return scheduleMap(kernel, assign, accesses);
   if (!vectorTypes(assign)) return [];
+  const packable = (a: Access): boolean => context.constants.has(a.buffer) && canPack(kernel, assign, a);
   const plan =
-    deepReduction(kernel, assign, accesses, context) ?? planReduction(kernel, assign, accesses, context);
+    scheduleWindow(kernel, assign, accesses, packable) ??
+    deepReduction(kernel, assign, accesses, context) ??
+    planReduction(kernel, assign, accesses, context);
   return plan ?? rowReduction(assign, accesses) ?? [];
 }
 
