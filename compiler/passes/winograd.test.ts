@@ -123,6 +123,8 @@ describe.each([
         [1, [37, 42], 40],
         [3, [14, 22], 64],
         [1, [6, 258], 48],
+      // Channels in chunks, and panels of weights that two regions share.
+      [1, [8, 128], 128],
       ] as const) {
         const layer: Layer = {
           ...{ batch, size, taps: [3, 3], groups: 1, channels: [channels, channels] },

@@ -5,7 +5,7 @@
  */
 import { axis, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
-import { assignments, singleAssign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
+import { assignments, singleAssign, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type {
   Program,
@@ -32,10 +32,6 @@ export function scheduleProgram(program: Program): ScheduledProgram {
   const isOutput = new Set(program.outputs.map((o) => o.id));
   const packs = new Map<string, ValueId>();
   const mixed = madeEarlyAndLate(program, isOutput);
-  const readers = new Map<ValueId, number>();
-  for (const id of program.calls.flatMap((call) => [...new Set(call.inputs)]))
-    readers.set(id, (readers.get(id) ?? 0) + 1);
-
   for (const call of program.calls) {
     // Outputs are written on every run: a caller may have been given their memory. What several calls make (see
     // passes/separate.ts) is fixed only if all of it is.
@@ -70,14 +66,11 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       kernel = packed.kernel;
       const source = inputs[step.buffer]!;
       const target = packed.packer.buffers[1]!;
-      const makers = packed.added || readers.get(source) !== 1 ? [] : init.filter((c) => c.outputs.includes(source)); // prettier-ignore
-      const joined = makers[0] && makers[0].kind === "kernel" && makers.length === 1 ? packedAsMade(makers[0], packed.packer) : undefined; // prettier-ignore
-      if (joined) init.splice(init.indexOf(makers[0]!), 1);
-      const packer = orderAxes(lowerPads(joined?.kernel ?? packed.packer));
+      const packer = orderAxes(lowerPads(packed.packer));
       const key = JSON.stringify([
         source,
         target.shape,
-        packer.body.map((b) => (b.kind === "assign" ? [b.value.id, b.axes] : 0)),
+        packer.body.map((b) => (b.kind === "assign" ? contentKey(b) : 0)),
       ]);
       let id = packs.get(key);
       if (id === undefined) {
@@ -92,7 +85,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
           kernel: packer,
           schedule: chooseSchedule(packer, { constants: new Set() }),
           parts: chooseParts(packer),
-          inputs: joined?.inputs ?? [source],
+          inputs: [source],
           outputs: [id],
         });
       }
@@ -109,12 +102,41 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       outputs: call.outputs,
     });
   }
-  return { program, values, init, run };
+  return { program, values, init: packedWhenMade(init, run), run };
+}
+
+/** What an assignment computes for each element, whatever its axes are called. */
+function contentKey({ axes, value }: Assign): readonly unknown[] {
+  const by = new Map(axes.map((a, i) => [a.name, axis(`packed${i}`, a.extent)] as const));
+  return [substituteAxes(value, by).id, axes.map((a) => a.extent)];
+}
+
+/** Calls at load, with those that pack what another one made, for nobody else, computing it themselves. */
+function packedWhenMade(init: readonly ScheduledCall[], run: readonly ScheduledCall[]): ScheduledCall[] {
+  const readers = new Map<ValueId, number>();
+  const makers = new Map<ValueId, ScheduledKernel>();
+  for (const call of [...init, ...run])
+    for (const id of new Set(call.inputs)) readers.set(id, (readers.get(id) ?? 0) + 1);
+  for (const call of init) if (call.kind === "kernel" && call.outputs.length === 1) makers.set(call.outputs[0]!, call); // prettier-ignore
+  const gone = new Set<ScheduledCall>();
+  const calls = init.map((call): ScheduledCall => {
+    const [source] = call.inputs;
+    const maker = source === undefined ? undefined : makers.get(source);
+    if (call.kind !== "kernel" || call.inputs.length !== 1 || !maker || readers.get(source!) !== 1)
+      return call;
+    const joined = packedAsMade(maker, call.kernel);
+    if (!joined) return call;
+    gone.add(maker);
+    const kernel = orderAxes(joined.kernel);
+    const schedule = chooseSchedule(kernel, { constants: new Set() });
+    return { ...call, kernel, schedule, parts: chooseParts(kernel), inputs: joined.inputs };
+  });
+  return calls.filter((call) => !gone.has(call));
 }
 
 /**
- * A packer that computes what it packs, where that is made at load by one map that nobody else reads: neither the
- * memory for it nor the way through it is needed.
+ * A packer that computes what it packs, where that is made by one map: neither the memory for it nor the way through
+ * it is needed.
  */
 function packedAsMade(
   maker: ScheduledKernel,
