@@ -133,9 +133,9 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
   const bytes = kernel.buffers[assign.out]!.dtype;
   const wide = bytes === "int64" || bytes === "uint64" || bytes === "float64";
   if (!vectorAxis || vectorAxis.extent < LANES || wide || !vectorTypes(assign) || callsHost(assign.value))
-    return steps;
+    return [...steps, ...scheduleScalars(assign, axes)];
   const gathers = accesses.loads.filter((a) => a.opaque.has(vectorAxis.inner)).length;
-  if (gathers > 1) return steps;
+  if (gathers > 1) return [...steps, ...scheduleScalars(assign, axes)];
   const others = axes.filter((a) => a !== vectorAxis).map((a) => a.name);
   const vectors = Math.floor(vectorAxis.extent / LANES);
   const unroll = sizeOf(assign.value) <= 40 ? [4, 2].find((u) => vectors >= u * 4) : undefined;
@@ -156,6 +156,33 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
     { kind: "order", axes: [...others, `${name}.o`, `${name}.i`] },
     { kind: "bind", axis: `${name}.i`, to: "vector" },
   ];
+}
+
+/** Copies of a scalar statement that cost less than the loops around it. */
+const SCALAR_COPIES = 12;
+
+/** A map that moves scalars, three channels side by side say: some are written out, so that loops cost little. */
+function scheduleScalars(assign: Assign, axes: readonly Merged[]): Step[] {
+  if (sizeOf(assign.value) > 24) return [];
+  const steps: Step[] = [];
+  const order: string[] = [];
+  let copies = 1;
+  for (const { name, extent } of axes.toReversed()) {
+    const by = Math.floor(SCALAR_COPIES / copies);
+    if (extent <= by) {
+      if (extent > 1) steps.push({ kind: "bind", axis: name, to: "unroll" });
+      order.unshift(name);
+      copies *= extent;
+    } else if (by > 1) {
+      steps.push(
+        { kind: "split", axis: name, by: Math.min(4, by), tail: "peel" },
+        { kind: "bind", axis: `${name}.i`, to: "unroll" },
+      );
+      order.unshift(`${name}.o`, `${name}.i`);
+      copies = SCALAR_COPIES;
+    } else order.unshift(name);
+  }
+  return steps.length ? [...steps, { kind: "order", axes: order }] : [];
 }
 
 /** Copies of a map's value that may be written out, each with what its coordinates choose. */
