@@ -1,7 +1,8 @@
 /**
  * `npm run coverage`: what the compiler knows of ONNX, as tables. In: the table of operators, the old forms that the
  * frontend rewrites, and with `--report` (twice or more) what the conformance runner found and `--data` its cases.
- * Out: `docs/operators.md`, `docs/conformance.json` (counts by operator), a block in README.md, and the names of rare
+ * Out: `docs/operators.md`, `docs/conformance.md` (cases that do not pass, with reasons), `docs/conformance.json` (what
+ * both of these are made of), a block in README.md, and the names of rare
  * operators in `compiler/ops/rare/names.ts`. Invariant: the texts follow from the table of operators and from
  * `docs/conformance.json` alone, so a test can tell when they are stale. Without a report the counts stay as they are.
  */
@@ -42,6 +43,8 @@ interface Conformance {
   all: Partial<Record<Device, Counts>>;
   /** By "domain.op": cases whose model has the operator, and the element types that flow through such models. */
   operators: Record<string, { dtypes: string[]; cases: Partial<Record<Device, Counts>> }>;
+  /** Why a case did not pass, by its name: of each device, or undefined where it did. */
+  open?: Record<string, Partial<Record<Device, { status: "failed" | "skipped"; reason: string }>>>;
 }
 
 interface Row {
@@ -119,6 +122,33 @@ function operatorsText(all: readonly Row[], conformance: Conformance): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Every case that does not pass, by name, with its reason. */
+function casesText({ all, open = {} }: Conformance): string {
+  const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  const rows = Object.entries(open).map(([name, reasons]) => {
+    const where = DEVICES.filter((device) => reasons[device]);
+    const [first] = where;
+    const { status, reason } = reasons[first!]!;
+    return `| ${name} | ${where.join(", ")} | ${status === "skipped" ? "cannot be compared" : "fails"} | ${cell(reason)} |`;
+  });
+  const counts = DEVICES.flatMap((device) => {
+    const found = all[device];
+    return found ? [`${found.passed} pass on \`${device}\``] : [];
+  });
+  return [
+    "# Official cases that do not pass",
+    "",
+    "Made by `npm run coverage` from the reports of `npm run conformance`; do not edit.",
+    "",
+    `Of the official ONNX backend tests, ${counts.join(", ")}. These do not:`,
+    "",
+    "| case | device | | reason |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
 function summaryText(all: readonly Row[], conformance: Conformance): string {
   const counts = DOMAINS.flatMap((domain) => {
     const count = all.filter((row) => row.domain === domain).length;
@@ -134,7 +164,7 @@ function summaryText(all: readonly Row[], conformance: Conformance): string {
     ...counts,
     "",
     `All versions of the standard operator set up to ${NEWEST_OPSET}; [docs/operators.md](docs/operators.md) lists ` +
-      `them one by one.${results.length ? ` Official ONNX backend tests passed: ${results.join(", ")}.` : ""}`,
+      `them one by one.${results.length ? ` Official ONNX backend tests passed: ${results.join(", ")}; [docs/conformance.md](docs/conformance.md) names the others, with reasons.` : ""}`,
   ].join("\n");
 }
 
@@ -167,6 +197,15 @@ function counted(data: string, reports: readonly ConformanceReport[], before: Co
     const passed = new Set(report.passed);
     const skipped = new Set(report.skipped.map(({ name }) => name));
     const ran = cases.filter(({ name }) => !skipped.has(name));
+    const open = (result.open ??= {});
+    for (const reasons of Object.values(open)) delete reasons[device];
+    for (const status of ["failed", "skipped"] as const)
+      for (const { name, reason } of report[status]) (open[name] ??= {})[device] = { status, reason };
+    result.open = Object.fromEntries(
+      Object.entries(open)
+        .filter(([, reasons]) => Object.keys(reasons).length > 0)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
     result.all[device] = { passed: passed.size, total: ran.length };
     for (const found of Object.values(result.operators)) delete found.cases[device];
     for (const { name, ops, types: own } of ran) {
@@ -205,6 +244,7 @@ export async function coverageTexts(
   const block = `${BEGIN}\n\n${summaryText(all, conformance)}\n\n`;
   const texts = [
     { path: "docs/operators.md", text: operatorsText(all, conformance) },
+    { path: "docs/conformance.md", text: casesText(conformance) },
     { path: "README.md", text: readme.slice(0, from) + block + readme.slice(to) },
     { path: "compiler/ops/rare/names.ts", text: namesText() },
   ];
