@@ -49,8 +49,14 @@ function reflected(x: Expr, extent: number, aligned: boolean): Expr {
   return add(fold, number(x, low));
 }
 
-function padded(x: Expr, extent: number, { padding, aligned }: GridMode): Expr {
-  if (padding === "border") return clampTo(x, 0, extent - 1);
+function padded(x: Expr, extent: number, { padding, aligned, interpolation }: GridMode): Expr {
+  if (padding === "border") {
+    const clamped = clampTo(x, 0, extent - 1);
+    if (interpolation !== "cubic" || aligned) return clamped;
+    // Points of the outer half pixels are in the image: their curve goes on beyond the last centre.
+    const distance = unary("abs", sub(x, number(x, (extent - 1) / 2)));
+    return select(comparison("le", distance, extent / 2), x, clamped);
+  }
   return padding === "reflection" ? reflected(x, extent, aligned) : x;
 }
 

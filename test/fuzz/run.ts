@@ -8,8 +8,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { difference, expectedOf, failureReport, settingsOf } from "./agreement.ts";
 import { randomGraph } from "./graphs.ts";
+import { compareTensors } from "../../compiler/tensors/compare.ts";
+import { refusalOf } from "./ops/exceptions.ts";
 import { OnnxRuntime } from "./ops/ort.ts";
 import { runSession, summaryText } from "./ops/session.ts";
+import { inputsOf, minimise, modelOf, outputValues, sourceOf, type GraphPlan } from "./plan.ts";
 import { caseSeed, seedFrom } from "./random.ts";
 import { subjectsOf } from "./subjects.ts";
 import { runTrials } from "./trials.ts";
@@ -28,7 +31,7 @@ Compares everyone who computes models, for 60 seconds unless told otherwise:
               when it runs; random schedules) and onnxruntime-web. What onnxruntime is no witness for is counted by
               reason. Half of the time.
   graphs      graphs of up to a dozen elementwise, movement, reduction and contraction nodes whose errors are
-              derived: every pass on and off against the interpreter. A quarter.
+              derived: every pass on and off, and onnxruntime-web, against the interpreter. A quarter.
   mutations   damaged models and artifacts: a typed error or a right answer, in little time and memory. A quarter.
 
   --op NAME   only operators whose name contains NAME, as in "Conv" or "com.microsoft:"; only that part
@@ -41,23 +44,47 @@ test/fuzz/found.test.ts. TILEWRIGHT_DATA names a folder with real models to dama
 /** Cases of one thread; a new one starts with fresh memory. */
 const BATCH = 250;
 
-async function graphs(seed: number, until: number): Promise<{ cases: number; failures: number }> {
+async function graphs(seed: number, until: number, ort: OnnxRuntime | undefined) {
   let failures = 0;
   let cases = 0;
+  const witness = { agree: 0, excused: 0 };
   for (; performance.now() < until; cases++) {
     const plan = randomGraph(caseSeed(seed, cases));
-    const report = await graphFailure(plan, `seed ${seed}, graph ${cases}`);
+    const title = `seed ${seed}, graph ${cases}`;
+    const report = (await graphFailure(plan, title)) ?? (ort && (await besideOrt(plan, title, ort, witness)));
     if (report === undefined) continue;
     failures++;
     console.log(`\n${report}`);
   }
-  return { cases, failures };
+  return { cases, failures, witness };
 }
 
-async function graphFailure(
-  plan: ReturnType<typeof randomGraph>,
-  title: string,
-): Promise<string | undefined> {
+/** How onnxruntime's answer differs by more than the derived errors: undefined when it does not, or is none. */
+async function besideOrt(plan: GraphPlan, title: string, ort: OnnxRuntime, witness: { agree: number; excused: number }) {
+  let counts: typeof witness | undefined = witness;
+  const differs = async (candidate: GraphPlan): Promise<string | undefined> => {
+    const answer = await ort.ask(modelOf(candidate), inputsOf(candidate));
+    if (answer.kind === "lost" || (answer.kind === "error" && refusalOf(answer.message) !== undefined)) {
+      if (counts) counts.excused++;
+      return undefined;
+    }
+    if (answer.kind === "error") return `onnxruntime refuses: ${answer.message}`;
+    const expected = expectedOf(candidate);
+    for (const { name, error } of outputValues(candidate)) {
+      const { reason } = compareTensors(answer.outputs[name]!, expected[name]!, { relative: 0, absolute: 2 * error });
+      if (reason !== undefined) return `${name}: ${reason} (allowed: ${2 * error})`;
+    }
+    if (counts) counts.agree++;
+    return undefined;
+  };
+  const what = await differs(plan);
+  if (what === undefined) return undefined;
+  counts = undefined;
+  const small = await minimise(plan, async (candidate) => (await differs(candidate)) !== undefined);
+  return `${title}, onnxruntime-web: ${what}\n${sourceOf(small, "// beside onnxruntime-web")}`;
+} // prettier-ignore
+
+async function graphFailure(plan: GraphPlan, title: string): Promise<string | undefined> {
   let expected: ReturnType<typeof expectedOf>;
   try {
     expected = expectedOf(plan);
@@ -126,8 +153,10 @@ async function main(): Promise<number> {
   let failed = 0;
   if (wanted("operators")) failed += await operators(seed, until(0.5), values.op, values["no-ort"] !== true);
   if (wanted("graphs")) {
-    const { cases, failures } = await graphs(seed, until(0.75));
-    console.log(`${cases} graphs with derived errors, ${failures} failed`);
+    const ort = values["no-ort"] === true ? undefined : new OnnxRuntime();
+    const { cases, failures, witness } = await graphs(seed, until(0.75), ort);
+    await ort?.end();
+    console.log(`${cases} graphs with derived errors, ${failures} failed; onnxruntime-web: ${witness.agree} agree, ${witness.excused} times no witness`); // prettier-ignore
     failed += failures;
   }
   if (wanted("mutations")) {

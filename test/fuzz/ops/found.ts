@@ -73,4 +73,28 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [1, 2, 1] } }],
   },
+  {
+    note: "points of the outer half pixels were pulled to the last centre before cubic interpolation",
+    opset: 20,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 3, 3], data: { kind: "iota", seed: 0 }, constant: false },
+      {
+        name: "grid",
+        dtype: "float32",
+        shape: [1, 4, 1, 2],
+        data: { kind: "values", values: [1, 1, 0.25, -0.5, 1.5, -1.5, -0.9, 0.95] },
+        constant: false,
+      },
+    ],
+    nodes: [
+      {
+        op: "GridSample",
+        inputs: ["x", "grid"],
+        outputs: ["y"],
+        attributes: { mode: "cubic", padding_mode: "border" },
+      },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4, 1] } }],
+  },
 ];

@@ -184,6 +184,7 @@ const opensShapes = (wrapping: Wrapping): boolean => wrapping === "dynamic" || w
 
 function anyShape(type: OnnxTypeSpec): OnnxTypeSpec {
   if (type.kind === "tensor") return { kind: "tensor", dtype: type.dtype };
+  if (type.kind === "map") return type;
   return { ...type, element: anyShape(type.element) };
 }
 
