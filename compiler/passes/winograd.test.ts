@@ -19,6 +19,7 @@ interface Layer {
   readonly epilogue: "none" | "bias" | "relu" | "leaky" | "residual" | "clip";
   /** A 1x1 convolution around, so that values between are laid out as the compiler likes. */
   readonly inside: boolean;
+  readonly blockTiles?: number;
 }
 
 const layers: fc.Arbitrary<Layer> = fc
@@ -31,8 +32,13 @@ const layers: fc.Arbitrary<Layer> = fc
     padding: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 4, maxLength: 4 }),
     epilogue: fc.constantFrom<Layer["epilogue"]>("none", "bias", "relu", "leaky", "residual", "clip"),
     inside: fc.boolean(),
+    blockTiles: fc.constantFrom(undefined, 1, 2, 3, 5, 8),
   })
-  .map(({ padding, ...rest }) => ({ ...rest, pads: padding.slice(0, 2 * rest.size.length) }));
+  .map(({ padding, blockTiles, ...rest }) => ({
+    ...rest,
+    pads: padding.slice(0, 2 * rest.size.length),
+    ...(blockTiles === undefined ? {} : { blockTiles }),
+  }));
 
 function numbers(count: number, seed: number): Float32Array {
   let state = seed * 2654435761 + 1;
@@ -104,7 +110,9 @@ describe.each([
         fc.pre(resultSize(layer).every((n) => n > 0));
         const { bytes, shape } = modelOf(layer);
         const direct = await run(bytes, shape, { passes: { winograd: false } });
-        const filtered = await run(bytes, shape, { winograd: { tiles, leastGain: 0 } });
+        const { blockTiles } = layer;
+        const winograd = { tiles, leastGain: 0, ...(blockTiles === undefined ? {} : { blockTiles }) };
+        const filtered = await run(bytes, shape, { winograd });
         expect(direct.traced).toEqual([]);
         used += filtered.traced.length;
         expect(filtered.data).toHaveLength(direct.data.length);
@@ -123,8 +131,8 @@ describe.each([
         [1, [37, 42], 40],
         [3, [14, 22], 64],
         [1, [6, 258], 48],
-      // Channels in chunks, and panels of weights that two regions share.
-      [1, [8, 128], 128],
+        // Channels in chunks, and panels of weights that two regions share.
+        [1, [8, 128], 128],
       ] as const) {
         const layer: Layer = {
           ...{ batch, size, taps: [3, 3], groups: 1, channels: [channels, channels] },

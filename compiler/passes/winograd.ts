@@ -40,6 +40,8 @@ export interface WinogradOptions {
   readonly tiles?: "auto" | "f2" | "f4";
   /** How many times as fast as the direct sum tiles must be by the estimate; 0: wherever possible. Default 1.15. */
   readonly leastGain?: number;
+  /** Most tiles that are worked on at a time. Default: what caches hold. */
+  readonly blockTiles?: number;
 }
 
 /** The direct sum must be slower by this factor. */
@@ -51,7 +53,7 @@ export interface WinogradTrace {
 
 export function filterMinimally(
   program: Program,
-  { tiles = "auto", leastGain = LEAST_GAIN }: WinogradOptions = {},
+  { tiles = "auto", leastGain = LEAST_GAIN, blockTiles }: WinogradOptions = {},
   trace: WinogradTrace = () => undefined,
 ): Program {
   const numbers = new ValueNumbers(program.values);
@@ -77,7 +79,8 @@ export function filterMinimally(
     };
     const window = slidingWindow(soleAssign(open)!, isFixed);
     const choice =
-      window && chooseFiltering(window, numbers.at(window.input.buffer).shape, lengths, leastGain);
+      window &&
+      chooseFiltering(window, numbers.at(window.input.buffer).shape, lengths, leastGain, blockTiles);
     if (!choice) return [call];
     const made = new Filtered(open, choice, numbers, values);
     fixed.add(made.weights);

@@ -35,11 +35,13 @@ const FEW_TILES = 12;
 const WHOLE_BYTES = 2 * 1024 * 1024;
 /** Bytes that a core gets from beyond its second-level cache in a cycle, and those for which that is so. */
 const FAR_BYTES_PER_CYCLE = 4;
+/** @param room most tiles of a block; what caches hold where not given */
 export function chooseFiltering(
   window: SlidingWindow,
   inputShape: readonly number[],
   lengths: readonly TileLength[],
   leastGain: number,
+  room?: number,
 ): Choice | undefined {
   const channelsIn = elementCount(window.depth.map((a) => a.extent));
   const channelsOut = elementCount(window.columns.map((a) => a.extent));
@@ -49,7 +51,7 @@ export function chooseFiltering(
     .filter((length) => window.window.every(({ tap }) => length - tap.extent >= 1))
     .map((length): Choice => {
       const filtering = { window, length, inputShape };
-      const blocks = blocksOf(filtering);
+      const blocks = room === undefined ? blocksOf(filtering) : blockShape(tileDims(filtering), room);
       return { filtering, blocks, cycles: cyclesOf(filtering, blocks) };
     })
     .sort((a, b) => a.cycles - b.cycles);
