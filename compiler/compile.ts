@@ -67,6 +67,7 @@ function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: Stage
       arenaBytes: 0,
       memoryBytes: 0,
       memoryBoundBytes: 0,
+      movedBytes: { fused: 0, unfused: 0 },
       milliseconds: clock.milliseconds,
       kernels: [],
     },

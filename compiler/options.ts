@@ -78,6 +78,11 @@ export interface CompileReport {
   readonly memoryBytes: number;
   /** What no plan can go below: weights, panels and values that are alive at the same time, where they are most. */
   readonly memoryBoundBytes: number;
+  /**
+   * Bytes that one run reads and writes, every operand and result of a call once: by the calls that are made, and by
+   * one call for each node, as it would be without fusion.
+   */
+  readonly movedBytes: { readonly fused: number; readonly unfused: number };
   readonly milliseconds: Readonly<Record<string, number>>;
   readonly kernels: readonly KernelReport[];
 }

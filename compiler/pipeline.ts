@@ -25,6 +25,7 @@ import { separate } from "./passes/separate.ts";
 import { simplify } from "./passes/simplify.ts";
 import { filterMinimally } from "./passes/winograd.ts";
 import { profileReport } from "./profileReport.ts";
+import { bytesOfCalls, bytesOfProgram } from "./traffic.ts";
 
 /** Time spent per stage, in milliseconds. */
 export class StageClock {
@@ -64,8 +65,14 @@ export function bindGraph(
 }
 
 /** Stages 4 to 6: what runs, as kernels with layouts. */
-export function optimize(bound: BoundGraph, options: CompileOptions, clock: StageClock): Program {
+export function optimize(
+  bound: BoundGraph,
+  options: CompileOptions,
+  clock: StageClock,
+  lowered: (program: Program) => void = () => undefined,
+): Program {
   let program = clock.time("lower", () => lowerGraph(bound));
+  lowered(program);
   const { trace } = options;
   if (enabled(options, "fuse")) {
     program = clock.time("fuse", () =>
@@ -120,7 +127,8 @@ export function build(
   clock: StageClock,
   change = (scheduled: ScheduledProgram): ScheduledProgram => scheduled,
 ): Compiled {
-  const program = optimize(bound, options, clock);
+  let unfused = 0;
+  const program = optimize(bound, options, clock, (lowered) => (unfused = bytesOfProgram(lowered)));
   const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
@@ -182,6 +190,7 @@ export function build(
     arenaBytes: memory.arenaBytes,
     memoryBytes: pages * PAGE,
     memoryBoundBytes: memory.boundBytes,
+    movedBytes: { fused: bytesOfCalls(scheduled.run, scheduled.values), unfused },
     milliseconds: clock.milliseconds,
     kernels,
   };

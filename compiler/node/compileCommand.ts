@@ -126,6 +126,9 @@ function reportTable(report: CompileReport, artifactBytes: number, milliseconds:
             ["arena", bytesText(report.arenaBytes)],
             ["memory", `${bytesText(report.memoryBytes)}, of which no plan can do without ${bytesText(report.memoryBoundBytes)}`], // prettier-ignore
           ]),
+      ...(late
+        ? []
+        : [["moved per run", `${bytesText(report.movedBytes.fused)}, ${bytesText(report.movedBytes.unfused)} without fusion`]]), // prettier-ignore
       ["artifact", bytesText(artifactBytes)],
       ["compile time", `${millisecondsText(milliseconds)}${stages === "" ? "" : ` (${stages})`}`],
     ],

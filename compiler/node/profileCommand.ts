@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { compile, describe } from "../whole.ts";
-import type { CompileOptions } from "../options.ts";
+import type { CompileOptions, CompileReport } from "../options.ts";
 import { TilewrightError } from "../../runtime/errors.ts";
 import { load, type Feature } from "../../runtime/index.ts";
 import { profile, traceOf, type Profile, type ProfiledCall } from "../../runtime/profile.ts";
@@ -24,8 +24,10 @@ import {
   traceTo,
   variantOption,
 } from "./modelOptions.ts";
-import { grouped, millisecondsText, numberText, table } from "../tensors/table.ts";
+import { bytesText, grouped, millisecondsText, numberText, table } from "../tensors/table.ts";
 import type { Terminal } from "./terminal.ts";
+
+type MovedBytes = CompileReport["movedBytes"];
 
 const DEFAULT_SEED = 1;
 const DEFAULT_TOP = 20;
@@ -69,16 +71,16 @@ export async function profileCommand(args: Arguments, terminal: Terminal): Promi
   const top = args.integer("top") ?? DEFAULT_TOP;
   const trace = traceTo(terminal.error, args);
   const options = compileOptions(args, file, terminal.watch(trace.sink));
-  const profiled = await profileOf(file, args, options, variant, runs, terminal);
+  const { profiled, movedBytes } = await profileOf(file, args, options, variant, runs, terminal);
   terminal.progress(undefined);
   trace.finish();
   const traceFile = args.text("trace-file");
   if (traceFile !== undefined) writeFileSync(traceFile, JSON.stringify(traceOf(profiled)));
   if (args.has("json")) {
-    terminal.out(`${JSON.stringify({ model: file.path, ...profiled, traceFile }, null, 2)}\n`);
+    terminal.out(`${JSON.stringify({ model: file.path, ...profiled, movedBytes, traceFile }, null, 2)}\n`);
     return 0;
   }
-  terminal.out(`${headText(file.path, profiled)}\n\n${callTable(profiled, top)}\n`);
+  terminal.out(`${headText(file.path, profiled, movedBytes)}\n\n${callTable(profiled, top)}\n`);
   if (args.has("schedules")) terminal.out(`\n${scheduleText(shown(profiled, top))}\n`);
   if (traceFile !== undefined) terminal.out(`\nThe trace of a run is in ${traceFile}.\n`);
   return 0;
@@ -91,8 +93,9 @@ async function profileOf(
   variant: Feature | undefined,
   runs: number | undefined,
   terminal: Terminal,
-): Promise<Profile> {
+): Promise<{ readonly profiled: Profile; readonly movedBytes?: MovedBytes }> {
   let artifact = file.bytes;
+  let movedBytes: MovedBytes | undefined;
   let inputs: Tensors | undefined;
   if (file.kind === "onnx") {
     inputs = readInputs(args, describe(file.bytes, options).inputs, options, DEFAULT_SEED);
@@ -103,18 +106,24 @@ async function profileOf(
       throw new TilewrightError("profile-needed", what);
     }
     ({ artifact } = made);
+    ({ movedBytes } = made.report);
   }
   const session = await load(artifact, variant === undefined ? {} : { variant });
   try {
     terminal.progress("profiling ...");
     inputs ??= readInputs(args, session.inputs, options, DEFAULT_SEED);
-    return await profile(session, inputs, { runs });
+    const profiled = await profile(session, inputs, { runs });
+    return movedBytes ? { profiled, movedBytes } : { profiled };
   } finally {
     session.dispose();
   }
 }
 
-function headText(path: string, { calls, variant, runs, runMilliseconds, totalMilliseconds, peak }: Profile): string {
+function headText(
+  path: string,
+  { calls, variant, runs, runMilliseconds, totalMilliseconds, peak }: Profile,
+  movedBytes: MovedBytes | undefined,
+): string {
   const ideal = calls.reduce((sum, call) => sum + call.milliseconds * call.roofline, 0);
   const reads = peak.bandwidth.map(({ bytes, gbs }) => `${numberText(gbs, 3)} (${binaryText(bytes)})`);
   return [
@@ -124,13 +133,21 @@ function headText(path: string, { calls, variant, runs, runMilliseconds, totalMi
         ["whole run", `${millisecondsText(runMilliseconds)} with copies of inputs and outputs`],
         ["sum of calls", millisecondsText(totalMilliseconds)],
         ["at the roofline", `${millisecondsText(ideal)} (${percent(ideal / totalMilliseconds)})`],
+        ...(movedBytes
+          ? [
+              [
+                "moved per run",
+                `${bytesText(movedBytes.fused)}, ${bytesText(movedBytes.unfused)} without fusion`,
+              ],
+            ]
+          : []),
         ["multiply-adds", `at most ${numberText(peak.gflops, 3)} GFLOP/s`],
         ["reads", `at most ${reads.join(", ")} GB/s, by what is read over and over`],
       ],
       { indent: 2 },
     ),
   ].join("\n");
-} // prettier-ignore
+}
 
 /** The slowest, or all in the order of the run. */
 function shown({ calls }: Profile, top: number): readonly ProfiledCall[] {
