@@ -448,9 +448,10 @@ export class ValueTable {
         return this.binary(value.op, this.image(value.a, point), this.image(value.b, point));
       case "select": {
         const condition = this.image(value.condition, point);
+        // What a coordinate does not choose here is not looked at.
+        if (condition.kind === "const") return this.image(condition.value ? value.a : value.b, point);
         const a = this.image(value.a, point);
         const b = this.image(value.b, point);
-        if (condition.kind === "const") return condition.value ? a : b;
         return a === b ? a : this.selectNode(condition, a, b, undefined);
       }
       case "cast": {
