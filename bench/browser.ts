@@ -30,10 +30,8 @@ export type Measured =
 const READY_TIMEOUT_MS = 60_000;
 const COLD_TIMEOUT_MS = 120_000;
 
-/** The same work as a cold start's before its clock starts. */
-async function fetchOnly(url: string): Promise<number> {
-  return (await (await fetch(url)).arrayBuffer()).byteLength;
-}
+/** Until a page that has just opened holds what it will hold when nothing happens. */
+const SETTLE_MS = 500;
 
 function launch(): Promise<Browser> {
   return puppeteer.launch({
@@ -116,24 +114,16 @@ export class BenchBrowser {
 
   /** The memory of a start in a browser of its own; undefined where the system does not tell. */
   async coldMemory(job: ColdJob): Promise<MemoryResult | undefined> {
-    const empty = await this.#watched((page) => page.evaluate(fetchOnly, job.tensors.url));
-    const own = await this.#watched((page) => this.#coldIn(page, job));
-    if (empty.peakBytes === undefined || own.peakBytes === undefined) return undefined;
-    const { heldBytes } = own;
-    const held = heldBytes === undefined ? {} : { heldBytes };
-    return { peakBytes: own.peakBytes, emptyBytes: empty.peakBytes, ...held };
-  }
-
-  async #watched(
-    action: (page: Page) => Promise<unknown>,
-  ): Promise<{ readonly peakBytes: number | undefined; readonly heldBytes: number | undefined }> {
     const browser = await launch();
     const watch = watchRenderers(browser.process()?.pid);
     try {
       const page = await this.#opened(await browser.newPage());
-      await action(page);
-      const peakBytes = watch.stop();
-      return { peakBytes, heldBytes: await page.evaluate(() => globalThis.tilewrightBench!.memoryOfPage()) };
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      watch.begin();
+      await this.#coldIn(page, job);
+      const watched = watch.stop();
+      const heldBytes = await page.evaluate(() => globalThis.tilewrightBench!.memoryOfPage());
+      return watched && { ...watched, ...(heldBytes === undefined ? {} : { heldBytes }) };
     } finally {
       watch.stop();
       await browser.close().catch(() => {});

@@ -1,7 +1,7 @@
 /**
  * Builds the measuring page. In: bench/page/main.ts. Out: a temporary folder with minified ES modules, one chunk per
- * runtime, and the worker of our threads where its page looks for it. Invariant: what the page runs is what a
- * production build contains: minified, split at dynamic imports.
+ * runtime. Invariant: the runtimes themselves are not in it: each is loaded from files of its own, so that the time
+ * and the bytes of that are its own.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,8 +12,6 @@ import { type Content } from "./server.ts";
 
 export const PAGE_PATH = "/index.html";
 const SCRIPT_FOLDER = "/page/";
-/** As runtime/threads/start.ts names it, beside the chunk that starts it. */
-const WORKER = "worker.ts";
 const HTML = `<!doctype html>
 <meta charset="utf-8">
 <title>Tilewright benchmark</title>
@@ -26,24 +24,21 @@ export interface PageBundle {
   dispose(): void;
 }
 
-const COMMON = { bundle: true, format: "esm", target: "es2023", minify: true, logLevel: "error" } as const;
-
 /** @throws Error (esbuild's) when something does not resolve or parse. */
 export async function buildPage(): Promise<PageBundle> {
   const folder = mkdtempSync(join(tmpdir(), "tilewright-bench-"));
   const dispose = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     await build({
-      ...COMMON,
+      bundle: true,
+      format: "esm",
+      target: "es2023",
+      minify: true,
+      logLevel: "error",
       entryPoints: [fileURLToPath(new URL("page/main.ts", import.meta.url))],
       outdir: folder,
       splitting: true,
       chunkNames: "[name]-[hash]",
-    });
-    await build({
-      ...COMMON,
-      entryPoints: [fileURLToPath(new URL("../runtime/threads/worker.ts", import.meta.url))],
-      outfile: join(folder, WORKER),
     });
   } catch (error) {
     dispose();

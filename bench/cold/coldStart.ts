@@ -1,8 +1,7 @@
 /**
  * From an empty page to the first answer, and the memory that takes. In: a model and lanes. Out: per lane the medians
  * of some starts, and the peak of the page's process. Invariant: every start has a browser context and a process of
- * its own, nothing cached; lanes take turns; the memory is that of a browser of its own, less what the same page holds
- * when it has loaded the inputs and no runtime.
+ * its own, nothing cached; lanes take turns; the memory is that of a page in a browser of its own.
  */
 import { type BenchBrowser } from "../browser.ts";
 import { type Lane } from "../lanes.ts";
@@ -26,8 +25,8 @@ export type ColdResult =
 export interface MemoryResult {
   /** Most that the page's process held while it loaded the model and ran it some times. */
   readonly peakBytes: number;
-  /** The same of the page without a runtime. */
-  readonly emptyBytes: number;
+  /** What it held before, with the measuring page open and nothing loaded. */
+  readonly startBytes: number;
   readonly heldBytes?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The memory of a browser's renderer processes, watched while a page works. In: the browser's process id. Out: the
- * most that one of them has held. Invariant: anonymous and shared memory count, which is what a page makes; the
+ * most that one of them has held, and what it held when the work began. Invariant: anonymous and shared memory count, which is what a page makes; the
  * browser's own program, mapped from its file, does not. Linux only: elsewhere there is nothing to watch.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -9,27 +9,44 @@ const INTERVAL_MS = 3;
 const PROC = "/proc";
 
 export interface MemoryWatch {
-  /** Ends the watch; the peak in bytes of the process that held most, or undefined where it cannot be told. */
-  stop(): number | undefined;
+  /** Says that the page is ready and its work begins: what processes hold now is what they began with. */
+  begin(): void;
+  /** Ends the watch; the process that grew most since then, or undefined where it cannot be told. */
+  stop(): WatchedMemory | undefined;
+}
+
+export interface WatchedMemory {
+  readonly peakBytes: number;
+  readonly startBytes: number;
 }
 
 export function watchRenderers(browserPid: number | undefined): MemoryWatch {
-  if (browserPid === undefined || !existsSync(`${PROC}/self/status`)) return { stop: () => undefined };
+  if (browserPid === undefined || !existsSync(`${PROC}/self/status`))
+    return { begin: () => {}, stop: () => undefined };
+  const starts = new Map<number, number>();
   const peaks = new Map<number, number>();
-  let renderers = renderersOf(browserPid);
+  let renderers: readonly number[] = [];
   const look = (): void => {
-    for (const pid of renderers) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, residentBytes(pid)));
+    for (const pid of renderers) {
+      const bytes = residentBytes(pid);
+      peaks.set(pid, Math.max(peaks.get(pid) ?? 0, bytes));
+      if (!starts.has(pid)) starts.set(pid, bytes);
+    }
   };
-  let stopped = false;
-  const timer = setInterval(look, INTERVAL_MS);
-  const renew = setInterval(() => (renderers = renderersOf(browserPid)), 20 * INTERVAL_MS);
+  const renew = (): void => void (renderers = renderersOf(browserPid));
+  const timers: NodeJS.Timeout[] = [];
   return {
+    begin() {
+      renew();
+      look();
+      timers.push(setInterval(look, INTERVAL_MS), setInterval(renew, 20 * INTERVAL_MS));
+    },
     stop() {
-      if (!stopped) look();
-      stopped = true;
-      clearInterval(timer);
-      clearInterval(renew);
-      return peaks.size === 0 ? undefined : Math.max(...peaks.values());
+      if (timers.length > 0) look();
+      for (const timer of timers.splice(0)) clearInterval(timer);
+      // Browsers keep processes in reserve: the page's is the one that grew.
+      const watched = [...peaks].map(([pid, peakBytes]) => ({ peakBytes, startBytes: starts.get(pid)! }));
+      return watched.sort((a, b) => b.peakBytes - b.startBytes - (a.peakBytes - a.startBytes))[0];
     },
   };
 }

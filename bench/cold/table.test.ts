@@ -50,7 +50,7 @@ async function laboratory(): Promise<{ found: ColdModel; order: string[] }> {
     },
     coldMemory: async ({ entry, moreRuns }: ColdJob) => {
       expect(moreRuns).toBeGreaterThan(0);
-      return { peakBytes: entry.id === "own" ? 20e6 : 80e6, emptyBytes: 10e6 };
+      return { peakBytes: entry.id === "own" ? 20e6 : 80e6, startBytes: 10e6 };
     },
   };
   const lanes = [lane("own", 5), lane("ort-wasm"), lane("broken")];

@@ -24,7 +24,7 @@ export function coldRatio(
     const { memory } = result;
     if (measure === "peakBytes") return memory?.peakBytes;
     // What the page without a runtime holds is nobody's doing.
-    if (measure === "netBytes") return memory && memory.peakBytes - memory.emptyBytes;
+    if (measure === "netBytes") return memory && memory.peakBytes - memory.startBytes;
     return result[measure];
   };
   const [own, other] = [figure(lane), figure(laneBeside(lane, reference))];
@@ -75,7 +75,7 @@ function coldLine(model: ColdModel, result: ColdResult, name: string, reference:
     ratioText("codeBytes"),
     megabytes(memory?.peakBytes),
     ratioText("peakBytes"),
-    megabytes(memory?.emptyBytes),
+    megabytes(memory?.startBytes),
     ratioText("netBytes"),
   ];
 }

@@ -5,7 +5,7 @@
 import { type StartRuntime } from "./runtime.ts";
 
 const startTilewright: StartRuntime = async (threads) =>
-  (await import("./tilewright.ts")).tilewright(threads);
+  (await import("./tilewright.ts")).startTilewright(threads);
 
 export const startRuntime: Readonly<Record<string, StartRuntime>> = {
   tilewright: startTilewright,

@@ -1,46 +1,53 @@
 /**
  * Tilewright in the measuring page. In: the URL of an artifact and, to force it, a code variant. Out: sessions of
- * our own runtime. Invariant: the runtime is used as the package's users have it, through `load` and `run`; the
+ * our own runtime. Invariant: the runtime is used as the package's users have it, one file with `load` and `run`; the
  * compiler is downloaded only by an artifact whose shapes are bound at run time.
  */
-import { type Feature, load, type Session } from "../../runtime/index.ts";
+import type * as Compiler from "../../compiler/index.ts";
+import type * as Runtime from "../../runtime/index.ts";
 import { type Tensors } from "../agreement.ts";
 import { type PageRuntime, type PageSession } from "./runtime.ts";
 
 /** Made by bench/runtimes/tilewright.ts. */
 export interface TilewrightOptions {
   readonly artifact: string;
-  readonly variant?: Feature;
+  readonly variant?: Runtime.Feature;
 }
 
-export const tilewright = (threads: number): PageRuntime => ({
-  async create(options) {
-    const { artifact, variant } = options as unknown as TilewrightOptions;
-    const compiler = () => import("../../compiler/index.ts");
-    const session = await load(new URL(artifact, location.href), {
-      variant,
-      compiler,
-      ...({ threads } as object),
-    });
-    let inputs: Tensors = {};
-    return {
-      prepare: (given) => void (inputs = given),
-      run: () => session.run(inputs),
-      read: (result) => result as Tensors,
-      dispose: async () => session.dispose(),
-      get notes() {
-        return {
-          binding: session.kind,
-          variant: session.variant ?? "none bound",
-          threads: threadsText(session.threads),
-        };
-      },
-    } satisfies PageSession;
-  },
-});
+/** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
+export const OWN_FOLDER = "/tilewright/";
+export const RUNTIME_SCRIPT = "runtime.mjs";
+export const COMPILER_SCRIPT = "compiler/index.js";
+
+const own = (path: string): string => new URL(OWN_FOLDER + path, location.href).href;
+
+export async function startTilewright(threads: number): Promise<PageRuntime> {
+  const { load } = (await import(own(RUNTIME_SCRIPT))) as typeof Runtime;
+  const compiler = async () => (await import(own(COMPILER_SCRIPT))) as typeof Compiler;
+  return {
+    async create(options) {
+      const { artifact, variant } = options as unknown as TilewrightOptions;
+      const session = await load(new URL(artifact, location.href), { variant, compiler, threads });
+      let inputs: Tensors = {};
+      return {
+        prepare: (given) => void (inputs = given),
+        run: () => session.run(inputs),
+        read: (result) => result as Tensors,
+        dispose: async () => session.dispose(),
+        get notes() {
+          return {
+            binding: session.kind,
+            variant: session.variant ?? "none bound",
+            threads: threadsText(session.threads),
+          };
+        },
+      } satisfies PageSession;
+    },
+  };
+}
 
 /** How many threads there are of those that were chosen, and what they have done. */
-function threadsText(threads: Session["threads"]): string {
+function threadsText(threads: Runtime.Session["threads"]): string {
   if (threads === undefined) return "1";
   const { ready, count, helped, reason } = threads;
   return `${ready} of ${count}, ${helped} parts by helpers${reason === undefined ? "" : `: ${reason}`}`;

@@ -190,7 +190,7 @@ function memoryTable({ cold, reference }: BenchResults): Markup {
         milliseconds(totalMs),
         (codeBytes / 1000).toFixed(0),
         megabytes(memory?.peakBytes),
-        empty ? megabytes(memory?.emptyBytes) : "",
+        empty ? megabytes(memory?.startBytes) : "",
       ];
     }),
   );

@@ -11,6 +11,7 @@ import { type Feature } from "../../runtime/format.ts";
 import { measureArtifact } from "../artifactSize.ts";
 import { measureBundle, type Size, sizeOf } from "../bundleSize.ts";
 import { type TilewrightOptions } from "../page/tilewright.ts";
+import { ownBundle } from "./ownBundle.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,11 +25,12 @@ function bundleSize(entry: string): Promise<Size> {
 }
 
 /** Our runtime; with `variant` it takes the code of that level even where the engine supports better. */
-export function tilewright(variant?: Feature): BenchRuntime {
+export async function tilewright(variant?: Feature): Promise<BenchRuntime> {
+  const files = await ownBundle();
   return {
     description: variant === undefined ? "Tilewright" : `Tilewright, ${variant} code`,
     version: manifest.version,
-    files: () => new Map(),
+    files: () => files,
     async prepare(model, { serve }) {
       const inputShapes = Object.fromEntries(model.inputs.map(({ name, tensor }) => [name, tensor.shape]));
       const start = performance.now();
