@@ -29,6 +29,9 @@ const EXACT: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** Operators that cancel within: what they lose is of the size of their operand. */
+const CANCELS = /Gelu$/;
+
 const CONTAINERS = /^(Sequence(Construct|Erase|Insert|Empty|Map)|SplitToSequence|Optional)$/;
 
 /** The distance from 1 to the next number. */
@@ -92,17 +95,19 @@ type Direction = -1 | 0 | 1;
 const DIRECTIONS: readonly Direction[] = [1, -1];
 
 /** The tensor with every element moved by about a rounding: up, down, or either way. */
-function moved(tensor: Tensor, random: Random, direction: Direction): Tensor {
+function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor): Tensor {
   const epsilon = epsilonOf(tensor.dtype);
   if (epsilon === 0) return tensor;
   const read = readerOf(tensor.dtype);
   const store = storeFunction(tensor.dtype);
   const data = (tensor.data as NumericData).slice();
+  const scaleAt = (i: number, value: number): number =>
+    beside?.data.length === data.length ? Math.max(Math.abs(value), Math.abs(Number(read(beside.data[i]!)))) : Math.abs(value); // prettier-ignore
   for (let i = 0; i < data.length; i++) {
     const value = Number(read(data[i]!));
     if (value === 0 || !Number.isFinite(value)) continue;
     const sign = direction === 0 ? (random.chance(0.5) ? 1 : -1) : direction;
-    (data as { [i: number]: number | bigint })[i] = store(value * (1 + sign * epsilon));
+    (data as { [i: number]: number | bigint })[i] = store(value + sign * epsilon * scaleAt(i, value));
   }
   return { ...tensor, data };
 }
@@ -123,8 +128,10 @@ function computed(graph: FuzzGraph, seed: number, direction: Direction | undefin
       }
       given = changed;
     }
+    const beside =
+      unit.length === 1 && CANCELS.test(unit[0]!.op) ? values.get(unit[0]!.inputs[0]!) : undefined;
     for (const [name, tensor] of Object.entries(evaluate(graph.opset, unit, given)))
-      values.set(name, inexact ? moved(tensor, random, direction) : tensor);
+      values.set(name, inexact ? moved(tensor, random, direction, beside) : tensor);
   }
   return values;
 }

@@ -193,7 +193,7 @@ export const quantizedSamples: SampleTable = {
   "com.microsoft:QLinearSoftmax": (s) => {
     const dtype = s.pick(BYTES);
     const a = quantizedOperand(s, dtype, s.shape(2, 4, 300, true));
-    s.node("QLinearSoftmax", [...a, s.strictScalar("float32", 1 / 256, true), zero(s, dtype)], { axis: s.random.below(a[0].shape.length), opset: s.pick([13, 12]) }, MS); // prettier-ignore
+    s.node("QLinearSoftmax", [...a, s.strictScalar("float32", 1 / 256, true), s.strictScalar(dtype, dtype === "uint8" ? 0 : -128)], { axis: s.random.below(a[0].shape.length), opset: s.pick([13, 12]) }, MS); // prettier-ignore
   },
   "com.microsoft:QLinearAveragePool": (s) => {
     const window = windowOf(s, 2);
