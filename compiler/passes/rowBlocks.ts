@@ -91,7 +91,7 @@ export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[
   }
   if (outer.length && room >= 2) {
     const axis = outer.pop()!;
-    cut = { axis, by: blockOf(axis.extent, room) };
+    cut = { axis, by: blockOf(axis.extent, room, storesAlong(form, axis, numbers)) };
   }
   if (!whole.length && !cut) return undefined;
   const blockAxes = [...(cut ? [{ name: cut.axis.name, extent: cut.by }] : []), ...whole];
@@ -185,12 +185,24 @@ function blockOfAssign(
   };
 }
 
-/** Rows of a block: whole fours without a rest if there is such a number near the most that fit. */
-function blockOf(extent: number, room: number): number {
+/** Whether results of neighbouring rows are neighbours in memory: then vectors run across rows, and need four. */
+function storesAlong({ assigns }: RowForm, axis: Axis, numbers: ValueNumbers): boolean {
+  return assigns.some(({ out, index }) => {
+    const last = index.findLast((e) => e.kind !== "const");
+    return !numbers.at(out).temp && last?.kind === "axis" && last.name === axis.name;
+  });
+}
+
+/**
+ * Rows of a block: whole fours without a rest if there is such a number near the most that fit, and fours before all
+ * else where vectors run across them.
+ */
+function blockOf(extent: number, room: number, across: boolean): number {
+  const fours = across ? 3 : 1.5;
   let best = 1;
   let bestScore = 0;
   for (let by = room; by >= Math.max(2, room / 4); by--) {
-    const score = (extent % by === 0 ? 2 : 0) + (by % FEW_ROWS === 0 ? 1.5 : 0) + by / room;
+    const score = (extent % by === 0 ? 2 : 0) + (by % FEW_ROWS === 0 ? fours : 0) + by / room;
     if (score > bestScore) [best, bestScore] = [by, score];
   }
   return best;

@@ -181,6 +181,26 @@ describe("row fusion", () => {
     expect(rows.reduce((a, b) => a + b, 0)).toBe(3 * 19);
   });
 
+  it("takes blocks of whole fours where results of neighbouring rows are neighbours", () => {
+    // 33 is three times eleven: blocks of three rows would leave no vector whole.
+    const { calls } = mergedAndEqual({
+      shape: [33, 258, 2],
+      steps: [
+        ["squares", "Mul", ["x", "x"]],
+        ["sum", "ReduceSum", ["squares", "last"], { keepdims: 0 }],
+        ["root", "Sqrt", ["sum"]],
+        ["logarithm", "Log", ["root"]],
+        ["y", "Transpose", ["logarithm"], { perm: [1, 0] }],
+      ],
+    });
+    expect(calls).toHaveLength(1);
+    const [call] = calls;
+    if (call?.kind !== "kernel") throw new Error("no kernel");
+    const [first] = assignments(call.kernel);
+    expect(first!.loops.length).toBeGreaterThan(0);
+    expect(first!.assign.axes.map((a) => a.extent)).toContain(4);
+  });
+
   it("keeps a value in memory that another call reads, or that is an output", () => {
     const model: Model = { shape: [6, 16], steps: softmax, outputs: ["power", "y"] };
     const { calls } = mergedAndEqual(model);
