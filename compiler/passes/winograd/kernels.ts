@@ -239,6 +239,7 @@ export function outputAssigns(filtering: Filtering, region: Region, between: Bet
   const channels = [...groups, ...columns];
   const channel = position(channels, coordinates(channels));
   const all = region.map(({ count: extent }) => ({ extent }));
+  const { rows } = planeShape(between.tiles, elementCount(channels.map((a) => a.extent)));
   const matrices = matricesOf(filtering).map((m) => m.output);
   return evenRegions(region).map(({ region: part, offsets }, k): Assign => {
     const own = `${tag}.${k}`;
@@ -254,7 +255,7 @@ export function outputAssigns(filtering: Filtering, region: Region, between: Bet
     const tile = position(all, tiles.map((a, d) => add(coordinate(a), int(offsets[d]!)))); // prettier-ignore
     const sum = transformedElement(matrices, results, (at) => {
       const plane = at.reduce((number, k) => number * filtering.length + k, 0);
-      return loadTyped(between.products, "f32", [row(between, channels, int(plane), tile), channel]);
+      return loadTyped(between.products, "f32", [add(tile, int(plane * rows)), channel]);
     });
     const moved = substituteAxes(assign.value, by);
     return {

@@ -28,6 +28,15 @@ const points: Readonly<Record<number, readonly number[]>> = {
  * @example filterMatrices(2, 3).input // [[-1, 0, 1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]]
  */
 export function filterMatrices(m: number, r: number): FilterMatrices {
+  const key = `${m},${r}`;
+  let matrices = known.get(key);
+  if (!matrices) known.set(key, (matrices = makeMatrices(m, r)));
+  return matrices;
+}
+
+const known = new Map<string, FilterMatrices>();
+
+function makeMatrices(m: number, r: number): FilterMatrices {
   const finite = points[m + r - 2]!;
   const others = (j: number): number[] => finite.filter((_, k) => k !== j);
   const powers = (x: number, count: number): number[] => Array.from({ length: count }, (_, i) => x ** i);
