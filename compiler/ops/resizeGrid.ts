@@ -191,8 +191,13 @@ function roiAxis(
   return { start: low, bin, samples, most };
 }
 
-/** The two neighbours of sample `step` of bin `at`, and whether it counts. */
-function roiTaps(axis: RoiAxis, at: Expr, step: Expr, extent: number): { taps: Tap[]; counts: Expr } {
+/** The two neighbours of sample `step` of bin `at`, whether there is such a sample, and whether it is in the image. */
+function roiTaps(
+  axis: RoiAxis,
+  at: Expr,
+  step: Expr,
+  extent: number,
+): { taps: Tap[]; counts: Expr; inside: Expr } {
   const type = axis.bin.type === "f64" ? "float64" : "float32";
   const i = cast(step, type);
   const offset = div(mul(add(i, number(i, 0.5)), axis.bin), max(axis.samples, number(i, 1)));
@@ -206,7 +211,7 @@ function roiTaps(axis: RoiAxis, at: Expr, step: Expr, extent: number): { taps: T
     { at: low, weight: sub(number(t, 1), t) },
     { at: high, weight: t },
   ];
-  return { taps, counts: all([inside, lt(i, axis.samples)]) };
+  return { taps, counts: lt(i, axis.samples), inside };
 }
 
 function roiAlign(call: OpCall): Kernel {
@@ -233,7 +238,9 @@ function roiAlign(call: OpCall): Kernel {
   // The maximum is taken over weighted neighbours, not over blended samples: so the operator is defined.
   const sample = terms.reduce((a, b) => binary(largest ? "max" : "add", a, b));
   const none = number(sample, largest ? -Infinity : 0);
-  const body = select(all([y.counts, x.counts]), sample, none);
+  // What lies outside is 0, also where the largest is taken.
+  const seen = select(all([y.inside, x.inside]), sample, number(sample, 0));
+  const body = select(all([y.counts, x.counts]), seen, none);
   const total = acc(body.type);
   const count = max(mul(vertical.samples, horizontal.samples), number(total, 1));
   const value = largest ? select(binary("eq", total, none), number(total, 0), total) : div(total, count);

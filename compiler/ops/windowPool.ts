@@ -4,7 +4,7 @@
  * the identity of the reduction, and the divisor of an average is an affine count, not a second reduction.
  */
 import { acc, add, binary, cast, constant, div, eq, floordiv, int, max, min, mul, or, select, sub, and, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
-import { integerRange, isFloat, type DType } from "../ir/dtype.ts";
+import { elementCount, integerRange, isFloat, type DType } from "../ir/dtype.ts";
 import { coordinate, rowMajorStrides, type Axis, type Kernel } from "../ir/kernel.ts";
 import { axesOver, coordinates, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
 import { numberOrLeast } from "./reduce.ts";
@@ -59,10 +59,6 @@ function buildMaxPool(call: OpCall): Kernel {
   if (!call.wants(1)) return writer.done();
   // Indices count over the whole tensor; the first of equal elements is taken, as everywhere in ONNX.
   const strides = rowMajorStrides(shape);
-  if (call.int("storage_order", 0)) {
-    let stride = 1;
-    for (let d = 2; d < shape.length; stride *= shape[d++]!) strides[d] = stride;
-  }
   let flat: Expr = int(0);
   source.forEach((e, d) => (flat = add(flat, mul(e, int(strides[d]!)))));
   const best = writer.loadFrom(values, index);
@@ -72,9 +68,30 @@ function buildMaxPool(call: OpCall): Kernel {
   const none = constant("i64", 2n ** 63n - 1n);
   const place = select(found, cast(flat, "int64"), none);
   writer.push(
-    writer.assign(writer.out(1), axes, index, acc("i64"), { op: "min", axes: window, body: place }),
+    writer.assign(
+      writer.out(1),
+      axes,
+      index,
+      call.int("storage_order", 0) ? columnMajor(acc("i64"), shape) : acc("i64"),
+      { op: "min", axes: window, body: place },
+    ),
   );
   return writer.done();
+}
+
+/** The position in an image whose first dimension is the fastest, from that whose last one is: of the same element. */
+function columnMajor(position: Expr, shape: readonly number[]): Expr {
+  const whole = (value: number): Expr => constant("i64", BigInt(value));
+  let rest = position;
+  let result = whole(0);
+  let stride = elementCount(shape.slice(2));
+  for (const dim of shape.slice(2).reverse()) {
+    stride /= dim;
+    const above = div(rest, whole(dim));
+    result = add(result, mul(sub(rest, mul(above, whole(dim))), whole(stride)));
+    rest = above;
+  }
+  return add(result, mul(rest, whole(elementCount(shape.slice(2)))));
 }
 
 const maxPool: OpDefinition = {

@@ -29,6 +29,7 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/deprecated in domain_version/, "an operator that the newest version of ai.onnx.ml deprecates"],
   [/ComputeOutputShapeForAttention/, "a mask that broadcasts over queries or keys"],
   [/padding values must be non-negative/, "negative pads are refused"],
+  [/Number of elements of input 'sizes'/, "shape inference of sizes that are fed"],
   [/but the computed output shape/, "reductions of tensors without elements give other shapes"],
   [/Axes input is null/, "an absent input that is written as an empty name"],
   [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
@@ -111,7 +112,7 @@ const DEVIATIONS: readonly Deviation[] = [
   },
   {
     applies: (w) => /^(MaxPool|NhwcMaxPool|GlobalMaxPool)$/.test(w.node.op) && anyInput(w, hasNaN),
-    reason: "the largest of numbers of which some are NaN: the specification leaves it open, we tell NaN",
+    reason: "the largest of numbers of which some are NaN: the specification leaves open which",
   },
   {
     applies: (w) => /^TreeEnsemble(Regressor)?$/.test(w.node.op) && ((w.node.attributes["n_targets"] ?? 1) as number) > 1,

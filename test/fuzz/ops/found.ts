@@ -97,4 +97,61 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4, 1] } }],
   },
+  {
+    note: "of equal elements the first one's index is told, in whatever order indices count",
+    opset: 18,
+    wrapping: "none",
+    operands: [
+      {
+        name: "x",
+        dtype: "float32",
+        shape: [1, 2, 4, 3],
+        data: {
+          kind: "values",
+          values: [0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 2, 2, 0, 0, 0, 3, 0, 3, 3],
+        },
+        constant: false,
+      },
+    ],
+    nodes: [
+      {
+        op: "MaxPool",
+        inputs: ["x"],
+        outputs: ["y", "i"],
+        attributes: { kernel_shape: [3, 3], storage_order: 1 },
+      },
+    ],
+    outputs: [{ name: "i", type: { kind: "tensor", dtype: "int64", shape: [1, 2, 2, 1] } }],
+  },
+  {
+    note: "samples of a region outside of the image are 0 where the largest is taken",
+    opset: 20,
+    wrapping: "none",
+    operands: [
+      {
+        name: "x",
+        dtype: "float32",
+        shape: [1, 1, 3, 3],
+        data: { kind: "values", values: [-1, -2, -1, -2, -1, -2, -1, -3, -1] },
+        constant: false,
+      },
+      {
+        name: "rois",
+        dtype: "float32",
+        shape: [2, 4],
+        data: { kind: "values", values: [1, 1, 7, 7, 0, 0, 2, 2] },
+        constant: false,
+      },
+      { name: "of", dtype: "int64", shape: [2], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      {
+        op: "RoiAlign",
+        inputs: ["x", "rois", "of"],
+        outputs: ["y"],
+        attributes: { output_height: 2, output_width: 2, sampling_ratio: 2, mode: "max" },
+      },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [2, 1, 2, 2] } }],
+  },
 ];
