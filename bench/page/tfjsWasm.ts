@@ -12,7 +12,12 @@ import { type PageRuntime, type PageSession } from "./runtime.ts";
 
 /** Made by bench/runtimes/tfjsWasm.ts. */
 export type TfjsOptions =
-  | { readonly kind: "graphModel"; readonly model: string; readonly weights: readonly string[] }
+  | {
+      readonly kind: "graphModel";
+      readonly model: string;
+      readonly weights: readonly string[];
+      readonly dynamic: boolean;
+    }
   | {
       readonly kind: "program";
       readonly program: Omit<TfProgram, "weights">;
@@ -46,7 +51,7 @@ export async function startTfjs(threads: number): Promise<PageRuntime> {
 
 async function graphSession(
   { tf, loadGraphModel }: typeof Tfjs,
-  { model: url, weights }: TfjsOptions & { readonly kind: "graphModel" },
+  { model: url, weights, dynamic }: TfjsOptions & { readonly kind: "graphModel" },
 ): Promise<PageSession> {
   // The shards have other names on this server than the file says: they come in the order in which it lists them.
   const left = [...weights];
@@ -69,7 +74,7 @@ async function graphSession(
         tf.tensor(data as Float32Array, [...shape]),
       ]);
       const tensors = Object.fromEntries(given) as Record<string, TfTensor>;
-      const made = await model.executeAsync(tensors);
+      const made = dynamic ? await model.executeAsync(tensors) : model.execute(tensors);
       const results = Array.isArray(made) ? made : [made];
       return arraysOf(results, Object.values(tensors));
     },

@@ -23,7 +23,9 @@ async function bundled(name: string): Promise<Uint8Array> {
     bundle: true,
     format: "esm",
     target: "es2023",
-    minify: true,
+    // Names stay: TensorFlow.js gives its workers the text of a function, which names others.
+    minifyWhitespace: true,
+    minifySyntax: true,
     write: false,
     logLevel: "error",
   });

@@ -45,6 +45,9 @@ export async function tfjsWasm(): Promise<BenchRuntime> {
   };
 }
 
+/** Loops, branches, and operators whose results have no shape until they are computed. */
+const DYNAMIC = /"op": ?"(Stateless)?(While|If|Switch|Merge|Enter|Exit|NonMaxSuppressionV[2345]|Where)"/;
+
 interface Form {
   readonly options: TfjsOptions;
   readonly downloads: readonly Download[];
@@ -72,6 +75,8 @@ function graphModel({ folder }: BenchModel, serve: Serve): Form | undefined {
     options: {
       kind: "graphModel",
       model: serve("model.json", bytes),
+      // The other way of running complains when it is used without need.
+      dynamic: DYNAMIC.test(bytes.toString("utf8")),
       weights: shards.map(({ bytes: content }) => serve("weights.onnx", content)),
     },
     downloads: [
