@@ -59,7 +59,7 @@ export function rowPlot(plot: RowPlot): Markup {
     group = row.group;
     const height = row.lines.length * LINE;
     drawn.push(html`<text class="label" x="${LEFT - 10}" y="${y + height / 2 + 4}">${row.label}</text>`);
-    row.lines.forEach((marks, i) => drawn.push(...marks.map((mark) => markOf(mark, at, y + i * LINE))));
+    row.lines.forEach((marks, i) => drawn.push(...lineOf(marks, at, y + i * LINE)));
     y += height + GAP;
   }
   const bottom = y;
@@ -95,7 +95,13 @@ function positions({ scale, range: [least, most] }: RowPlot): (value: number) =>
   };
 }
 
-function markOf(mark: Mark, at: (value: number) => number, y: number): Markup {
+/** The marks of one line; labels stand beyond all of them. */
+function lineOf(marks: readonly Mark[], at: (value: number) => number, y: number): readonly Markup[] {
+  const end = Math.max(...marks.map(({ value, from = value }) => Math.max(at(value), at(from))));
+  return marks.map((mark) => markOf(mark, at, y, end));
+}
+
+function markOf(mark: Mark, at: (value: number) => number, y: number, end: number): Markup {
   const { kind, series, value, label, title, from } = mark;
   const x = at(value);
   if (kind === "dot") {
@@ -107,7 +113,7 @@ function markOf(mark: Mark, at: (value: number) => number, y: number): Markup {
   const start = from === undefined ? LEFT : at(from);
   const [left, right] = [Math.min(x, start), Math.max(x, start)];
   const text =
-    label === undefined ? [] : html`<text class="value" x="${right + 5}" y="${y + BAR}">${label}</text>`;
+    label === undefined ? [] : html`<text class="value" x="${end + 6}" y="${y + BAR}">${label}</text>`;
   return html`<rect
       class="${series}"
       x="${left}"
