@@ -31,7 +31,8 @@ export function interpret(
   }
   const results: Record<string, Tensor> = {};
   const strings = [...values].filter(([, { dtype }]) => dtype === "string");
-  interpretGraph(graph, values, new Map(strings), options, results);
+  const draw = Math.floor(Math.random() * 2 ** 32) | 0;
+  interpretGraph(graph, values, new Map(strings), options, results, draw);
   const { outputs } = portsOf(graph, model);
   const made = new Map(Object.entries(results));
   const names = outputs.flatMap((output) => namesOf(output.name, output.container, made));
@@ -61,6 +62,7 @@ function interpretGraph(
   known: ReadonlyMap<ValueId, Tensor>,
   options: CompileOptions,
   results: Record<string, Tensor>,
+  draw: number,
 ): void {
   const types = new Map<ValueId, TensorType>();
   for (const [id, { dtype, shape }] of values) types.set(id, { dtype, shape });
@@ -75,7 +77,7 @@ function interpretGraph(
     const made =
       node.computation.kind === "kernel"
         ? evaluateKernel(node.computation.kernel, given, outputTypes)
-        : evaluateLibrary(node.computation.library, given, outputTypes);
+        : evaluateLibrary(node.computation.library, given, outputTypes, draw);
     node.outputs.forEach((id, i) => {
       if (id) at.set(id, made[i]!);
     });
@@ -90,5 +92,5 @@ function interpretGraph(
   const { graph: rest, demands, carried } = bound.rest;
   const taken = (ids: readonly ValueId[]): Map<ValueId, Tensor> =>
     new Map(ids.map((id) => [id, at.get(id)!]));
-  interpretGraph(rest, taken(carried), taken(demands), options, results);
+  interpretGraph(rest, taken(carried), taken(demands), options, results, draw);
 }

@@ -27,6 +27,8 @@ export type LibraryArgument =
   | { readonly kind: "scratch"; readonly offset: number }
   | { readonly kind: "i32"; readonly value: number }
   | { readonly kind: "f32" | "f64"; readonly value: number }
+  /** An i32 that is another in each run, the same for equal values in one run: part of a seed. */
+  | { readonly kind: "draw"; readonly value: number }
   /** Pointer to constant data made by the definition (shapes, tables). */
   | { readonly kind: "data"; readonly tensor: Tensor };
 
@@ -49,6 +51,11 @@ export interface LibraryCall {
   readonly scratchBytes: number;
   /** The kernel's result is the size of this output's dynamic dimension (for every output that has one). */
   readonly resultIsSize?: boolean;
+}
+
+/** Whether a call gives something else in each run, even of the same inputs. */
+export function drawsAnew(call: LibraryCall): boolean {
+  return call.arguments.some(({ kind }) => kind === "draw");
 }
 
 export interface KernelCall {

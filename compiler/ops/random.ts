@@ -1,16 +1,17 @@
 /**
  * Random numbers and samples. In: shapes, parameters and a seed. Out: a call of the random library kernel, and
  * operators made of it. Invariant: counter-based, so the same seed gives the same numbers on every machine and run;
- * without a seed one is taken from the node's name, so two nodes differ. Iterations of a loop draw different numbers.
+ * without a seed one is taken from the node's name and from the run, so that nodes and runs differ. Iterations of a
+ * loop draw different numbers in either case.
  */
 import { elementCount, type DType } from "../ir/dtype.ts";
 import type { TensorType } from "../ir/graph.ts";
-import type { Expander, OpCall, OpDefinition } from "./define.ts";
+import type { Expander, LibraryArgument, OpCall, OpDefinition } from "./define.ts";
 import { typeAttribute, typeNumber } from "./elementwiseCast.ts";
 import { libraryCall, libraryCode, output } from "./indexingLibrary.ts";
 
-/** 64 bits of seed: those of the attribute as a double, or of the node's name (FNV-1a). */
-function seedOf(call: OpCall): readonly [number, number] {
+/** 64 bits of seed: those of the attribute as a double, or of the node's name (FNV-1a) and the run. */
+function seedOf(call: OpCall): readonly [low: number, high: number | LibraryArgument] {
   // Different from draw to draw of the same node; 0 for the first.
   const draw = Math.imul(call.int("draw", 0), 0x9e3779b9);
   const seed = call.float("seed");
@@ -20,7 +21,7 @@ function seedOf(call: OpCall): readonly [number, number] {
   }
   let hash = 0x811c9dc5 | 0;
   for (const letter of call.node.name) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193);
-  return [hash, draw];
+  return [hash, { kind: "draw", value: draw }];
 }
 
 /** Uniform or normal numbers of a shape; types that the kernel does not make are made as f32 and converted. */

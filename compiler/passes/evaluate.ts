@@ -38,11 +38,16 @@ export function evaluateKernel(
   return types.map((type, i) => ({ dtype: type.dtype, shape: type.shape, data: outputs[i]! }));
 }
 
-/** Runs a library kernel's reference; dynamic dimensions get their real size. Inputs and outputs by position. */
+/**
+ * Runs a library kernel's reference; dynamic dimensions get their real size. Inputs and outputs by position.
+ *
+ * @param draw what random numbers without a seed follow from in this run
+ */
 export function evaluateLibrary(
   call: LibraryCall,
   inputs: readonly (Tensor | undefined)[],
   types: readonly InferredType[],
+  draw = 0,
 ): Tensor[] {
   let end = 64;
   const place = (bytes: number): number => {
@@ -73,6 +78,8 @@ export function evaluateLibrary(
       case "data":
         write(dataAt[i]!, a.tensor);
         return dataAt[i]!;
+      case "draw":
+        return a.value ^ draw;
       default:
         return a.value;
     }

@@ -7,12 +7,13 @@ import { axis, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
 import { assignments, singleAssign, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type {
-  Program,
-  ProgramValue,
-  ScheduledCall,
-  ScheduledKernel,
-  ScheduledProgram,
+import {
+  drawsAnew,
+  type Program,
+  type ProgramValue,
+  type ScheduledCall,
+  type ScheduledKernel,
+  type ScheduledProgram,
 } from "../ir/program.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
@@ -36,6 +37,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
     // Outputs are written on every run: a caller may have been given their memory. What several calls make (see
     // passes/separate.ts) is fixed only if all of it is.
     const early =
+      !(call.kind === "library" && drawsAnew(call.library)) &&
       call.inputs.every((id) => id === "" || fixed.has(id)) &&
       !call.outputs.some((id) => isOutput.has(id) || mixed.has(id));
     for (const id of call.outputs) {

@@ -10,7 +10,7 @@ import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
 import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
-import type { LibraryArgument, LibraryRoutine, Places, ScheduledCall, ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
+import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest, emitNestInParts } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
@@ -27,6 +27,9 @@ import {
   type Helper,
 } from "./threads.ts";
 import { levelsOf, unitsOf } from "./units.ts";
+
+/** Math.random */
+const DRAW: FunctionType = { takes: [], gives: ["f64"] };
 
 export interface EmittedModule {
   readonly bytes: Uint8Array;
@@ -140,7 +143,14 @@ export function emitProgram(
     for (const name of code.mathNames) mathImport(name);
     bodies.push({ key, call, code, calls: 1 });
   }
+  // What is drawn without a seed is another in each run: `run` begins by drawing a number for all of it.
+  const draws = run.some((call) => call.kind === "library" && drawsAnew(call.library));
+  const drawIndex = draws ? mathImport("random") : 0;
   for (const name of mathNames) {
+    if (name === "random") {
+      module.import("math", name, DRAW);
+      continue;
+    }
     const takes: ValueType[] = name === "pow" || name === "fmod" ? ["f64", "f64"] : ["f64"];
     module.import("math", name, { takes, gives: ["f64"] });
   }
@@ -165,7 +175,7 @@ export function emitProgram(
     }
     code.call(indexOf(call), typeOf(call));
   };
-  const emitCalls = (code: Code, calls: readonly ScheduledCall[]): void => {
+  const emitCalls = (code: Code, calls: readonly ScheduledCall[], seed?: number): void => {
     for (const call of calls) {
       if (call.kind === "kernel") {
         if (call.parts.count === 1) emitKernel(code, call);
@@ -190,6 +200,7 @@ export function emitProgram(
         const value = argumentValue(argument, call, places);
         if (type.takes[i] === "f64") code.f64(value);
         else code.i32(value);
+        if (argument.kind === "draw" && seed !== undefined) code.get(seed).op("i32.xor");
       });
       code.call(index, type);
       if (size !== undefined) code.access("i32.store", 0);
@@ -203,7 +214,9 @@ export function emitProgram(
   const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
   const code = new Code(new Locals(RUN.takes));
   const taken = code.locals.fresh("i32");
-  if (controlBytes === 0) emitCalls(code, run);
+  const seed = draws ? code.locals.fresh("i32") : undefined;
+  if (seed !== undefined) code.call(drawIndex, DRAW).f64(2 ** 32).op("f64.mul").op("i32.trunc_sat_f64_u").set(seed); // prettier-ignore
+  if (controlBytes === 0) emitCalls(code, run, seed);
   else {
     const add = ({ type, code }: Helper): ((into: Code) => void) => {
       const index = module.function(type, code);
@@ -221,7 +234,7 @@ export function emitProgram(
       if (segment.kind === "alone") {
         code.get(THREAD).op("i32.eqz").if();
         if (segment.doneBefore > 0) meet(segment.doneBefore);
-        emitCalls(code, segment.calls);
+        emitCalls(code, segment.calls, seed);
         code.get(TURN);
         finish(code);
         code.end();

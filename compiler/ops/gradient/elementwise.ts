@@ -48,6 +48,9 @@ const functions: Readonly<Record<string, OperatorGradient>> = {
   Floor: constant,
   Ceil: constant,
   Round: constant,
+  EyeLike: constant,
+  RandomNormalLike: constant,
+  RandomUniformLike: constant,
   Identity: { rule: (d) => [d.dy()] },
   Dropout: { rule: (d) => [d.dy()] },
 };

@@ -9,6 +9,7 @@ import { linear, range, TypeConflict, type Expr } from "../../ir/expr.ts";
 import { visit } from "../../ir/walk.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";
+import { drawsAnew } from "../../ir/program.ts";
 import { verifyKernel } from "../../ir/verify.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
 import { findGradient, findOperator } from "../../ops/table.ts";
@@ -96,7 +97,7 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   }
   if (implementation.kind === "library") {
     const library = implementation.call(call);
-    const constant = node.inputs.every((id) => id === "" || walk.foldable(id));
+    const constant = !drawsAnew(library) && node.inputs.every((id) => id === "" || walk.foldable(id));
     if (constant && outputs.every((type) => elementCount(type.shape) <= walk.foldLimit)) {
       const inputs = node.inputs.map((id) => walk.constants.get(id));
       evaluateLibrary(library, inputs, outputs).forEach((tensor, i) => store(walk, node.outputs[i], tensor));
