@@ -176,7 +176,8 @@ describe("functions in their places", () => {
   );
   const awkward = [NaN, Infinity, -Infinity, 0, -0, 100, -100, 3e38, -3e38];
   arguments_.set(awkward);
-  it.each(forms)("%s", (name, value, exact, error = 0) => {
+  const named = forms.map((form) => [form[0], form] as const);
+  it.each(named)("%s", (name, [, value, exact, error = 0]) => {
     const kernel: Kernel = {
       name,
       buffers: [
