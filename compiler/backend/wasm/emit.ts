@@ -413,6 +413,7 @@ class Emitter extends VectorWriter {
     const bytes = this.elementBytes[buffer]!;
     this.accumulatorLocal = accumulator?.combined ?? accumulator;
     this.vector = leaf.vector;
+    this.beginStatement(value);
     const forms = memoryForms(this.nest.buffers[buffer]!.dtype);
     if (!leaf.vector) {
       const offset = this.address(buffer, address, undefined);
@@ -440,6 +441,7 @@ class Emitter extends VectorWriter {
         this.locals.release(held);
       } else this.storeByLanes(leaf, forms.store, leaf.vector);
     }
+    this.endStatement();
     this.forget(buffer);
   }
 

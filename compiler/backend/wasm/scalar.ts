@@ -95,7 +95,7 @@ export abstract class ScalarWriter extends PointerWriter {
     write();
     if (!this.shared(value, mode) || value.kind === "acc" || (value.kind === "const" && mode === "s")) return;
     // A value that reads an accumulator is only good for that accumulator's statement.
-    if (value.readsAcc) return;
+    if (value.readsAcc && !this.repeated.has(value)) return;
     const held = this.locals.take(type);
     this.code.tee(held);
     if (mode === "v") {
@@ -103,6 +103,38 @@ export abstract class ScalarWriter extends PointerWriter {
       value.lanes = value.axes.names.has(this.vector!.variable) ? lanes : 4;
     } else value.scalarLocal = held;
     this.held.push({ value, mode, local: held });
+  }
+
+  /** Values of the statement being written that read its accumulator and are needed more than once. */
+  private repeated: ReadonlySet<Value> = new Set();
+  private readonly repeatedIn = new Map<Value, ReadonlySet<Value>>();
+
+  /** Says which statement is written next, as the value that it stores. */
+  protected beginStatement(root: Value): void {
+    let repeated = this.repeatedIn.get(root);
+    if (!repeated) this.repeatedIn.set(root, (repeated = repeatedValues(root)));
+    this.repeated = repeated;
+  }
+
+  /** Forgets the values that read the accumulator, in one mode or in both: it is another one's turn. */
+  protected endStatement(only?: Mode): void {
+    if (this.repeated.size === 0) return;
+    this.held = this.held.filter(({ value, mode, local }) => {
+      if (!value.readsAcc || (only !== undefined && mode !== only)) return true;
+      if (mode === "v") value.vectorLocal = -1;
+      else value.scalarLocal = -1;
+      this.locals.release(local);
+      return false;
+    });
+  }
+
+  /** Writes one lane's value, which is a statement within the statement. */
+  protected asStatement(root: Value, write: () => void): void {
+    const outer = this.repeated;
+    this.beginStatement(root);
+    write();
+    this.endStatement("s");
+    this.repeated = outer;
   }
 
   /** After a store, values that were loaded from that buffer are stale. */
@@ -393,4 +425,17 @@ export abstract class ScalarWriter extends PointerWriter {
 export function isAffine(e: Expr): boolean {
   for (const term of linear(e).terms.keys()) if (term.kind !== "axis") return false;
   return true;
+}
+
+/** What of a value reads an accumulator and is an operand more than once. */
+function repeatedValues(root: Value): ReadonlySet<Value> {
+  const uses = new Map<Value, number>();
+  const visit = (value: Value): void => {
+    if (!value.readsAcc || value.kind === "acc") return;
+    const before = uses.get(value) ?? 0;
+    uses.set(value, before + 1);
+    if (before === 0) for (const operand of operandsOf(value)) visit(operand);
+  };
+  visit(root);
+  return new Set([...uses].flatMap(([value, count]) => (count > 1 ? [value] : [])));
 }

@@ -117,7 +117,7 @@ export abstract class VectorWriter extends ScalarWriter {
     }
     const value = this.values.atLane(e, variable, lane);
     this.count(value, undefined);
-    this.pushUniform(value);
+    this.asStatement(value, () => this.pushUniform(value));
     this.accumulatorLocal = accumulator;
     if (scalar >= 0) this.locals.release(scalar);
   }

@@ -30,6 +30,7 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/ComputeOutputShapeForAttention/, "a mask that broadcasts over queries or keys"],
   [/padding values must be non-negative/, "negative pads are refused"],
   [/Number of elements of input 'sizes'/, "shape inference of sizes that are fed"],
+  [/zero points shape and scales shape do not match/, "shape inference of open dimensions"],
   [/but the computed output shape/, "reductions of tensors without elements give other shapes"],
   [/Axes input is null/, "an absent input that is written as an empty name"],
   [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
@@ -149,6 +150,11 @@ const DEVIATIONS: readonly Deviation[] = [
       return String(auto_pad).startsWith("SAME") && ((strides ?? []) as readonly number[]).some((stride, i) => stride > kernel[i]!);
     },
     reason: "automatic padding below zero where a stride is longer than the kernel",
+  },
+  {
+    applies: (w) => w.node.op === "Shrink" && input(w, 0)?.dtype === "float64",
+    reason: "float64 is computed in float32",
+    within: 1e-5,
   },
   {
     applies: (w) => /^(DFT|STFT)$/.test(w.node.op) && input(w, 0)?.dtype === "float64",

@@ -154,4 +154,18 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [2, 1, 1, 1] } }],
   },
+  {
+    note: "what reads an accumulator more than once was written once for each use, and grew without bound",
+    opset: 13,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float16", shape: [1, 9, 1], data: { kind: "positive", seed: 3 }, constant: false },
+      { name: "y", dtype: "float16", shape: [9], data: { kind: "small", seed: 4 }, constant: false },
+    ],
+    nodes: [
+      { op: "ReduceLogSum", inputs: ["x"], outputs: ["s"], attributes: { axes: [2, 0], keepdims: 0 } },
+      { op: "Max", inputs: ["y", "s"], outputs: ["z"], attributes: {} },
+    ],
+    outputs: [{ name: "z", type: { kind: "tensor", dtype: "float16", shape: [9] } }],
+  },
 ];

@@ -9,6 +9,7 @@ import { contractSamples } from "./families/contract.ts";
 import { controlSamples } from "./families/control.ts";
 import { elementwiseSamples, type Sample, type SampleTable } from "./families/elementwise.ts";
 import { learnedSamples } from "./families/learned.ts";
+import { moreSamples } from "./families/more.ts";
 import { movementSamples } from "./families/movement.ts";
 import { quantizedSamples } from "./families/quantized.ts";
 import { reduceSamples } from "./families/reduce.ts";
@@ -26,6 +27,7 @@ export const families: Readonly<Record<string, SampleTable>> = {
   quantized: quantizedSamples,
   learned: learnedSamples,
   control: controlSamples,
+  more: moreSamples,
 };
 
 /** Every sample by "Operator" or "domain:Operator". */

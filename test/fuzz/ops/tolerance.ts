@@ -32,6 +32,9 @@ const EXACT: ReadonlySet<string> = new Set(
 /** Operators that cancel within: what they lose is of the size of their operand. */
 const CANCELS = /Gelu$/;
 
+/** Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step. */
+const CUTS = /^(Resize|Upsample)$/;
+
 const CONTAINERS = /^(Sequence(Construct|Erase|Insert|Empty|Map)|SplitToSequence|Optional)$/;
 
 /** The distance from 1 to the next number. */
@@ -162,7 +165,8 @@ export function sensitivity(
   const result = new Map<string, Float64Array | undefined>();
   for (const name of names) {
     const tensor = base.get(name);
-    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length) : undefined);
+    const cut = !isFloat(tensor?.dtype ?? "float32") && graph.nodes.some(({ op, outputs }) => CUTS.test(op) && outputs.includes(name)); // prettier-ignore
+    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length).fill(cut ? 0.5 : 0) : undefined); // prettier-ignore
   }
   for (let run = 0; run < runs; run++) {
     let other: Map<string, Tensor>;
@@ -189,5 +193,3 @@ export function sensitivity(
   }
   return result;
 }
-
-export { isFloat };
