@@ -11,6 +11,7 @@ import { randomContraction, randomConvolution, randomMovement, randomRecurrence,
 import type { NumericData, Tensor } from "../../ir/dtype.ts";
 import { acc, binary, cast, load, unary, type Expr } from "../../ir/expr.ts";
 import { rewrite } from "../../ir/walk.ts";
+import { storesApart } from "../../lower/independent.ts";
 import { runKernel } from "../../ir/interp.ts";
 import { allocateBuffer } from "../../ir/interpExpr.ts";
 import { runNest } from "../../ir/interpNest.ts";
@@ -53,8 +54,7 @@ function check(
   // In parts, which depend on nothing but their order, and not even on that where threads may share them.
   const inOrder = runEmitted(nest, initial, relaxed, 3);
   const [block] = kernel.body;
-  const shareable =
-    kernel.body.length === 1 && (block!.kind === "assign" || !block!.carried) && !kernel.buffers.some(isTemp);
+  const shareable = kernel.body.length === 1 && block!.kind === "assign" && storesApart(kernel, block);
   const backwards = shareable ? runEmitted(nest, initial, relaxed, -5) : inOrder;
   kernel.buffers.forEach((buffer, n) => {
     if (buffer.role === "temp") return;
@@ -115,10 +115,6 @@ function determined(kernel: Kernel): Kernel {
     };
   });
   return { ...kernel, body };
-}
-
-function isTemp({ role }: Buffer): boolean {
-  return role === "temp";
 }
 
 describe("emitted code computes what the kernel means", () => {
