@@ -102,7 +102,9 @@ export class OpCall {
   float(name: string, otherwise: number): number;
   float(name: string, otherwise?: number): number | undefined {
     // A default is what the attribute would hold: a float32.
-    return this.attribute(name, "float")?.value ?? (otherwise === undefined ? undefined : Math.fround(otherwise));
+    return (
+      this.attribute(name, "float")?.value ?? (otherwise === undefined ? undefined : Math.fround(otherwise))
+    );
   }
   string(name: string): string | undefined;
   string(name: string, otherwise: string): string;
