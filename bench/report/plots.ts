@@ -103,8 +103,8 @@ export function kernelPlot({ kernels, reference }: BenchResults, threads: number
   return rowPlot({
     rows,
     scale: "linear",
-    range: [0, 200],
-    ticks: [0, 50, 150, 200],
+    range: [0, 300],
+    ticks: [0, 50, 150, 200, 250, 300],
     tickText: (value) => `${value}%`,
     guides: [{ value: 100, label: "multiply-add peak" }],
     title: "Kernels: percent of the multiply-add peak",
