@@ -93,7 +93,12 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     }
     call.kernel.buffers.forEach((buffer, i) => {
       if (buffer.role !== "temp") return;
-      blocks.push({ id: scratchId(step, i), bytes: call.parts.threads * strideOf(buffer), from: step, to: step });
+      blocks.push({
+        id: scratchId(step, i),
+        bytes: call.parts.threads * strideOf(buffer),
+        from: step,
+        to: step,
+      });
     });
   });
   const control = controlOf(run).bytes;

@@ -217,6 +217,23 @@ describe("which convolutions are computed by tiles", () => {
     expect(text).toMatch(/^1 calls at load/);
   });
 
+  it("are none with a weight beside which the others vanish", async () => {
+    const weights = numbers(32 * 32 * 9, 3);
+    const made = async (): Promise<boolean> => {
+      const b = onnxModel("uneven", { opset: 22 });
+      const w = b.initializer("float32", [32, 32, 3, 3], weights);
+      b.output(b.node("Conv", [b.input("x", "float32", [1, 32, 28, 28]), w]), "float32", undefined, "y");
+      let tiles = false;
+      await compile(b.toBytes(), { trace: (pass) => void (tiles ||= pass === "winograd") });
+      return tiles;
+    };
+    expect(await made()).toBe(true);
+    weights[1234] = 1e30;
+    expect(await made()).toBe(false);
+    weights[1234] = NaN;
+    expect(await made()).toBe(false);
+  });
+
   it("are none when the pass is off", async () => {
     expect(await count({}, { passes: { winograd: false } })).toBe(0);
   });

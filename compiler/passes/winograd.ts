@@ -1,14 +1,15 @@
 /**
  * Convolutions with fewer multiplications. In: a Program after fusion. Out: one where sums over a sliding window of
- * three by three (or of two to five taps, in one or two dimensions) with constant weights are computed by tiles of results: transform the input, multiply
- * plane by plane, transform the products back, with the epilogue that the sum had. Invariant: what is stored equals
- * the direct sum within a few roundings of the largest terms (see winograd/matrices.ts); the rule knows no operator,
- * it looks at how loads move. Transformed weights depend on constants only, so they are made at load.
+ * three by three (or of two to five taps, in one or two dimensions) with constant weights are computed by tiles of
+ * results: transform the input, multiply plane by plane, transform the products back, with the epilogue that the sum
+ * had. Invariant: what is stored equals the direct sum within a few roundings of the largest terms of its tile (see
+ * winograd/matrices.ts); the rule knows no operator, it looks at how loads move. Transformed weights depend on
+ * constants only, so they are made at load.
  *
  * Tiles that all fit a cache are three calls; else all three stages are done for a block of tiles at a time, inside
  * one kernel, so that what lies between them stays in the second-level cache.
  */
-import { elementCount } from "../ir/dtype.ts";
+import { elementCount, type Tensor } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import { operands } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
@@ -44,6 +45,9 @@ export interface WinogradOptions {
   readonly blockTiles?: number;
 }
 
+/** The largest weight over the mean: those of networks stay below a hundred. */
+const UNEVEN = 10_000;
+
 /** The direct sum must be slower by this factor. */
 const LEAST_GAIN = 1.15;
 
@@ -59,14 +63,17 @@ export function filterMinimally(
   const numbers = new ValueNumbers(program.values);
   const outputs = new Set(program.outputs.map((o) => o.id));
   const fixed = new Set<ValueId>(program.constants.keys());
+  const uneven = new Set<ValueId>();
+  for (const [id, tensor] of program.constants) if (isUneven(tensor)) uneven.add(id);
   const values = new Map(program.values);
   const lengths: readonly TileLength[] = tiles === "auto" ? [4, 6] : tiles === "f2" ? [4] : [6];
   const calls = program.calls.flatMap((call): readonly Call[] => {
     if (call.inputs.every((id) => id === "" || fixed.has(id))) {
       for (const id of call.outputs) if (!outputs.has(id)) fixed.add(id);
+      if (call.inputs.some((id) => uneven.has(id))) for (const id of call.outputs) uneven.add(id);
       return [call];
     }
-    if (!mayQualify(call)) return [call];
+    if (!mayQualify(call) || call.inputs.some((id) => uneven.has(id))) return [call];
     const open = openCall(call, numbers) as OpenKernel;
     const memo = new Map<Expr, boolean>();
     const isFixed = (e: Expr): boolean => {
@@ -88,6 +95,24 @@ export function filterMinimally(
     return made.calls;
   });
   return { ...program, values, calls };
+}
+
+/**
+ * Whether a tensor has elements beside which the others vanish. A tile's results are sums of all its terms, of which
+ * the large ones cancel where the direct sum would not have had them: their rounding would be all that is left.
+ */
+function isUneven({ dtype, data }: Tensor): boolean {
+  if (dtype !== "float32") return false;
+  let [most, sum, count] = [0, 0, 0];
+  for (const x of data as Float32Array) {
+    if (x === 0) continue;
+    const size = Math.abs(x);
+    // Written so that NaN counts as the largest.
+    if (!(size <= most)) most = size;
+    sum += size;
+    count++;
+  }
+  return !(most <= (UNEVEN * sum) / Math.max(1, count));
 }
 
 /** A quick look: one sum of products over several axes. */
