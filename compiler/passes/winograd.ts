@@ -45,7 +45,7 @@ export interface WinogradOptions {
   readonly blockTiles?: number;
 }
 
-/** The largest weight over the mean: those of networks stay below a hundred. */
+/** The largest weight over the mean of the others: those of networks stay below a hundred. */
 const UNEVEN = 10_000;
 
 /** The direct sum must be slower by this factor. */
@@ -112,7 +112,7 @@ function isUneven({ dtype, data }: Tensor): boolean {
     sum += size;
     count++;
   }
-  return !(most <= (UNEVEN * sum) / Math.max(1, count));
+  return count > 1 && !(most <= (UNEVEN * (sum - most)) / (count - 1));
 }
 
 /** A quick look: one sum of products over several axes. */
