@@ -19,6 +19,9 @@ const SCALAR = 6;
 /** What is shorter stays on one thread: starting and meeting takes about a microsecond. */
 export const LEAST_SHARED = 16_000;
 
+/** A run of which no more than this could be shared does without threads. */
+export const LEAST_SHARED_RUN = 150_000;
+
 export function nanosecondsOf(blocks: readonly Block[]): number {
   let sum = 0;
   for (const { assign, loops } of assignments({ name: "", buffers: [], body: blocks })) {

@@ -15,6 +15,7 @@ import {
   type ScheduledKernel,
   type ScheduledProgram,
 } from "../ir/program.ts";
+import { LEAST_SHARED_RUN, nanosecondsOf } from "../passes/time.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes } from "./heuristic.ts";
 import { dropEmpty } from "../lower/empty.ts";
@@ -104,7 +105,7 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       outputs: call.outputs,
     });
   }
-  return { program, values, init: packedWhenMade(init, run), run };
+  return { program, values, init: packedWhenMade(init, run), run: worthThreads(run) ? run : run.map(alone) };
 }
 
 /** What an assignment computes for each element, whatever its axes are called. */
@@ -180,6 +181,18 @@ function madeEarlyAndLate(program: Program, isOutput: ReadonlySet<ValueId>): Set
     }
   }
   return mixed;
+}
+
+/** Whether threads would save more of a run than they cost it: waking them takes some tens of microseconds. */
+function worthThreads(run: readonly ScheduledCall[]): boolean {
+  let shared = 0;
+  for (const call of run)
+    if (call.kind === "kernel" && call.parts.threads > 1) shared += nanosecondsOf(call.kernel.body);
+  return shared >= LEAST_SHARED_RUN;
+}
+
+function alone(call: ScheduledCall): ScheduledCall {
+  return call.kind === "kernel" ? { ...call, parts: { ...call.parts, threads: 1 } } : call;
 }
 
 /** Steps name axes over the whole kernel, so assignments that use the same names get their own. */
