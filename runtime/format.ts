@@ -15,10 +15,12 @@
 import { type DType } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Container } from "./format/container.ts";
+import { type GpuPlan } from "./format/gpu.ts";
 import { aligned, readPlan, readSections, WEIGHTS_SECTION } from "./format/header.ts";
 import { hex, sha256, sha256Hex } from "./sha256.ts";
 
 export { elementName, namesOf, unknownShape, type Container } from "./format/container.ts";
+export type * from "./format/gpu.ts";
 export { SOURCE_SECTION, WEIGHTS_SECTION } from "./format/header.ts";
 
 /** The format version that this code writes and reads. */
@@ -112,6 +114,8 @@ export interface BoundPlan {
    * Left out where nothing is worth sharing.
    */
   readonly control?: number;
+  /** The same program for WebGPU. Without any `variants` it is the only one. */
+  readonly gpu?: GpuPlan;
   /** Whatever the compiler has to tell about the program (kernels, sizes); not read by the runtime. */
   readonly report?: Readonly<Record<string, unknown>>;
 }

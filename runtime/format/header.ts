@@ -4,9 +4,10 @@
  * the field. Invariant: every number is a safe integer in its range, every slot and weight range lies inside the
  * memory at an address that its elements are aligned to, every section that the plan names exists.
  */
-import { bytesPerElement, dtypes, type DType } from "../dtype.ts";
-import { TilewrightError } from "../errors.ts";
+import { bytesPerElement } from "../dtype.ts";
 import { containers } from "./container.ts";
+import { dtype, integer, list, malformed, object, text } from "./fields.ts";
+import { readGpuPlan } from "./gpu.ts";
 import {
   type BoundPlan,
   type Feature,
@@ -48,38 +49,6 @@ const FEATURES: readonly string[] = ["simd", "relaxed-simd"] satisfies Feature[]
 /** Where a section may start after this many bytes. */
 export function aligned(offset: number): number {
   return Math.ceil(offset / SECTION_ALIGNMENT) * SECTION_ALIGNMENT;
-}
-
-function malformed(path: string, expected: string): TilewrightError {
-  return new TilewrightError("artifact-malformed", `header of the artifact: ${path} should be ${expected}`);
-}
-
-function object(value: unknown, path: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed(path, "an object");
-  return value as Record<string, unknown>;
-}
-
-function list<T>(value: unknown, path: string, read: (item: unknown, path: string) => T): T[] {
-  if (!Array.isArray(value)) throw malformed(path, "a list");
-  return value.map((item, index) => read(item, `${path}[${index}]`));
-}
-
-function text(value: unknown, path: string): string {
-  if (typeof value !== "string") throw malformed(path, "a string");
-  return value;
-}
-
-function integer(value: unknown, path: string, least: number, most: number): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least || value > most) {
-    throw malformed(path, `an integer from ${least} to ${most}`);
-  }
-  return value;
-}
-
-function dtype(value: unknown, path: string): DType {
-  const found = dtypes.find((name) => name === value);
-  if (found === undefined) throw malformed(path, "an element type");
-  return found;
 }
 
 function dimension(value: unknown, path: string): number {
@@ -174,8 +143,10 @@ function readProgram(
   sections: readonly SectionEntry[],
 ): Omit<BoundPlan, "kind" | "name" | "compiler"> {
   const memoryBytes = integer(plan["memoryBytes"], "plan.memoryBytes", 0, MAX_MEMORY_BYTES);
-  const inputs = list(plan["inputs"], "plan.inputs", (item, path) => slot(item, path, memoryBytes));
-  const outputs = list(plan["outputs"], "plan.outputs", (item, path) => outputSlot(item, path, memoryBytes));
+  // A program for WebGPU alone has no linear memory, and the addresses of its tensors mean nothing.
+  const room = isEmpty(plan["variants"]) ? Number.MAX_SAFE_INTEGER : memoryBytes;
+  const inputs = list(plan["inputs"], "plan.inputs", (item, path) => slot(item, path, room));
+  const outputs = list(plan["outputs"], "plan.outputs", (item, path) => outputSlot(item, path, room));
   distinct(inputs, "plan.inputs");
   distinct(outputs, "plan.outputs");
 
@@ -186,7 +157,13 @@ function readProgram(
       section: codeSection(fields["section"], `${path}.section`, sections),
     };
   });
-  if (variants.length === 0) throw malformed("plan.variants", "a list of at least one variant");
+  const gpu =
+    plan["gpu"] === undefined
+      ? undefined
+      : readGpuPlan(plan["gpu"], { inputs, outputs, sections, weights: WEIGHTS_SECTION });
+  if (variants.length === 0 && gpu === undefined) {
+    throw malformed("plan.variants", "a list of at least one variant");
+  }
   const libraries = list(plan["libraries"], "plan.libraries", (item, path) => {
     const fields = object(item, path);
     return {
@@ -215,8 +192,13 @@ function readProgram(
     libraries,
     math,
     ...(control === undefined ? {} : { control: controlAddress(control, memoryBytes) }),
+    ...(gpu === undefined ? {} : { gpu }),
     ...(report === undefined ? {} : { report: object(report, "plan.report") }),
   };
+}
+
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function controlAddress(value: unknown, memoryBytes: number): number {
