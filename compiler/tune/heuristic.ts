@@ -6,7 +6,7 @@
  */
 import type { Expr } from "../ir/expr.ts";
 import { axesOf, operands, visit } from "../ir/walk.ts";
-import { elementCount } from "../ir/dtype.ts";
+import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { assignments, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, byStride, type Access, type AssignAccesses } from "../lower/access.ts";
@@ -138,8 +138,21 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
   if (gathers > 1) return [...steps, ...scheduleScalars(assign, axes)];
   const others = axes.filter((a) => a !== vectorAxis).map((a) => a.name);
   const vectors = Math.floor(vectorAxis.extent / LANES);
-  const unroll = sizeOf(assign.value) <= 40 ? [4, 2].find((u) => vectors >= u * 4) : undefined;
   const name = vectorAxis.name;
+  const turned = turnedAxis(kernel, axes, vectorAxis, accesses);
+  if (turned) {
+    const by = neighboursAtATime(turned.extent, assign);
+    const outer = others.filter((a) => a !== turned.name);
+    return [
+      ...steps,
+      { kind: "split", axis: turned.name, by, tail: "peel" },
+      { kind: "split", axis: name, by: LANES, tail: "pad" },
+      { kind: "order", axes: [...outer, `${turned.name}.o`, `${name}.o`, `${turned.name}.i`, `${name}.i`] },
+      { kind: "bind", axis: `${turned.name}.i`, to: "unroll" },
+      { kind: "bind", axis: `${name}.i`, to: "vector" },
+    ];
+  }
+  const unroll = sizeOf(assign.value) <= 40 ? [4, 2].find((u) => vectors >= u * 4) : undefined;
   if (unroll) {
     return [
       ...steps,
@@ -156,6 +169,39 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses): 
     { kind: "order", axes: [...others, `${name}.o`, `${name}.i`] },
     { kind: "bind", axis: `${name}.i`, to: "vector" },
   ];
+}
+
+/**
+ * The axis along which everything lies side by side that the vector would gather element by element: points along it
+ * are written out, and the emitter reads them as rows and turns these (backend/wasm/neighbours.ts).
+ */
+function turnedAxis(
+  kernel: Kernel,
+  axes: readonly Merged[],
+  vector: Merged,
+  { loads, opaque }: AssignAccesses,
+): Merged | undefined {
+  const stride = (a: Access, x: Merged): number => a.strides.get(x.inner) ?? 0;
+  const gathered = loads.filter(
+    (a) =>
+      Math.abs(stride(a, vector)) >= LANES &&
+      !a.opaque.has(vector.inner) &&
+      bytesPerElement(kernel.buffers[a.buffer]!.dtype) === 4,
+  );
+  if (gathered.length === 0) return undefined;
+  return axes.find(
+    (x) => x !== vector && x.extent > 1 && !opaque.has(x.inner) && gathered.every((a) => stride(a, x) === 1),
+  );
+}
+
+/** Elements of a map below which a few microseconds are all that more code could save. */
+const SMALL_MAP = 1 << 14;
+
+/** Half a line of cache of each row where that is much to move and little code, with a rest that is not larger. */
+function neighboursAtATime(extent: number, { axes, value }: Assign): number {
+  const small = elementCount(axes.map((a) => a.extent)) < SMALL_MAP || sizeOf(value) > 40;
+  const most = small ? LANES : 2 * LANES;
+  return extent <= most ? extent : extent % most === 0 || extent >= 4 * most ? most : LANES;
 }
 
 /** Copies of a scalar statement that cost less than the loops around it. */

@@ -105,6 +105,18 @@ export abstract class ScalarWriter extends PointerWriter {
     this.held.push({ value, mode, local: held });
   }
 
+  /** Whether this region needs a value in vectors and does not hold it. */
+  protected isAwaited(value: Value): boolean {
+    return value.region === this.region && value.vectorUses > 0 && value.vectorLocal < 0;
+  }
+
+  /** Takes a local that was set, with all four lanes of a value that this region will need. */
+  protected hold(value: Value, local: number): void {
+    value.vectorLocal = local;
+    value.lanes = 4;
+    this.held.push({ value, mode: "v", local });
+  }
+
   /** Values of the statement being written that read its accumulator and are needed more than once. */
   private repeated: ReadonlySet<Value> = new Set();
   private readonly repeatedIn = new Map<Value, ReadonlySet<Value>>();

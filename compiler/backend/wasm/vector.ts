@@ -6,12 +6,13 @@
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement, type ComputeType } from "../../ir/dtype.ts";
 import { isComparison } from "../../ir/expr.ts";
-import { isAffine, ScalarWriter } from "./scalar.ts";
+import { NeighbourWriter } from "./neighbours.ts";
+import { isAffine } from "./scalar.ts";
 import { memoryForms, vectorBinary } from "./select.ts";
 import { Code } from "./assembler.ts";
 import type { BinaryValue, CastValue, ConstValue, LoadValue, UnaryValue, Value } from "./values.ts";
 
-export abstract class VectorWriter extends ScalarWriter {
+export abstract class VectorWriter extends NeighbourWriter {
   protected splat(type: ComputeType): void {
     this.code.op(type === "f32" ? "f32x4.splat" : "i32x4.splat");
   }
@@ -166,6 +167,7 @@ export abstract class VectorWriter extends ScalarWriter {
       for (const widen of forms.widen) code.op(widen);
       return;
     }
+    if (this.withNeighbours(e)) return;
     const four = bytesPerElement(buffer.dtype) === 4;
     const result = this.locals.take("v128");
     for (let lane = 0; lane < lanes; lane++) {
