@@ -1,7 +1,7 @@
 /**
  * `npm run fuzz`: random models and damaged files for as long as one likes. In: `--seconds N`, `--seed S`,
- * `--only operators|graphs|mutations`, `--op NAME`. Out: failures as they are found, graphs as tests to paste, and a summary; exit status 1
- * when there were any. Invariant: a seed and a case number reproduce a failure.
+ * `--only operators|graphs|mutations`, `--op NAME`, `--case N`. Out: failures as they are found, graphs as tests to
+ * paste, and a summary; exit status 1 when there were any. Invariant: a seed and a case number reproduce a failure.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,8 @@ const SAMPLE = join(import.meta.dirname, "../../playground/sample/digits.onnx");
 const PARTS = ["operators", "graphs", "mutations"] as const;
 type Part = (typeof PARTS)[number];
 
-const HELP = `npm run fuzz -- [--seconds N] [--seed S] [--only ${PARTS.join("|")}] [--op NAME] [--no-ort]
+const HELP = `npm run fuzz -- [--seconds N] [--seed S] [--only ${PARTS.join("|")}] [--op NAME]
+                 [--case N] [--no-ort]
 
 Compares everyone who computes models, for 60 seconds unless told otherwise:
 
@@ -35,6 +36,7 @@ Compares everyone who computes models, for 60 seconds unless told otherwise:
   mutations   damaged models and artifacts: a typed error or a right answer, in little time and memory. A quarter.
 
   --op NAME   only operators whose name contains NAME, as in "Conv" or "com.microsoft:"; only that part
+  --case N    the case of this number in one part ("operators" if --only names none) and no other
   --no-ort    without onnxruntime-web
   --seed S    the seed of all of it, printed at the start; TILEWRIGHT_SEED is the same
 
@@ -44,11 +46,17 @@ test/fuzz/found.test.ts. TILEWRIGHT_DATA names a folder with real models to dama
 /** Cases of one thread; a new one starts with fresh memory. */
 const BATCH = 250;
 
-async function graphs(seed: number, until: number, ort: OnnxRuntime | undefined) {
+/** Which cases run: from a number on, for as long as `goOn` says. */
+interface Span {
+  readonly from: number;
+  readonly goOn: (number: number) => boolean;
+}
+
+async function graphs(seed: number, { from, goOn }: Span, ort: OnnxRuntime | undefined) {
   let failures = 0;
-  let cases = 0;
+  let cases = from;
   const witness = { agree: 0, excused: 0 };
-  for (; performance.now() < until; cases++) {
+  for (; goOn(cases); cases++) {
     const plan = randomGraph(caseSeed(seed, cases));
     const title = `seed ${seed}, graph ${cases}`;
     const report = (await graphFailure(plan, title)) ?? (ort && (await besideOrt(plan, title, ort, witness)));
@@ -56,7 +64,7 @@ async function graphs(seed: number, until: number, ort: OnnxRuntime | undefined)
     failures++;
     console.log(`\n${report}`);
   }
-  return { cases, failures, witness };
+  return { cases: cases - from, failures, witness };
 }
 
 function hasEmpty({ inputs, steps }: GraphPlan): boolean {
@@ -103,24 +111,27 @@ async function graphFailure(plan: GraphPlan, title: string): Promise<string | un
   return undefined;
 }
 
-async function mutations(seed: number, until: number): Promise<{ cases: number; failures: number }> {
+async function mutations(seed: number, { from, goOn }: Span): Promise<{ cases: number; failures: number }> {
   const subjects = subjectsOf(readFileSync(SAMPLE), process.env["TILEWRIGHT_DATA"]);
   let failures = 0;
-  let cases = 0;
-  for (; performance.now() < until; cases += BATCH) {
+  let cases = from;
+  while (goOn(cases)) {
     const limits = { cpuMilliseconds: 2000, watchdogMilliseconds: 30_000 };
-    const summary = await runTrials({ subjects, seed, from: cases, to: cases + BATCH, ...limits });
+    let to = cases + 1;
+    while (to < cases + BATCH && goOn(to)) to++;
+    const summary = await runTrials({ subjects, seed, from: cases, to, ...limits });
     failures += summary.failures.length;
     for (const failure of summary.failures) console.log(`\n${failure}`);
+    cases = to;
   }
-  return { cases, failures };
+  return { cases: cases - from, failures };
 }
 
-async function operators(seed: number, until: number, only: string | undefined, withOrt: boolean) {
+async function operators(seed: number, span: Span, only: string | undefined, withOrt: boolean) {
   const start = performance.now();
   const ort = withOrt ? new OnnxRuntime() : undefined;
   const print = (text: string): void => console.log(text);
-  const summary = await runSession({ seed, only, ort, print, goOn: () => performance.now() < until });
+  const summary = await runSession({ seed, only, ort, print, ...span });
   await ort?.end();
   console.log(summaryText(summary, (performance.now() - start) / 1000));
   return summary.failures;
@@ -133,6 +144,7 @@ async function main(): Promise<number> {
       seed: { type: "string" },
       only: { type: "string" },
       op: { type: "string" },
+      case: { type: "string" },
       "no-ort": { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
@@ -146,15 +158,24 @@ async function main(): Promise<number> {
     values.seed === undefined ? process.env : { TILEWRIGHT_SEED: values.seed },
     Date.now() >>> 0,
   );
-  const only = values.only ?? (values.op === undefined ? undefined : "operators");
-  if (!(seconds > 0) || (only !== undefined && !PARTS.includes(only as Part))) {
+  const single = values.case === undefined ? undefined : Number(values.case);
+  const only = values.only ?? (values.op === undefined && single === undefined ? undefined : "operators");
+  if (
+    !(seconds > 0) ||
+    (single !== undefined && !(Number.isInteger(single) && single >= 0)) ||
+    (only !== undefined && !PARTS.includes(only as Part))
+  ) {
     console.error(HELP);
     return 2;
   }
   console.log(`Seed ${seed}, ${seconds} s.`);
   const start = performance.now();
   const end = start + seconds * 1000;
-  const until = (share: number): number => (only === undefined ? start + share * seconds * 1000 : end);
+  const until = (share: number): Span => {
+    if (single !== undefined) return { from: single, goOn: (number) => number === single };
+    const stop = only === undefined ? start + share * seconds * 1000 : end;
+    return { from: 0, goOn: () => performance.now() < stop };
+  };
   const wanted = (part: Part): boolean => only === undefined || only === part;
   let failed = 0;
   if (wanted("operators")) failed += await operators(seed, until(0.5), values.op, values["no-ort"] !== true);
@@ -166,7 +187,7 @@ async function main(): Promise<number> {
     failed += failures;
   }
   if (wanted("mutations")) {
-    const { cases, failures } = await mutations(seed, end);
+    const { cases, failures } = await mutations(seed, until(1));
     console.log(`${cases} damaged files, ${failures} failed`);
     failed += failures;
   }

@@ -24,7 +24,7 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/DispatchStridedCopy|MLFloat16 data type is not supported/, "not implemented in onnxruntime-web"],
   [/pads\[dim\] < kernel_shape\[dim/, "pads as wide as a dilated kernel are refused; the specification does not"],
   [/unsupported type: u?int[24]/, "tensors of this element type do not cross onnxruntime-web's interface"],
-  [/dimension size is known/, "shape inference that needs the sizes of weights"],
+  [/dimension size (is )?known/, "shape inference that needs the sizes of weights"],
   [/block_size must be 0 for per-tensor/, "blocks of a scale that has one element"],
   [/deprecated in domain_version/, "an operator that the newest version of ai.onnx.ml deprecates"],
   [/ComputeOutputShapeForAttention/, "a mask that broadcasts over queries or keys"],
@@ -40,6 +40,12 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/has (unsupported|inconsistent) type/, "types are not inferred through a function"],
   [/Can't merge shape info/, "shape inference that does not know the operator's last output shape"],
   [/Input data with index: \d+ is NaN/, "Binarizer refuses NaN; the specification does not"],
+  // MeanVarianceNormalization is a function with default axes; within a function their reference is left unresolved.
+  [/One and only one of the attributes 'value', 'value_\*' or 'sparse_value'/, "a function inside a function loses the defaults of its attributes"],
+  [/'Linear' mode only supports|'Cubic' mode only support/, "Resize blends some pairs and triples of dimensions only"],
+  // The specification wants less than "the corresponding stride/dilation dimension".
+  [/output_padding \(\d+\) may be too large for stride/, "output_padding below the dilation, but not below the stride, is refused"],
+  [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
 ]; // prettier-ignore
 
 /** What a deviation may look at. */
@@ -73,6 +79,20 @@ const anyInput = (witness: Witness, fits: (tensor: Tensor) => boolean): boolean 
     return tensor !== undefined && fits(tensor);
   });
 const hasNaN = (tensor: Tensor): boolean => some(tensor, Number.isNaN);
+
+/** More than any gate of a recurrent operator can be: weights, recurrent weights and biases at their largest. */
+function gateBound(w: Witness): number {
+  const largest = (position: number): number => {
+    const tensor = input(w, position);
+    if (!tensor) return 0;
+    const read = readerOf(tensor.dtype);
+    return Array.from(tensor.data as Iterable<number>, (value) => Math.abs(Number(read(value)))).reduce((a, b) => Math.max(a, b), 0); // prettier-ignore
+  };
+  const last = (position: number): number => input(w, position)?.shape.at(-1) ?? 0;
+  // A state that is made of Softplus grows with the gates, so any recurrent weight may take it anywhere.
+  const fed = last(1) * largest(0) * largest(1) + 2 * largest(3) + 3 * largest(7);
+  return fed + last(2) * largest(2) * Math.max(1, largest(5), fed);
+}
 
 /** Operators whose results are made of many elements. */
 const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
@@ -202,6 +222,19 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && w.node.attributes["activation_alpha"] === undefined && ((w.node.attributes["activations"] ?? []) as readonly string[]).includes("ThresholdedRelu"),
     reason: "the threshold of ThresholdedRelu is not 1 where none is given",
+  },
+  {
+    // The text names the ends of the type as defaults; the function body of the same page is an Identity.
+    applies: (w) => w.node.op === "Clip" && (!w.node.inputs[1] || !w.node.inputs[2]) && w.node.attributes["min"] === undefined && some(input(w, 0), (value) => Math.abs(value) === Infinity),
+    reason: "an absent bound cuts infinities to the end of the type; ONNX's function body and reference let them pass",
+  },
+  {
+    applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && ((w.node.attributes["activations"] ?? []) as readonly string[]).includes("Softplus") && gateBound(w) > 80,
+    reason: "Softplus is log(1 + exp(x)), which overflows where x does not",
+  },
+  {
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && (input(w, 2)?.shape[0] ?? 0) > 0,
+    reason: "the sizes that scales give are not those of the region but of the whole input",
   },
   {
     applies: (w) => w.node.domain === "com.microsoft" && /^Q(Linear|Gemm)/.test(w.node.op),

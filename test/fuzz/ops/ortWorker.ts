@@ -2,6 +2,8 @@
  * onnxruntime-web in a thread of its own. In: a model and inputs. Out: outputs, or what it said. Invariant: one answer
  * per question, by number; a thread that never answers can be ended without harm to anyone.
  */
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { parentPort } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import type { DType, Tensor, TensorData } from "../../../runtime/dtype.ts";
@@ -15,6 +17,12 @@ export interface OrtQuestion {
 export type OrtAnswer =
   | { readonly kind: "outputs"; readonly outputs: Readonly<Record<string, Tensor>> }
   | { readonly kind: "error"; readonly message: string };
+
+/** What the ONNX library inside prints about old operators, whatever the log level, straight to the descriptors. */
+const CHATTER = /^Warning: Model contains experimental ops/;
+const writeSync = fs.writeSync.bind(fs) as (descriptor: number, text: string) => number;
+Object.assign(fs, { writeSync: (descriptor: number, text: string): number => (CHATTER.test(text) ? text.length : writeSync(descriptor, text)) }); // prettier-ignore
+syncBuiltinESMExports();
 
 env.wasm.numThreads = 1;
 env.logLevel = "fatal";

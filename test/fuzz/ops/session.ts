@@ -24,7 +24,9 @@ import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
 
 export interface SessionOptions {
   readonly seed: number;
-  /** Asked before each graph. */
+  /** Number of the first graph; 0 if not said. */
+  readonly from?: number | undefined;
+  /** Asked before each graph, with its number. */
   readonly goOn: (graphs: number) => boolean;
   /** Only samples whose name contains it. */
   readonly only?: string | undefined;
@@ -96,12 +98,12 @@ async function refusal(
 }
 
 export async function runSession(options: SessionOptions): Promise<SessionSummary> {
-  const { seed, goOn, only, ort, print, small = true } = options;
+  const { seed, from = 0, goOn, only, ort, print, small = true } = options;
   const counts: OrtCounts = { compared: 0, excused: new Map() };
   const operators = new Set<string>();
   const refused = new Map<string, number>();
   const seen = new Set<string>();
-  let [graphs, failures, rescheduled, threaded] = [0, 0, 0, 0];
+  let [number, failures, rescheduled, threaded] = [from, 0, 0, 0];
   const fail = async (graph: FuzzGraph, found: Disagreement, title: string): Promise<void> => {
     failures++;
     const before = signature(found, graph);
@@ -113,9 +115,9 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
     seen.add(`small ${after}`);
     print(`\n${title}: ${nameOf(found.oracle)}: ${found.what}\n${sourceOf(reduced, `${title}, ${nameOf(found.oracle)}`)}`); // prettier-ignore
   };
-  for (; goOn(graphs); graphs++) {
-    const own = caseSeed(seed, graphs);
-    const title = `seed ${seed}, graph ${graphs}`;
+  for (; goOn(number); number++) {
+    const own = caseSeed(seed, number);
+    const title = `seed ${seed}, graph ${number}`;
     const { graph, refused: without, used } = generate(own, only);
     for (const { error, graph: rest } of without) {
       const what = await refusal(rest, error, ort, counts);
@@ -138,7 +140,7 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
       else if (what !== "late") await fail(graph, { oracle: { kind: "threads" }, what }, title);
     }
   }
-  return { graphs, failures, distinct: [...seen].filter((key) => key.startsWith("small ")).length, operators, ort: counts, rescheduled, threaded, refused }; // prettier-ignore
+  return { graphs: number - from, failures, distinct: [...seen].filter((key) => key.startsWith("small ")).length, operators, ort: counts, rescheduled, threaded, refused }; // prettier-ignore
 }
 
 /** The summary as text. */
