@@ -17,7 +17,10 @@ export interface ProgramValue {
   readonly storage?: ValueId;
   /** Elements of the storage, where it is larger than the shape (a halo). */
   readonly elements?: number;
+  /** The dimension whose size only running tells; `shape` has room for the most. */
   readonly dynamicDim?: number;
+  /** The value of which it is a copy: they have that size in common. */
+  readonly sizeOf?: ValueId;
 }
 
 /** One argument of a library kernel: pointers are to dense row-major data. */

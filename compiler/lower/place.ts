@@ -108,11 +108,13 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
   }
   const sizes = new Map<ValueId, string>();
   for (const { id } of program.outputs) {
-    if (values.get(id)?.dynamicDim === undefined) continue;
+    const value = values.get(id);
+    if (value?.dynamicDim === undefined) continue;
     // Outputs of one call share the size that it returns.
-    const call = calls.find((c) => c.outputs.includes(id))!;
+    const call = calls.find((c) => c.outputs.includes(value.sizeOf ?? id))!;
     const cell = `size:${steps.get(call)}`;
     if (![...sizes.values()].includes(cell)) blocks.push({ id: cell, bytes: 4, from: firstRun, to: end });
+    sizes.set(id, cell);
     for (const other of call.outputs) if (other) sizes.set(other, cell);
   }
   const plan = planMemory(blocks, { reuse });

@@ -39,7 +39,7 @@ export function lowerGraph(graph: BoundGraph): Program {
     }
     const copy = `${id}>${i}`;
     const value = values.get(id)!;
-    values.set(copy, value);
+    values.set(copy, value.dynamicDim === undefined ? value : { ...value, sizeOf: id });
     calls.push({
       kind: "kernel",
       nodes: [name],

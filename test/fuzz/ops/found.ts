@@ -168,4 +168,52 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "z", type: { kind: "tensor", dtype: "float16", shape: [9] } }],
   },
+  {
+    note: "what is returned and carried over to the next program had its size only once",
+    opset: 20,
+    wrapping: "if",
+    operands: [
+      { name: "x0", dtype: "float32", shape: [1, 1, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "x1", dtype: "bool", shape: [1], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Compress", inputs: ["x0", "x1"], outputs: ["v2"], attributes: { axis: 1 } },
+      { op: "Hardmax", inputs: ["v2"], outputs: ["v4"], attributes: { axis: 0 } },
+    ],
+    outputs: [
+      { name: "v2", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 1] } },
+      { name: "v4", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 1] } },
+    ],
+  },
+  {
+    note: "support vectors that cancel: what roundings of the weights do is allowed",
+    opset: 22,
+    wrapping: "none",
+    operands: [
+      {
+        name: "x0",
+        dtype: "float32",
+        shape: [1, 3],
+        data: { kind: "values", values: [-1000000000, 1000000, 3] },
+        constant: false,
+      },
+    ],
+    nodes: [
+      {
+        op: "SVMRegressor",
+        domain: "ai.onnx.ml",
+        inputs: ["x0"],
+        outputs: ["v1"],
+        attributes: {
+          kernel_type: "LINEAR",
+          kernel_params: { kind: "floats", value: [0.5, 0.25, 2] },
+          coefficients: { kind: "floats", value: [0.5, 0.5] },
+          support_vectors: { kind: "floats", value: [1.5, 0.5, 1, -1.5, 1, 0.75] },
+          n_supports: 2,
+          rho: { kind: "floats", value: [0] },
+        },
+      },
+    ],
+    outputs: [{ name: "v1", type: { kind: "tensor", dtype: "float32", shape: [1, 1] } }],
+  },
 ];

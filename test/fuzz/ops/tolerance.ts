@@ -115,6 +115,20 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
   return { ...tensor, data };
 }
 
+/** Weights of learned operators are attributes: they meet roundings as operands do. */
+const WEIGHTS = ["coefficients", "support_vectors"];
+
+function movedWeights(node: GraphNode, random: Random, direction: Direction): GraphNode {
+  const attributes = { ...node.attributes };
+  for (const key of WEIGHTS) {
+    const attribute = attributes[key] as { readonly kind: "floats"; readonly value: readonly number[] } | undefined;
+    if (attribute?.kind !== "floats") continue;
+    const { data } = moved({ dtype: "float32", shape: [attribute.value.length], data: Float32Array.from(attribute.value) }, random, direction); // prettier-ignore
+    attributes[key] = { kind: "floats", value: [...(data as Float32Array)] };
+  }
+  return { ...node, attributes };
+} // prettier-ignore
+
 /** Every tensor of the graph, with every rounding moved; `undefined`: none is. */
 function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined): Map<string, Tensor> {
   const random = new Random(seed);
@@ -122,6 +136,7 @@ function computed(graph: FuzzGraph, seed: number, direction: Direction | undefin
   for (const { name, dtype, shape, data } of graph.operands) values.set(name, tensorFrom(dtype, shape, data));
   for (const unit of unitsOf(graph.nodes)) {
     let given: ReadonlyMap<string, Tensor> = values;
+    let nodes = unit;
     const inexact = !isExact(unit) && direction !== undefined;
     if (inexact) {
       const changed = new Map(values);
@@ -130,10 +145,11 @@ function computed(graph: FuzzGraph, seed: number, direction: Direction | undefin
         if (tensor) changed.set(name, moved(tensor, random, direction));
       }
       given = changed;
+      nodes = unit.map((node) => movedWeights(node, random, direction));
     }
     const beside =
       unit.length === 1 && CANCELS.test(unit[0]!.op) ? values.get(unit[0]!.inputs[0]!) : undefined;
-    for (const [name, tensor] of Object.entries(evaluate(graph.opset, unit, given)))
+    for (const [name, tensor] of Object.entries(evaluate(graph.opset, nodes, given)))
       values.set(name, inexact ? moved(tensor, random, direction, beside) : tensor);
   }
   return values;
