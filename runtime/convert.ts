@@ -63,7 +63,7 @@ function converterTo(dtype: DType): (value: PlainNumber) => number | bigint | un
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** The bits of the binary float with these field widths that is nearest to `value`. */
-function floatBits(value: number, exponentBits: number, fractionBits: number): number {
+export function floatBits(value: number, exponentBits: number, fractionBits: number): number {
   scratch.setFloat64(0, value);
   const high = scratch.getUint32(0);
   const sign = (high >>> 31) << (exponentBits + fractionBits);

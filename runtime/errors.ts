@@ -9,6 +9,10 @@ export type ErrorCode =
   | "artifact-malformed" // the bytes are not an artifact, or contradict themselves
   | "artifact-corrupt" // the bytes were an artifact once: a content hash does not fit
   | "artifact-version" // written in a format version that this runtime does not read
+  | "webgpu-unavailable" // there is no WebGPU here, or no adapter for it
+  | "webgpu-limits" // the adapter lacks features or limits that every variant of the program needs
+  | "shader-invalid" // a kernel does not compile on this adapter; the message has its schedule and text
+  | "device-lost" // the GPU was lost and the session could not be made anew
   | "engine-unsupported" // this WebAssembly engine lacks what every variant of the program needs
   | "out-of-memory" // the program's memory is above the limit or cannot be had
   | "input-missing" // run() was not given one of the inputs

@@ -50,6 +50,49 @@ export async function peekHeader(reader: ByteReader, options: OpenOptions): Prom
   });
 }
 
+/** Where the contents of an artifact go while they arrive. All that comes has been checked against its hash. */
+export interface Sink {
+  /** Sections that `section` is given, whole. */
+  readonly wanted: ReadonlySet<string>;
+  section(name: string, content: Uint8Array): void | Promise<void>;
+  /** A part of the weights, `offset` bytes into them; parts come in any order. Left out where no weights are wanted. */
+  readonly weights?: ((chunk: Uint8Array, offset: number) => void) | undefined;
+  /** Awaited between parts of the weights: whoever takes them in may ask for a pause. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined;
+}
+
+/** Reads an artifact from behind its header to its end. */
+export async function stream(
+  reader: ByteReader,
+  header: Header,
+  sinks: readonly Sink[],
+  check: boolean,
+): Promise<void> {
+  await forEachSection(reader, header, async (entry) => {
+    const takers = sinks.filter(({ wanted }) => wanted.has(entry.name));
+    if (takers.length > 0) {
+      const content = await readSection(reader, entry, check);
+      for (const taker of takers) await taker.section(entry.name, content);
+    } else if (entry.name === WEIGHTS_SECTION) {
+      const pause = async (): Promise<void> => void (await Promise.all(sinks.map((sink) => sink.pause?.())));
+      await forEachChunk(
+        reader,
+        entry,
+        check,
+        (chunk, offset) => sinks.forEach((sink) => sink.weights?.(chunk, offset)),
+        sinks.some((sink) => sink.pause !== undefined) ? pause : undefined,
+      );
+    } else {
+      await forEachChunk(reader, entry, false, () => {}); // a variant for another engine
+    }
+  });
+}
+
+/** Something that takes in an artifact, and then makes something of it. */
+export interface Opening<T> extends Sink {
+  finish(): Promise<T>;
+}
+
 /**
  * Reads a bound artifact into a program.
  *
@@ -63,34 +106,60 @@ export async function openProgram(
   options: OpenOptions,
   allArrived: () => void = () => {},
 ): Promise<Program> {
-  const { variant, plain } = chooseVariant(plan, options.variant);
+  const opening = openingOf(plan, options);
+  await stream(reader, header, [opening], options.verify ?? true);
+  allArrived();
+  return opening.finish();
+}
+
+/** What makes a program of an artifact. */
+export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Program> {
+  const choice = chooseVariant(plan.variants, options.variant);
   const threads = chooseThreads(options.threads ?? "auto", plan.control !== undefined);
   const shared = threads.count > 1;
   const memory = createMemory(plan.memoryBytes, shared);
-  const codeSections = new Set([variant, ...plan.libraries].map(({ section }) => section));
-  const compiling = new Map<string, Promise<WebAssembly.Module>>();
-  const check = options.verify ?? true;
-  await forEachSection(reader, header, async (entry) => {
-    if (codeSections.has(entry.name)) {
-      let code = await readSection(reader, entry, check);
-      if (plain && entry.name === variant.section) {
-        const { withoutRelaxedSimd } = await import("./plainSimd.ts");
-        code = withoutRelaxedSimd(code);
-      }
-      const module = compile(shared ? withSharedMemory(code, pagesOf(plan.memoryBytes)) : code, entry.name);
-      module.catch(() => {}); // heard of below, after the weights
-      compiling.set(entry.name, module);
-    } else if (entry.name === WEIGHTS_SECTION) {
-      const ranges = plan.weights.filter((range) => range.bytes > 0);
-      await forEachChunk(reader, entry, check, (chunk, offset) => place(chunk, offset, ranges, memory));
-    } else {
-      await forEachChunk(reader, entry, false, () => {}); // a variant for another engine
+  const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined);
+  const ranges = plan.weights.filter((range) => range.bytes > 0);
+  return {
+    wanted: modules.wanted,
+    section: (name, content) => modules.add(name, content),
+    weights: (chunk, offset) => place(chunk, offset, ranges, memory),
+    finish: async () =>
+      createProgram({ plan, variant: choice.variant, memory, modules: await modules.all(), threads }),
+  };
+}
+
+/** The modules of a program, compiled while the rest of it arrives. */
+export class Modules {
+  readonly wanted: ReadonlySet<string>;
+  readonly #choice: Choice;
+  readonly #sharedPages: number | undefined;
+  readonly #compiling = new Map<string, Promise<WebAssembly.Module>>();
+
+  /** @param sharedPages pages of the memory, if it is shared */
+  constructor({ libraries }: BoundPlan, choice: Choice, sharedPages?: number) {
+    this.wanted = new Set([choice.variant, ...libraries].map(({ section }) => section));
+    this.#choice = choice;
+    this.#sharedPages = sharedPages;
+  }
+
+  async add(name: string, content: Uint8Array): Promise<void> {
+    let code = content;
+    if (this.#choice.plain && name === this.#choice.variant.section) {
+      const { withoutRelaxedSimd } = await import("./plainSimd.ts");
+      code = withoutRelaxedSimd(code);
     }
-  });
-  allArrived();
-  const modules = new Map<string, WebAssembly.Module>();
-  for (const [name, module] of compiling) modules.set(name, await module);
-  return createProgram({ plan, variant, memory, modules, threads });
+    const pages = this.#sharedPages;
+    const module = compile(pages === undefined ? code : withSharedMemory(code, pages), name);
+    module.catch(() => {}); // heard of below, after the weights
+    this.#compiling.set(name, module);
+  }
+
+  async all(): Promise<ReadonlyMap<string, WebAssembly.Module>> {
+    const modules = new Map<string, WebAssembly.Module>();
+    for (const [name, module] of this.#compiling) modules.set(name, await module);
+    return modules;
+  }
 }
 
 /**
@@ -132,10 +201,12 @@ async function forEachChunk(
   entry: SectionEntry,
   check: boolean,
   use: (chunk: Uint8Array, offset: number) => void,
+  pause?: () => Promise<void>,
 ): Promise<void> {
   const inFlight: Promise<void>[] = [];
   for (let offset = 0, index = 0; offset < entry.bytes; offset += entry.chunkBytes, index++) {
     const chunk = await reader.read(Math.min(entry.chunkBytes, entry.bytes - offset));
+    if (pause !== undefined) await pause();
     if (!check) {
       use(chunk, offset);
       continue;
@@ -161,7 +232,7 @@ async function readSection(reader: ByteReader, entry: SectionEntry, check: boole
 }
 
 /** Copies the parts of a chunk of the weights (`offset` bytes into them) that ranges ask for. */
-function place(
+export function place(
   chunk: Uint8Array,
   offset: number,
   ranges: readonly WeightRange[],
@@ -177,17 +248,17 @@ function place(
 }
 
 /** The code that is taken, and whether it is made to do without relaxed SIMD first. */
-interface Choice {
+export interface Choice {
   readonly variant: Variant;
   readonly plain: boolean;
 }
 
 /** The first variant that this engine supports; `forced`: at this level, neither more nor less. */
-function chooseVariant(plan: BoundPlan, forced: Feature | undefined): Choice {
+export function chooseVariant(variants: readonly Variant[], forced?: Feature): Choice {
   const has = (feature: Feature): boolean =>
     supports(feature) && !(forced === "simd" && feature === "relaxed-simd");
   const isRelaxed = ({ requires }: Variant): boolean => requires.includes("relaxed-simd");
-  const candidates = plan.variants.filter((v) => forced !== "relaxed-simd" || isRelaxed(v));
+  const candidates = variants.filter((v) => forced !== "relaxed-simd" || isRelaxed(v));
   const variant = candidates.find(({ requires }) => requires.every(has));
   if (variant) return { variant, plain: false };
   const relaxed = forced === "relaxed-simd" ? undefined : candidates.find(isRelaxed);

@@ -49,37 +49,7 @@ export interface ProgramParts {
  */
 export async function createProgram(parts: ProgramParts): Promise<Program> {
   const { plan, variant, memory, modules, threads } = parts;
-  const moduleOf = (section: string): WebAssembly.Module => {
-    const module = modules.get(section);
-    if (module === undefined)
-      throw new TilewrightError("artifact-malformed", `section "${section}" is missing`);
-    return module;
-  };
-  const abort = (): never => {
-    throw new Error("a library kernel gave up");
-  };
-  let exports: WebAssembly.Exports;
-  try {
-    const libraries = await Promise.all(
-      plan.libraries.map(async ({ name, export: exportName, section }) => {
-        const instance = await WebAssembly.instantiate(moduleOf(section), { env: { memory, abort } });
-        return [name, callable(instance.exports, exportName)] as const;
-      }),
-    );
-    const instance = await WebAssembly.instantiate(moduleOf(variant.section), {
-      env: { memory, abort },
-      lib: Object.fromEntries(libraries),
-      math: Object.fromEntries(plan.math.map((name) => [name, mathFunction(name)!])),
-    });
-    exports = instance.exports;
-  } catch (cause) {
-    if (cause instanceof TilewrightError) throw cause;
-    throw new TilewrightError(
-      "artifact-malformed",
-      `the code does not fit the plan: ${cause as Error}`,
-      cause,
-    );
-  }
+  const exports = await instantiate(plan, variant.section, memory, modules);
   const init = callable(exports, "init") as () => void;
   const run = callable(exports, "run") as RunFunction;
   try {
@@ -91,11 +61,53 @@ export async function createProgram(parts: ProgramParts): Promise<Program> {
   const team: Team =
     threads.count > 1 && control !== undefined
       ? joinThreads(
-          { control, math: plan.math, module: moduleOf(variant.section), memory, run },
+          { control, math: plan.math, module: modules.get(variant.section)!, memory, run },
           threads.count,
         )
       : { ready: 1, helped: 0, run: () => run(0, 1, 0, 0), leave: () => {} };
   return new Program(parts, exports, team);
+}
+
+/**
+ * An instance of the module in `section`, with the libraries and functions that the plan names.
+ *
+ * @throws TilewrightError `artifact-malformed` when the modules do not fit the plan
+ */
+export async function instantiate(
+  plan: BoundPlan,
+  section: string,
+  memory: WebAssembly.Memory,
+  modules: ReadonlyMap<string, WebAssembly.Module>,
+): Promise<WebAssembly.Exports> {
+  const moduleOf = (name: string): WebAssembly.Module => {
+    const module = modules.get(name);
+    if (module === undefined) throw new TilewrightError("artifact-malformed", `section "${name}" is missing`);
+    return module;
+  };
+  const abort = (): never => {
+    throw new Error("a library kernel gave up");
+  };
+  try {
+    const libraries = await Promise.all(
+      plan.libraries.map(async ({ name, export: exportName, section }) => {
+        const instance = await WebAssembly.instantiate(moduleOf(section), { env: { memory, abort } });
+        return [name, callable(instance.exports, exportName)] as const;
+      }),
+    );
+    const instance = await WebAssembly.instantiate(moduleOf(section), {
+      env: { memory, abort },
+      lib: Object.fromEntries(libraries),
+      math: Object.fromEntries(plan.math.map((name) => [name, mathFunction(name)!])),
+    });
+    return instance.exports;
+  } catch (cause) {
+    if (cause instanceof TilewrightError) throw cause;
+    throw new TilewrightError(
+      "artifact-malformed",
+      `the code does not fit the plan: ${cause as Error}`,
+      cause,
+    );
+  }
 }
 
 /** A program's `run`: see {@link BoundPlan}. */

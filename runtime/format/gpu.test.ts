@@ -77,6 +77,7 @@ describe("a plan for WebGPU", () => {
     ["a limit that is no number", { requires: { features: [], limits: { maxBufferSize: "1" } } }],
     ["a buffer of an odd size", { buffers: [{ bytes: 1023 }] }],
     ["weights past their section", { weights: [{ offset: 4, bytes: 5, buffer: 1, address: 0 }] }],
+    ["weights at an odd offset", { weights: [{ offset: 2, bytes: 4, buffer: 1, address: 0 }] }],
     ["weights past their buffer", { weights: [{ offset: 0, bytes: 8, buffer: 1, address: 252 }] }],
     ["weights at an odd address", { weights: [{ offset: 0, bytes: 4, buffer: 1, address: 2 }] }],
     ["text past its section", { modules: [{ offset: 1, bytes: wgsl.length }] }],

@@ -57,6 +57,7 @@ export interface GpuHost {
 
 /** `bytes` bytes at `offset` of section "weights" go to `address` of a buffer; filled up with zeros to a multiple of 4. */
 export interface GpuWeights {
+  /** A multiple of 4, so that parts of a range that arrive one by one start at one too. */
   readonly offset: number;
   readonly bytes: number;
   readonly buffer: number;
@@ -228,6 +229,7 @@ function readVariant(fields: Fields, path: string, around: GpuSurroundings): Gpu
     const to = object(item, at);
     const padded = { buffer: to["buffer"], address: to["address"], bytes: Math.ceil(bytes / 4) * 4 };
     const { buffer, address } = range(padded, at, buffers);
+    if (offset % 4 !== 0) throw malformed(`${at}.offset`, "a multiple of 4");
     return { offset, bytes, buffer, address };
   });
   const wgslBytes = bytesOf(WGSL_SECTION, around);
