@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
-import { generatedModels } from "./generated/table.ts";
+import { generatedGroups, generatedModels } from "./generated/table.ts";
 import { modelFolders } from "./models.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 
@@ -14,14 +14,22 @@ const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3" }
 /** The fewest timed runs of a model, however long one takes. */
 export const MINIMUM_RUNS = 3;
 
+/** Names, some to a line of the help. */
+function lines(names: readonly string[]): string {
+  const rows = Array.from({ length: Math.ceil(names.length / 5) }, (_, i) => names.slice(i * 5, i * 5 + 5));
+  return rows.map((row) => row.join(", ")).join(`,\n${" ".repeat(24)}`);
+}
+
 const HELP = `npm run bench -- [what] [options]
 
 Measures models and kernels in headless Chromium, one page each, all runtimes in turns, every result verified first.
 
 What
   --models DIR,...      folders with model.onnx and test_data_set_0/, or folders of such folders
-  --generated NAME,...  networks made here with seeded weights, or "all":
-                        ${Object.keys(generatedModels).join(", ")}
+  --generated NAME,...  networks made here with seeded weights, or groups of them; "all":
+                        ${lines(generatedGroups["all"]!)}
+                        "others", of all kinds, by which one sees whether figures hold elsewhere:
+                        ${lines(generatedGroups["others"]!)}
   --kernels             single kernels of real networks (${[...new Set(kernelCases.map(({ group }) => group))].join(", ")}),
                         beside the multiply-add peak and the read bandwidth measured in the same page
 
@@ -136,14 +144,21 @@ export function readOptions(words: readonly string[]): Options | string {
 }
 
 function generatedNames(text: string | undefined): readonly string[] {
-  const names = list(text);
   const all = Object.keys(generatedModels);
-  if (names.includes("all")) return all;
-  const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined) {
-    throw new Error(`there is no generated model "${unknown}"; there are ${all.join(", ")}`);
-  }
-  return names;
+  return [
+    ...new Set(
+      list(text).flatMap((name) => {
+        const group = generatedGroups[name];
+        if (group === undefined && !all.includes(name)) {
+          const groups = Object.keys(generatedGroups).map((word) => `"${word}"`);
+          throw new Error(
+            `there is no generated model "${name}"; there are ${all.join(", ")}, and the groups ${groups.join(" and ")}`,
+          );
+        }
+        return group ?? [name];
+      }),
+    ),
+  ];
 }
 
 function runtimeNames(text: string): readonly string[] {

@@ -20,6 +20,8 @@ export interface ConvolutionOptions {
   readonly to: number;
   readonly kernel: number;
   readonly stride?: number;
+  /** Pixels from one element of the window to the next. Default: 1. */
+  readonly dilation?: number;
   readonly group?: number;
   readonly bias?: boolean;
   /** What the standard deviation of the weights is multiplied by. Default: the square root of two, for a ReLU. */
@@ -78,15 +80,15 @@ export class Network {
 
   /** A convolution that keeps the size of the image but for its stride. */
   convolution(x: string, options: ConvolutionOptions): string {
-    const { from, to, kernel, stride = 1, group = 1, bias = true, gain = Math.SQRT2 } = options;
+    const { from, to, kernel, stride = 1, dilation = 1, group = 1, bias = true, gain = Math.SQRT2 } = options;
     const fanIn = (from / group) * kernel * kernel;
     const w = this.weight([to, from / group, kernel, kernel], gain / Math.sqrt(fanIn));
-    const half = (kernel - 1) / 2;
+    const half = ((kernel - 1) / 2) * dilation;
     return this.op("Conv", [x, w, bias ? this.vector(to, 0, 0.1) : undefined], {
       kernel_shape: [kernel, kernel],
       strides: [stride, stride],
       pads: [half, half, half, half],
-      dilations: [1, 1],
+      dilations: [dilation, dilation],
       group,
     });
   }
@@ -112,11 +114,11 @@ export class Network {
     return this.op("Add", [product, this.vector(to, 0, 0.02)]);
   }
 
-  /** The network, with `outputs` made its outputs: name, dimensions. */
+  /** The network, with `outputs` made its outputs: name, dimensions, and what they hold if not float32. */
   finish(
-    outputs: readonly (readonly [value: string, as: string, dims: readonly OnnxDim[]])[],
+    outputs: readonly (readonly [value: string, as: string, dims: readonly OnnxDim[], dtype?: "int64"])[],
   ): GeneratedModel {
-    for (const [value, as, dims] of outputs) this.model.output(value, "float32", dims, as);
+    for (const [value, as, dims, dtype] of outputs) this.model.output(value, dtype ?? "float32", dims, as);
     return { bytes: this.model.toBytes(), inputs: this.#inputs };
   }
 }

@@ -11,7 +11,8 @@ import { elementCount } from "../../runtime/dtype.ts";
 import { type BenchModel } from "../models.ts";
 import { normals, uniforms } from "../random.ts";
 
-export type KernelGroup = "gemm" | "conv 1x1" | "conv kxk" | "first layer" | "depthwise" | "row" | "lstm";
+export type KernelGroup =
+  "gemm" | "conv 1x1" | "conv kxk" | "first layer" | "last layer" | "depthwise" | "row" | "lstm";
 
 export interface KernelCase {
   readonly name: string;
@@ -114,14 +115,25 @@ interface ConvolutionChain {
   readonly channels: readonly number[];
   readonly size: number;
   readonly depthwise?: boolean;
+  /** Pixels from one element of the window to the next. */
+  readonly dilation?: number;
   readonly activation?: "Relu" | "silu";
 }
 
-function chain({ group, kernel, channels, size, depthwise, activation }: ConvolutionChain): KernelCase {
+function chain({
+  group,
+  kernel,
+  channels,
+  size,
+  depthwise,
+  dilation = 1,
+  activation,
+}: ConvolutionChain): KernelCase {
   const steps = channels.slice(1).map((to, i) => ({ from: channels[i]!, to }));
   const one = [...new Set(channels)].join("/");
   const name =
     `${depthwise ? "depthwise" : "conv"} ${kernel}x${kernel} ${one} @${size}` +
+    (dilation === 1 ? "" : ` by ${dilation}`) +
     `${activation === "silu" ? " SiLU" : ""} x${steps.length}`;
   const weights = steps.map(({ from, to }) => (depthwise ? to : from * to) * kernel * kernel);
   const pixels = size * size;
@@ -136,7 +148,7 @@ function chain({ group, kernel, channels, size, depthwise, activation }: Convolu
       let value = b.input([1, channels[0]!, size, size]);
       for (const { from, to } of steps) {
         const fanIn = (depthwise ? 1 : from) * kernel * kernel;
-        const half = (kernel - 1) / 2;
+        const half = ((kernel - 1) / 2) * dilation;
         value = b.model.node(
           "Conv",
           [
@@ -147,6 +159,7 @@ function chain({ group, kernel, channels, size, depthwise, activation }: Convolu
           {
             kernel_shape: [kernel, kernel],
             pads: [half, half, half, half],
+            dilations: [dilation, dilation],
             group: depthwise ? to : 1,
           },
         );
@@ -175,7 +188,8 @@ function strided({ group, kernel, from, to, size, stride, depthwise }: StridedCo
   const name = `${depthwise ? "depthwise" : "conv"} ${kernel}x${kernel}/${stride} ${from}-${to} @${size}`;
   const weights = (depthwise ? 1 : from) * to * kernel * kernel;
   const pixels = (size / stride) ** 2;
-  const half = Math.floor((kernel - 1) / 2);
+  // Patches beside one another need no border.
+  const half = stride === kernel ? 0 : Math.floor((kernel - 1) / 2);
   return {
     name,
     group,
@@ -241,7 +255,13 @@ const RESNET_3X3: readonly (readonly [number, number])[] = [[64, 56], [128, 28],
 const RESNET_1X1: readonly (readonly [number, number, number])[] = [[64, 256, 56], [128, 512, 28], [256, 1024, 14], [512, 2048, 7]]; // prettier-ignore
 const MOBILENET_1X1: readonly (readonly [number, number, number])[] = [[24, 144, 56], [32, 192, 28], [96, 576, 14], [160, 960, 7]]; // prettier-ignore
 const YOLO_3X3: readonly (readonly [number, number])[] = [[16, 160], [32, 80], [64, 40], [128, 20]]; // prettier-ignore
-const DEPTHWISE: readonly (readonly [number, number])[] = [[32, 112], [144, 56], [192, 28], [576, 14], [960, 7]]; // prettier-ignore
+const DEPTHWISE: readonly (readonly [number, number])[] = [[32, 112], [96, 112], [144, 56], [192, 28], [384, 14], [576, 14], [960, 7]]; // prettier-ignore
+/** Of YOLOX-nano, and its window of 5 x 5. */
+const YOLO_DEPTHWISE: readonly (readonly [number, number, number])[] = [[3, 64, 52], [3, 128, 26], [5, 96, 20]]; // prettier-ignore
+/** MobileNetV2's, MobileNetV3's and EfficientNet's that halve the image: window, channels, size. */
+const DEPTHWISE_HALVING: readonly (readonly [number, number, number])[] = [[3, 96, 112], [3, 144, 56], [3, 192, 28], [3, 576, 14], [5, 72, 56], [5, 144, 56], [5, 672, 14]]; // prettier-ignore
+/** Window, channels, size, dilation: of segmenters, and of ConvNeXt. */
+const DEPTHWISE_WIDE: readonly (readonly [number, number, number, number])[] = [[3, 384, 32, 2], [3, 960, 32, 4], [3, 256, 32, 12], [7, 96, 56, 1], [7, 384, 14, 1]]; // prettier-ignore
 
 export const kernelCases: readonly KernelCase[] = [
   gemm(384, 768, 768),
@@ -272,13 +292,33 @@ export const kernelCases: readonly KernelCase[] = [
   strided({ group: "first layer", kernel: 7, from: 3, to: 64, size: 224, stride: 2 }),
   strided({ group: "first layer", kernel: 3, from: 3, to: 32, size: 224, stride: 2 }),
   strided({ group: "first layer", kernel: 3, from: 3, to: 16, size: 416, stride: 2 }),
+  strided({ group: "first layer", kernel: 4, from: 3, to: 96, size: 224, stride: 4 }),
+  strided({ group: "first layer", kernel: 16, from: 3, to: 192, size: 224, stride: 16 }),
+  strided({ group: "last layer", kernel: 3, from: 32, to: 3, size: 224, stride: 1 }),
+  strided({ group: "last layer", kernel: 9, from: 32, to: 3, size: 224, stride: 1 }),
+  strided({ group: "last layer", kernel: 1, from: 32, to: 1, size: 256, stride: 1 }),
   ...DEPTHWISE.map(([channels, size]) =>
     chain({ group: "depthwise", kernel: 3, channels: repeated(channels, 6), size, depthwise: true }),
   ),
-  strided({ group: "depthwise", kernel: 3, from: 96, to: 96, size: 112, stride: 2, depthwise: true }),
-  strided({ group: "depthwise", kernel: 3, from: 192, to: 192, size: 28, stride: 2, depthwise: true }),
+  ...YOLO_DEPTHWISE.map(([kernel, channels, size]) =>
+    chain({
+      group: "depthwise",
+      kernel,
+      channels: repeated(channels, 6),
+      size,
+      depthwise: true,
+      activation: "silu",
+    }),
+  ),
+  ...DEPTHWISE_HALVING.map(([kernel, from, size]) =>
+    strided({ group: "depthwise", kernel, from, to: from, size, stride: 2, depthwise: true }),
+  ),
+  ...DEPTHWISE_WIDE.map(([kernel, channels, size, dilation]) =>
+    chain({ group: "depthwise", kernel, channels: repeated(channels, 4), size, dilation, depthwise: true }),
+  ),
   chain({ group: "depthwise", kernel: 5, channels: repeated(240, 6), size: 28, depthwise: true }),
   chain({ group: "depthwise", kernel: 5, channels: repeated(672, 6), size: 14, depthwise: true }),
+  chain({ group: "depthwise", kernel: 5, channels: repeated(960, 6), size: 7, depthwise: true }),
   rows("softmax", [12, 128, 128], (b, x) => b.model.node("Softmax", [x], { axis: -1 })),
   rows("softmax", [384, 1000], (b, x) => b.model.node("Softmax", [x], { axis: -1 })),
   ...(

@@ -156,6 +156,11 @@ export class Walk {
     return id !== undefined && (this.lists.has(id) || this.absent.has(id));
   }
 
+  /** Whether a kernel of this program tells the value's size: another name for it need not wait for that. */
+  private isSized(id: ValueId | undefined): boolean {
+    return id !== undefined && !this.deferredValues.has(id) && this.types.get(id)?.dynamicDim !== undefined;
+  }
+
   failed(id: ValueId): boolean {
     return this.failedValues.has(id);
   }
@@ -180,7 +185,7 @@ export class Walk {
     try {
       const special = vanishing.get(node.domain === "" ? node.op : `${node.domain}:${node.op}`);
       if (special) special(this, node);
-      else if (node.op === "Identity" && this.isContainer(node.inputs[0]))
+      else if (node.op === "Identity" && (this.isContainer(node.inputs[0]) || this.isSized(node.inputs[0])))
         this.rename(node.outputs[0]!, node.inputs[0]!);
       else if (node.inputs.some((id) => this.mustWait(id))) this.defer(node);
       else compute(this, node);
