@@ -46,6 +46,12 @@ export function packOperand(
 ): Packed {
   const load = soleLoad(assign, buffer);
   if (!load) throw new InternalError(`buffer ${buffer} is not read by exactly one load`);
+  for (const e of load.index) {
+    visit(e, (x) => {
+      if (x.kind === "load")
+        throw new InternalError(`buffer ${buffer} is read where buffer ${x.buffer} says`);
+    });
+  }
   const used = axesOf(load);
   // The load may also move with loops around the assignment, blocks of rows say.
   const around = assignments(kernel).find((found) => found.assign === assign)?.loops ?? [];

@@ -507,9 +507,20 @@ function deepReduction(
   return steps;
 }
 
-/** Only what the kernel does not change can be copied beforehand. */
+/** Only what the kernel does not change, read where no data decides, can be copied beforehand. */
 function canPack(kernel: Kernel, assign: Assign, access: Access): boolean {
-  return kernel.buffers[access.buffer]!.role === "in" && soleLoad(assign, access.buffer) !== undefined;
+  if (kernel.buffers[access.buffer]!.role !== "in") return false;
+  const load = soleLoad(assign, access.buffer);
+  return load !== undefined && load.index.every(isPlace);
+}
+
+/** Whether a position follows from the loops alone. */
+function isPlace(index: Expr): boolean {
+  let plain = true;
+  visit(index, (x) => {
+    if (x.kind === "load") plain = false;
+  });
+  return plain;
 }
 
 function chooseVector(

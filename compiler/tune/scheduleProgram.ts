@@ -132,7 +132,10 @@ function packedWhenMade(init: readonly ScheduledCall[], run: readonly ScheduledC
     gone.add(maker);
     const kernel = orderAxes(joined.kernel);
     const schedule = chooseSchedule(kernel, { constants: new Set() });
-    return { ...call, kernel, schedule, parts: chooseParts(kernel), inputs: joined.inputs };
+    const whole = { ...call, kernel, schedule, parts: chooseParts(kernel), inputs: joined.inputs };
+    // What packs this one in its turn computes all of it, not what it read before.
+    if (makers.get(call.outputs[0]!) === call) makers.set(call.outputs[0]!, whole);
+    return whole;
   });
   return calls.filter((call) => !gone.has(call));
 }

@@ -45,6 +45,7 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/'Linear' mode only supports|'Cubic' mode only support/, "Resize blends some pairs and triples of dimensions only"],
   // The specification wants less than "the corresponding stride/dilation dimension".
   [/output_padding \(\d+\) may be too large for stride/, "output_padding below the dilation, but not below the stride, is refused"],
+  [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
   [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
 ]; // prettier-ignore
 

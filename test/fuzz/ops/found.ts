@@ -216,4 +216,46 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "v1", type: { kind: "tensor", dtype: "float32", shape: [1, 1] } }],
   },
+  {
+    note: "a table that a run's index reads was packed as if loops alone decided what is read",
+    opset: 15,
+    wrapping: "none",
+    operands: [
+      {
+        name: "c0",
+        dtype: "float32",
+        shape: [1, 2, 1, 2],
+        data: { kind: "values", values: [0, 1, 2, -1.5] },
+        constant: true,
+      },
+      { name: "x1", dtype: "int64", shape: [], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Gather", inputs: ["c0", "x1"], outputs: ["v2"], attributes: { axis: -1 } },
+      { op: "Softmax", inputs: ["v2"], outputs: ["v4"], attributes: { axis: -1 } },
+    ],
+    outputs: [{ name: "v4", type: { kind: "tensor", dtype: "float32", shape: [1, 2, 1] } }],
+  },
+  {
+    note: "what packs a value that was itself joined with its maker read memory that nobody had written",
+    opset: 18,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "int8", shape: [1, 6, 4, 5], data: { kind: "iota", seed: 0 }, constant: true },
+      { name: "xs", dtype: "float32", shape: [], data: { kind: "values", values: [0.1] }, constant: true },
+      { name: "xz", dtype: "int8", shape: [], data: { kind: "values", values: [5] }, constant: true },
+      { name: "ys", dtype: "float32", shape: [], data: { kind: "values", values: [0.25] }, constant: true },
+      { name: "yz", dtype: "int8", shape: [], data: { kind: "values", values: [5] }, constant: true },
+    ],
+    nodes: [
+      {
+        op: "QLinearAveragePool",
+        domain: "com.microsoft",
+        inputs: ["x", "xs", "xz", "ys", "yz"],
+        outputs: ["y"],
+        attributes: { kernel_shape: [3, 3], channels_last: 1 },
+      },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "int8", shape: [1, 4, 2, 5] } }],
+  },
 ];

@@ -36,7 +36,7 @@ function svmClassifier(s: Sampler): void {
     support_vectors: floats(several(supports * features, quarter)),
     coefficients: floats(several(supports * (classes - 1), quarter)),
     rho: floats(several(pairs, quarter)),
-    classlabels_int64s: several(classes, (i) => i),
+    classlabels_ints: several(classes, (i) => i),
     post_transform: "NONE",
   }, { domain: "ai.onnx.ml", outputs: 2 });
 } // prettier-ignore
