@@ -19,6 +19,8 @@ export type ErrorCode =
   | "input-unknown" // run() was given a name that is no input
   | "input-dtype" // an input's element type is not the model's, or a value does not fit it
   | "input-shape" // an input's shape or number of elements is not the model's
+  | "output-unknown" // run() was given an array for a name that is no output
+  | "output-unfit" // run() was given an array that an output does not fit
   | "option-invalid" // an option has a value that it cannot have
   | "disposed" // the session was disposed of
   | "compiler-needed" // shapes are still open, or this is an ONNX file: pass `compiler` to load()

@@ -13,6 +13,7 @@ export { type ErrorCode, TilewrightError } from "./errors.ts";
 export { supports } from "./features.ts";
 export { type Feature, type Port } from "./format.ts";
 export { type ElementData, type TensorInput, type TensorLike } from "./inputs.ts";
+export { type Into } from "./into.ts";
 export { load, type LoadOptions, type Progress } from "./load.ts";
 export { type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
 export { type Source } from "./source.ts";

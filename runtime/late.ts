@@ -5,10 +5,11 @@
  * told), the least recently used leaving first; so equal runs bind nothing.
  */
 import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
-import { type Tensor } from "./dtype.ts";
+import { type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Port } from "./format.ts";
 import { namesOf } from "./format/container.ts";
+import { type Into, roomFor } from "./into.ts";
 import { openProgram, type OpenOptions, peekHeader } from "./open.ts";
 import { type Program } from "./program.ts";
 import { ByteReader } from "./reader.ts";
@@ -61,9 +62,10 @@ export class LateModel {
    * One inference.
    *
    * @param check called before every step; throws to stop the run
-   * @throws TilewrightError `run-failed`, what `check` throws, and whatever the compiler throws
+   * @param into arrays for outputs; what is not in it gets one of its own
+   * @throws TilewrightError `run-failed`, `output-unfit`, what `check` throws, and whatever the compiler throws
    */
-  async run(inputs: Tensors, check: () => void): Promise<Map<string, Tensor>> {
+  async run(inputs: Tensors, check: () => void, into: Into = {}): Promise<Map<string, Tensor>> {
     const ports = this.stage.outputs;
     const found = new Map<string, Tensor>();
     let stage = this.stage;
@@ -75,8 +77,11 @@ export class LateModel {
       const { program, next, constants = {} } = await this.#bound(stage, available, values);
       check();
       const outputs = new Map<string, Tensor>([
-        ...Object.entries(constants).map(([name, known]) => [name, copyOf(known)] as const),
-        ...(program?.run(available) ?? []),
+        ...Object.entries(constants).map(
+          ([name, known]) =>
+            [name, Object.hasOwn(into, name) ? copyInto(name, known, into[name]!) : copyOf(known)] as const,
+        ),
+        ...(program?.run(available, into) ?? []),
       ]);
       for (const [name, output] of outputs) if (isOutput(name, ports)) found.set(name, output);
       if (next === undefined) break;
@@ -141,6 +146,18 @@ function isOutput(value: string, ports: readonly Port[]): boolean {
 /** The tensor with elements of its own. */
 export function copyOf(tensor: Tensor): Tensor {
   return { ...tensor, data: tensor.data.slice() };
+}
+
+/** The tensor with its elements in an array of the caller. */
+function copyInto(name: string, tensor: Tensor, into: NumericData): Tensor {
+  if (!ArrayBuffer.isView(tensor.data)) return copyOf(tensor);
+  const data = roomFor(name, tensor.dtype, tensor.data.length, into);
+  // Both are the typed array that the dtype is held in; as bytes, for floats that are no number.
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  new Uint8Array(data.buffer, data.byteOffset, byteLength).set(
+    new Uint8Array(buffer, byteOffset, byteLength),
+  );
+  return { ...tensor, data };
 }
 
 /** The entries with these names. */

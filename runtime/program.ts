@@ -8,6 +8,7 @@ import { TilewrightError } from "./errors.ts";
 import { type BoundPlan, type InputSlot, type OutputSlot, type Variant } from "./format.ts";
 import { mathFunction } from "./format/header.ts";
 import { type NumericTensor } from "./inputs.ts";
+import { type Into, roomFor } from "./into.ts";
 import { joinThreads, type Team } from "./threads/pool.ts";
 import { type ThreadChoice, type Threads } from "./threads/shared.ts";
 
@@ -181,12 +182,18 @@ export class Program {
    * One inference. The inputs must have the dtypes and shapes of the plan; more inputs than the plan has are left
    * aside.
    *
-   * @throws TilewrightError `run-failed`
+   * @param into arrays for outputs; what is not in it gets one of its own
+   * @throws TilewrightError `run-failed`, `output-unfit`
    */
-  run(inputs: ReadonlyMap<string, Tensor>): Map<string, NumericTensor> {
+  run(inputs: ReadonlyMap<string, Tensor>, into: Into = {}): Map<string, NumericTensor> {
     this.write(inputs);
     this.invoke();
-    return new Map(this.plan.outputs.map((slot) => [slot.name, this.#read(slot)]));
+    return new Map(
+      this.plan.outputs.map((slot) => {
+        const { name } = slot;
+        return [name, this.#read(slot, Object.hasOwn(into, name) ? into[name] : undefined)];
+      }),
+    );
   }
 
   /** Puts the inputs in their places, as {@link run} does: a run may overwrite them. */
@@ -202,8 +209,8 @@ export class Program {
     });
   }
 
-  /** A copy of an output. */
-  #read(slot: OutputSlot): NumericTensor {
+  /** A copy of an output, in `into` where that is given. */
+  #read(slot: OutputSlot, into: NumericData | undefined): NumericTensor {
     const shape = [...slot.shape];
     if (slot.dynamicDim !== undefined && slot.sizeAddress !== undefined) {
       const [size] = new Int32Array(this.#memory.buffer, slot.sizeAddress, 1);
@@ -218,8 +225,11 @@ export class Program {
     }
     const count = elementCount(shape);
     // Copied as bytes: a float's bits must not pass through a number, which may change those of a NaN.
-    const start = slot.address;
-    const bytes = new Uint8Array(this.#memory.buffer, start, count * bytesPerElement(slot.dtype)).slice();
-    return { dtype: slot.dtype, shape, data: viewOf(slot.dtype, bytes.buffer, 0, count) };
+    const { name, dtype, address } = slot;
+    const bytes = new Uint8Array(this.#memory.buffer, address, count * bytesPerElement(dtype));
+    if (into === undefined) return { dtype, shape, data: viewOf(dtype, bytes.slice().buffer, 0, count) };
+    const data = roomFor(name, dtype, count, into);
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);
+    return { dtype, shape, data };
   }
 }

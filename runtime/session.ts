@@ -7,6 +7,7 @@ import { type NumericData, type Tensor } from "./dtype.ts";
 import { nearestName, TilewrightError } from "./errors.ts";
 import { type Feature, type Port } from "./format.ts";
 import { readInputs, type TensorLike } from "./inputs.ts";
+import { checkInto, type Into } from "./into.ts";
 import { copyOf, type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
 import { type Profile, type ProfileOptions } from "./profile.ts";
@@ -21,6 +22,12 @@ export type Engine =
 export interface RunOptions {
   /** Rejects the run with `aborted` unless it is over; a program that is running is not interrupted. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Arrays that outputs are written to, by name, instead of new ones: for outputs of a megabyte and more, whose memory
+   * is slow when it is new. An array is of the kind that holds the output's dtype and has room for it; the tensor that
+   * comes back has it as its data, or the part of it that the output takes. Leave the arrays alone until then.
+   */
+  readonly into?: Into | undefined;
 }
 
 /** Inputs by name. */
@@ -97,25 +104,28 @@ export class Session {
    * One inference. Inputs may be tensors, typed arrays or lists of numbers or strings; dtype and shape follow from
    * {@link inputs} where they are left out. Several runs may be asked for at once; they are answered in order.
    *
-   * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape` (before anything runs),
-   * `run-failed` (the session stays usable), `aborted`, `disposed`
+   * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape`, `output-unknown`,
+   * `output-unfit` (before anything runs, but for the size of outputs that is open until then), `run-failed` (the
+   * session stays usable), `aborted`, `disposed`
    * @example
    * const { y } = await session.run({ x: [1, 2, 3, 4] });
    * const { mask } = await session.run({ ids: { shape: [1, 5], data: [101, 7, 8, 9, 102] } });
+   * await session.run({ image }, { into: { mask: kept } }); // kept: a Float32Array, used again and again
    */
   async run(inputs: Inputs = {}, options: RunOptions = {}): Promise<Outputs> {
     const engine = this.#alive();
-    const { signal } = options;
+    const { signal, into } = options;
     throwIfAborted(signal);
     const tensors = readInputs(this.inputs, inputs);
-    if (engine.kind === "bound") return Object.fromEntries(engine.program.run(tensors));
+    if (into !== undefined) checkInto(into, this.outputs);
+    if (engine.kind === "bound") return Object.fromEntries(engine.program.run(tensors, into));
 
     const copies = new Map([...tensors].map(([name, tensor]) => [name, copyOf(tensor)]));
     const check = (): void => {
       this.#alive();
       throwIfAborted(signal);
     };
-    const result = this.#last.then(() => engine.model.run(copies, check));
+    const result = this.#last.then(() => engine.model.run(copies, check, into));
     this.#last = result.catch(() => {});
     const outputs = await (signal === undefined ? result : orAborted(result, signal));
     return Object.fromEntries(outputs);
@@ -127,8 +137,11 @@ export class Session {
    * @throws TilewrightError as {@link run}; `run-failed` in a session of kind "late"
    * @example const { y } = session.runSync({ x: new Float32Array(4) });
    */
-  runSync(inputs: Inputs = {}): Outputs {
-    return Object.fromEntries(this.boundProgram("runSync").run(readInputs(this.inputs, inputs)));
+  runSync(inputs: Inputs = {}, { into }: Pick<RunOptions, "into"> = {}): Outputs {
+    const program = this.boundProgram("runSync");
+    const tensors = readInputs(this.inputs, inputs);
+    if (into !== undefined) checkInto(into, this.outputs);
+    return Object.fromEntries(program.run(tensors, into));
   }
 
   /**

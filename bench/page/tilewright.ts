@@ -1,10 +1,13 @@
 /**
  * Tilewright in the measuring page. In: the URL of an artifact and, to force it, a code variant. Out: sessions of
- * our own runtime. Invariant: the runtime is used as the package's users have it, one file with `load` and `run`; the
- * compiler is downloaded only by an artifact whose shapes are bound at run time.
+ * our own runtime. Invariant: the runtime is used as the package's users have it, one file with `load` and `run`, and
+ * `run` is given the arrays for its outputs again (onnxruntime-web always makes new ones: its WebAssembly backend leaves
+ * tensors that are given for outputs as they are); the compiler is downloaded only by an artifact whose shapes are
+ * bound at run time.
  */
 import type * as Compiler from "../../compiler/index.ts";
 import type * as Runtime from "../../runtime/index.ts";
+import { type NumericData } from "../../runtime/dtype.ts";
 import { type Tensors } from "../agreement.ts";
 import { type PageRuntime, type PageSession } from "./runtime.ts";
 
@@ -29,9 +32,21 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
       const { artifact, variant } = options as unknown as TilewrightOptions;
       const session = await load(new URL(artifact, location.href), { variant, compiler, threads });
       let inputs: Tensors = {};
+      // Outputs of known size go into the arrays of the first run, as in an application that runs again and again.
+      const kept = session.outputs.filter(({ shape }) => shape.every((dim) => typeof dim === "number"));
+      let into: Record<string, NumericData> | undefined;
       return {
         prepare: (given) => void (inputs = given),
-        run: () => session.run(inputs),
+        async run() {
+          const outputs = await session.run(inputs, { into });
+          into ??= Object.fromEntries(
+            kept.flatMap(({ name }) => {
+              const data = outputs[name]?.data;
+              return data !== undefined && ArrayBuffer.isView(data) ? [[name, data]] : [];
+            }),
+          );
+          return outputs;
+        },
         read: (result) => result as Tensors,
         dispose: async () => session.dispose(),
         get notes() {

@@ -24,6 +24,7 @@ import { copyKernel } from "../lower/copy.ts";
 import type { TraceSink } from "../trace.ts";
 import { concatenationOf, remainder } from "./layout/concatenation.ts";
 import { haloAssigns, leavesShape, widen, type Wish } from "./layout/halo.ts";
+import { readFewTimes, withoutRepeatedOutputs } from "./layout/outputs.ts";
 import { idOf, innermostDimensions } from "./layout/votes.ts";
 import { windowedReads } from "./layout/windows.ts";
 
@@ -71,6 +72,7 @@ class LayoutChoice {
     const inner = this.options.layout
       ? innermostDimensions(this.calls, this.values, this.program.constants)
       : new Map<ValueId, number>();
+    if (this.options.views) this.dropRepeatedOutputs(inner);
     if (this.options.layout) this.copyPinned(inner);
     const wishes = this.options.layout ? this.halos() : new Map<ValueId, Wish>();
     const places = this.options.views ? this.concatenations(inner, wishes) : new Map<ValueId, never>();
@@ -101,8 +103,28 @@ class LayoutChoice {
     return this.values.get(id)!;
   }
 
-  // -------------------------------------------------------------------------------------------------------------
+  /** What is only copied to an output is made there, unless it wants to lie otherwise than the caller expects. */
+  private dropRepeatedOutputs(inner: Map<ValueId, number>): void {
+    const wishes = this.options.layout ? this.halos() : new Map<ValueId, Wish>();
+    const anyOrder = (id: ValueId): boolean => {
+      const last = this.value(id).shape.length - 1;
+      return this.pinned.has(id) || (inner.get(id) ?? last) === last;
+    };
+    const rowMajor = (id: ValueId): boolean => {
+      if (this.pinned.has(id) || wishes.has(id)) return false;
+      if (anyOrder(id)) return true;
+      return readFewTimes(id, this.calls, elementCount(this.value(id).shape), anyOrder);
+    };
+    const { calls, outputOf } = withoutRepeatedOutputs(this.calls, this.program, rowMajor);
+    this.calls = calls;
+    for (const [id, output] of outputOf) {
+      this.values.delete(id);
+      inner.delete(id);
+      this.trace("views", () => `${id} is made in output ${output}`);
+    }
+  }
 
+  // -------------------------------------------------------------------------------------------------------------
   // Copies of what the caller lays out, where a contraction wants it otherwise
 
   private copyPinned(inner: Map<ValueId, number>): void {
