@@ -1,6 +1,6 @@
 /**
- * The library build: `dist/runtime/index.js`, `dist/runtime/profile.js`, `dist/compiler/index.js` and the command
- * line `dist/node/cli.js`. In: the four entries. Out: ES modules that share what they have in common as
+ * The library build: `dist/runtime/index.js`, `dist/runtime/profile.js`, `dist/compiler/index.js` the command
+ * line `dist/node/cli.js` and the plugin `dist/node/vitePlugin.js`. In: the entries. Out: ES modules that share what they have in common as
  * `dist/shared/*.js` (the artifact format, for one). Invariant: the runtime's entry reaches no compiler code, which
  * `bench/size.ts` measures and `test/layering.test.ts` proves. Types come from `tsc -p tsconfig.build.json`; npm dependencies stay imports.
  */
@@ -72,6 +72,7 @@ export default defineConfig({
         [THREAD_WORKER]: resolve("runtime/threads/worker.ts"),
         "compiler/index": resolve("compiler/index.ts"),
         [COMMAND_LINE]: resolve("compiler/node/cli.ts"),
+        "node/vitePlugin": resolve("compiler/node/vitePlugin.ts"),
       },
     },
     rolldownOptions: {

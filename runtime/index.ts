@@ -12,9 +12,12 @@ export { type DType, type NumericData, type Tensor, type TensorData } from "./dt
 export { type ErrorCode, TilewrightError } from "./errors.ts";
 export { supports } from "./features.ts";
 export { type Feature, type Port } from "./format.ts";
+export { type Environment, environment } from "./environment.ts";
 export { type ElementData, type TensorInput, type TensorLike } from "./inputs.ts";
 export { type Into } from "./into.ts";
 export { load, type LoadOptions, type Progress } from "./load.ts";
+export { type Model, model, type ModelSource } from "./model.ts";
+export { type AnyModelTypes, type DataOf, type InputOf, type InputsOf, type ModelTypes, type OutputOf, type OutputsOf, type PortType, type TypedSession } from "./modelTypes.ts"; // prettier-ignore
 export { type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
 export { type Source } from "./source.ts";
 export { type Threads } from "./threads/shared.ts";

@@ -24,6 +24,7 @@ import { profileCommand, profileSpec } from "./profileCommand.ts";
 import { runCommand, runSpec } from "./runCommand.ts";
 import { terminalOn, type Terminal } from "./terminal.ts";
 import { TestFolderError } from "./testFolder.ts";
+import { typesCommand, typesSpec } from "./typesCommand.ts";
 
 const PROGRAM = "tilewright";
 
@@ -38,6 +39,7 @@ const commands: readonly Command[] = [
   { spec: profileSpec, run: profileCommand },
   { spec: inspectSpec, run: inspectCommand },
   { spec: checkSpec, run: checkCommand },
+  { spec: typesSpec, run: typesCommand },
 ];
 
 function globalHelp(): string {
