@@ -1,111 +1,141 @@
 /**
  * `npm run check:package`: whether the package that `npm pack` makes is one that others can use. In: the working
- * tree (`npm pack` builds it first). Out: an account of the steps; exit status 1 when one fails. In a fresh folder
+ * tree (`npm pack` builds it first), optionally `--only WORD` for the groups of steps that are called so,
+ * `--packed FILE` for a package that was packed before, and `--keep` to look at the folder afterwards. Out: an account of the steps; exit status 1 when one fails. In a fresh folder
  * the packed file is installed, imported by Node, called by its command name, type-checked by a strict
- * TypeScript under both module resolutions in use, and bundled by a fresh Vite app. Invariant: the folder knows
- * nothing of this repository but the packed file.
+ * TypeScript under both module resolutions in use; then come a fresh Vite app and the recipes of `examples/`.
+ * Invariant: the folder knows nothing of this repository but the packed file.
  */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { closeBrowser } from "./package/browser.ts";
+import { run, stopAll } from "./package/commands.ts";
+import { freshAppSteps, type Step } from "./package/freshApp.ts";
+import { closeAll } from "./package/staticServer.ts";
+
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, keep: { type: "boolean" }, packed: { type: "string" } },
+});
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = mkdtempSync(join(tmpdir(), "tilewright-package-"));
-const app = join(folder, "app");
-
-function run(command: string, args: readonly string[], cwd: string): string {
-  const onWindows = process.platform === "win32";
-  return execFileSync(onWindows ? `${command}.cmd` : command, args, {
-    cwd,
-    encoding: "utf8",
-    shell: onWindows,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-}
+const plain = join(folder, "plain");
+const packed = options.packed === undefined ? join(folder, "tilewright.tgz") : resolve(options.packed);
 
 /** Runs a program of this repository's development dependencies on the app. */
-function tool(name: string, ...args: readonly string[]): string {
-  return run(join(root, "node_modules", ".bin", name), args, app);
+function tool(name: string, ...args: readonly string[]): Promise<string> {
+  return run(join(root, "node_modules", ".bin", name), args, plain);
 }
 
 const USER_SOURCE = `import * as runtime from "tilewright";
 import * as compiler from "tilewright/compiler";
 import { profile, type Profile } from "tilewright/profile";
+import tilewright, { type TilewrightPluginOptions } from "tilewright/vite";
 const load: typeof runtime.load = runtime.load;
 const compile: typeof compiler.compile = compiler.compile;
 const profiled: (session: runtime.Session) => Promise<Profile> = (session) => profile(session);
-document.title = [typeof load, typeof compile, typeof profiled].join();
+export const options: TilewrightPluginOptions = { models: { "*.onnx": { dims: { batch: 1 } } } };
+console.log([typeof load, typeof compile, typeof profiled, typeof tilewright].join());
 `;
 
-const STEPS: readonly (readonly [name: string, step: () => void])[] = [
-  ["npm pack", () => void run("npm", ["pack", "--silent", "--pack-destination", folder], root)],
+const PACKAGE_STEPS: readonly Step[] = [
   [
     "install in a fresh folder",
-    () => {
-      const packed = readdirSync(folder).find((name) => name.endsWith(".tgz"));
-      if (packed === undefined) throw new Error(`npm pack left no .tgz in ${folder}`);
-      mkdirSync(app);
-      writeFileSync(
-        join(app, "package.json"),
-        JSON.stringify({ name: "app", private: true, type: "module" }),
-      );
-      run("npm", ["install", "--silent", "--no-audit", "--no-fund", join(folder, packed)], app);
+    async () => {
+      mkdirSync(plain);
+      const manifest = { name: "plain", private: true, type: "module" };
+      writeFileSync(join(plain, "package.json"), JSON.stringify(manifest));
+      await run("npm", ["install", "--silent", "--no-audit", "--no-fund", packed], plain);
+      const packages = readdirSync(join(plain, "node_modules")).filter((name) => !name.startsWith("."));
+      console.log(`    installed: ${packages.join(", ")}`);
     },
   ],
   [
     "import in Node",
-    () => {
+    async () => {
       const source = `
         const { load } = await import("tilewright");
         const { compile } = await import("tilewright/compiler");
         const { profile } = await import("tilewright/profile");
-        console.log(typeof load, typeof compile, typeof profile);`;
-      const printed = run(process.execPath, ["--input-type=module", "--eval", source], app).trim();
-      if (printed !== "function function function")
-        throw new Error(`load, compile and profile are: ${printed}`);
+        const { default: tilewright } = await import("tilewright/vite");
+        console.log(typeof load, typeof compile, typeof profile, tilewright().name);`;
+      const printed = (await run(process.execPath, ["--input-type=module", "--eval", source], plain)).trim();
+      if (printed !== "function function function tilewright")
+        throw new Error(`load, compile, profile and the plugin are: ${printed}`);
     },
   ],
   [
     "command line",
-    () => {
-      const help = run(join("node_modules", ".bin", "tilewright"), ["--help"], app);
+    async () => {
+      const help = await run(join("node_modules", ".bin", "tilewright"), ["--help"], plain);
       if (!help.includes("compile")) throw new Error(`tilewright --help does not speak of compile:\n${help}`);
     },
   ],
   [
     "types",
-    () => {
-      writeFileSync(join(app, "main.ts"), USER_SOURCE);
+    async () => {
+      await run("npm", ["install", "--silent", "--no-audit", "--no-fund", "vite", "@types/node"], plain);
+      writeFileSync(join(plain, "main.ts"), USER_SOURCE);
       for (const [module, resolution] of [
         ["esnext", "bundler"],
         ["nodenext", "nodenext"],
       ] as const) {
-        const options = ["--noEmit", "--strict", "--target", "es2023", "--skipLibCheck", "false"];
-        tool("tsc", ...options, "--module", module, "--moduleResolution", resolution, "main.ts");
+        const types = [
+          "--noEmit",
+          "--strict",
+          "--target",
+          "es2023",
+          "--skipLibCheck",
+          "false",
+          "--types",
+          "node",
+        ];
+        await tool("tsc", ...types, "--module", module, "--moduleResolution", resolution, "main.ts");
       }
-    },
-  ],
-  [
-    "bundle in a fresh Vite app",
-    () => {
-      writeFileSync(join(app, "index.html"), `<script type="module" src="/main.ts"></script>`);
-      tool("vite", "build", "--logLevel", "warn");
     },
   ],
 ];
 
+const GROUPS: readonly (readonly [group: string, steps: readonly Step[]])[] = [
+  ["package", PACKAGE_STEPS],
+  ["fresh app", freshAppSteps(root, packed, join(folder, "fresh"))],
+];
+
+/** `npm pack` under a name that says nothing of the version. */
+async function pack(): Promise<void> {
+  if (options.packed !== undefined) return;
+  await run("npm", ["pack", "--silent", "--pack-destination", folder], root);
+  const name = readdirSync(folder).find((file) => file.endsWith(".tgz"));
+  if (name === undefined) throw new Error(`npm pack left no .tgz in ${folder}`);
+  renameSync(join(folder, name), packed);
+}
+
+let passed = 0;
 try {
-  for (const [name, step] of STEPS) {
-    const start = performance.now();
-    step();
-    console.log(`ok  ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  const chosen = GROUPS.filter(([group]) => options.only === undefined || group.includes(options.only));
+  if (chosen.length === 0)
+    throw new Error(`--only takes one of: ${GROUPS.map(([group]) => group).join(", ")}`);
+  for (const [group, steps] of [["", [["npm pack", pack] as Step]] as const, ...chosen]) {
+    for (const [name, step] of steps) {
+      const start = performance.now();
+      await step();
+      passed++;
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      console.log(`ok  ${group === "" ? "" : `${group}: `}${name} (${seconds} s)`);
+    }
   }
+  console.log(`${passed} passed, 0 failed`);
 } catch (error) {
-  const { message, stdout } = error as Error & { readonly stdout?: string };
-  console.error([message, stdout].filter(Boolean).join("\n"));
+  console.error(error instanceof Error ? error.message : error);
+  console.log(`${passed} passed, 1 failed`);
   process.exitCode = 1;
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  stopAll();
+  closeAll();
+  await closeBrowser();
+  if (options.keep) console.log(folder);
+  else rmSync(folder, { recursive: true, force: true });
 }

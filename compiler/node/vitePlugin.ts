@@ -14,9 +14,9 @@
  * import classify from "./digits.onnx?dims.batch=1";
  * const { probabilities } = await classify({ image: pixels });
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { basename, dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, posix, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Logger, Plugin, ResolvedConfig, UserConfig } from "vite";
 import { CompileError, formatDiagnostic } from "../diagnostic.ts";
@@ -63,8 +63,8 @@ export default function tilewright(options: TilewrightPluginOptions = {}): Plugi
 function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<TilewrightPluginApi> {
   let config: ResolvedConfig | undefined;
   let project: ModelProject | undefined;
-  /** Artifacts that a build for a server refers to, by the names they are to have. */
-  const forServer = new Map<string, string>();
+  /** Artifacts that lie beside the code of a library or a server, by what stands for their addresses. */
+  const artifacts = new Map<string, { readonly fileName: string; readonly file: string }>();
 
   const projectOf = (): ModelProject =>
     (project ??= new ModelProject({
@@ -123,14 +123,11 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
         if (consumer === "server" && command === "serve") {
           address = { kind: "expression", text: JSON.stringify(pathToFileURL(model.file).href) };
         } else if (consumer === "server" || isLibrary) {
-          // Relative to the module, wherever it is put: a library knows no base, a server has files.
-          const reference = this.emitFile({
-            type: "asset",
-            name: basename(model.file),
-            source: readFileSync(model.file),
-          });
-          if (consumer === "server") forServer.set(this.getFileName(reference), model.file);
-          address = { kind: "expression", text: `import.meta.ROLLUP_FILE_URL_${reference}` };
+          const { mark, fileName } = beside(model);
+          artifacts.set(mark, { fileName, file: model.file });
+          if (consumer === "client")
+            this.emitFile({ type: "asset", fileName, source: readFileSync(model.file) });
+          address = { kind: "expression", text: mark };
         } else {
           address = { kind: "import", specifier: `${model.file.split(sep).join("/")}?url&no-inline` };
         }
@@ -142,15 +139,42 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
       },
     },
 
+    renderChunk(code, { fileName: chunk }, { format }) {
+      const marks = [...artifacts.keys()].filter((mark) => code.includes(mark));
+      if (marks.length === 0) return null;
+      const address = (mark: string): string =>
+        addressFrom(posix.relative(posix.dirname(chunk), artifacts.get(mark)!.fileName), format);
+      return { code: marks.reduce((text, mark) => text.replaceAll(mark, address(mark)), code), map: null };
+    },
+
     // Vite leaves assets out of what it builds for a server, where it takes them to be the client's.
     async writeBundle({ dir }) {
-      for (const [name, file] of forServer) {
-        if (dir === undefined) continue;
-        await mkdir(dirname(join(dir, name)), { recursive: true });
-        await writeFile(join(dir, name), readFileSync(file));
+      for (const { fileName, file } of artifacts.values()) {
+        if (dir === undefined || existsSync(join(dir, fileName))) continue;
+        await mkdir(dirname(join(dir, fileName)), { recursive: true });
+        await writeFile(join(dir, fileName), readFileSync(file));
       }
     },
   };
+}
+
+/** Where an artifact lies that a library or a server takes along, and what stands for its address until then. */
+function beside({ file, hash }: ImportedModel): { readonly mark: string; readonly fileName: string } {
+  const short = hash.slice(0, 8);
+  return {
+    mark: `__TILEWRIGHT_ARTIFACT_${short}__`,
+    fileName: `assets/${basename(file, ".tile")}-${short}.tile`,
+  };
+}
+
+/** An expression for the address of a file beside the code that says it: a library knows no base, a server has files. */
+function addressFrom(path: string, format: string): string {
+  const text = JSON.stringify(path.startsWith(".") ? path : `./${path}`);
+  if (format === "cjs")
+    return `require("node:url").pathToFileURL(require("node:path").join(__dirname, ${text})).href`;
+  if (format === "umd" || format === "iife")
+    return `new URL(${text}, document.currentScript?.src || document.baseURI).href`;
+  return `new URL(${text}, import.meta.url).href`;
 }
 
 interface Surroundings {
@@ -165,7 +189,6 @@ function surroundings(
     | {
         readonly consumer?: "client" | "server";
         readonly command?: "build" | "serve";
-        readonly isWorker?: boolean;
         readonly build: { readonly lib?: unknown; readonly ssr?: unknown };
       }
     | undefined,

@@ -10,7 +10,7 @@ import type { ImportedModel } from "./modelProject.ts";
 export type AddressOf =
   /** The bundler's own way for files: an import that gives an address. */
   | { readonly kind: "import"; readonly specifier: string }
-  /** An expression, such as `import.meta.ROLLUP_FILE_URL_...`. */
+  /** An expression. */
   | { readonly kind: "expression"; readonly text: string };
 
 /** The module of an import; `hot` for a page of the development server. */

@@ -1,0 +1,77 @@
+/**
+ * Looks at pages in a real Chromium. In: an address. Out: what the page shows, once it shows something. Invariant: an
+ * error on the page (an exception, a failed request for a file of ours) is an error here, with what the page said.
+ */
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { chromeFlags, ensureChrome } from "../chrome.ts";
+
+/** A page that shows nothing for this long never will. */
+const MOST_MILLISECONDS = 20_000;
+
+let browser: Browser | undefined;
+
+export async function openBrowser(): Promise<Browser> {
+  browser ??= await puppeteer.launch({
+    executablePath: ensureChrome(),
+    args: chromeFlags(),
+    // Over a pipe, so that the extension can be put in, which a page could not do.
+    pipe: true,
+    enableExtensions: true,
+  });
+  return browser;
+}
+
+export async function closeBrowser(): Promise<void> {
+  await browser?.close();
+  browser = undefined;
+}
+
+/** A page that is open. */
+export interface OpenPage {
+  readonly page: Page;
+  /** What went wrong on the page so far. */
+  readonly errors: readonly string[];
+  /** Addresses of all files that were asked for. */
+  readonly files: readonly string[];
+  /** The text of an element as soon as it is other than `before`. */
+  shown(selector: string, before?: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Opens a page; `#answer` and the like are then asked for with `shown`. */
+export async function openPage(address: string): Promise<OpenPage> {
+  const page = await (await openBrowser()).newPage();
+  const errors: string[] = [];
+  const files: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error instanceof Error ? error.stack : error)));
+  page.on("console", (message) => {
+    // Browsers ask for an icon by themselves.
+    if (message.type() === "error" && !/favicon/.test(message.location().url ?? ""))
+      errors.push(message.text());
+  });
+  page.on("request", (request) => files.push(request.url()));
+  await page.goto(address, { timeout: MOST_MILLISECONDS });
+  return { page, errors, files, shown: (selector, before) => shown(page, errors, selector, before), close: () => page.close() }; // prettier-ignore
+}
+
+async function shown(page: Page, errors: readonly string[], selector: string, before = ""): Promise<string> {
+  const start = performance.now();
+  for (;;) {
+    const text = await page.$eval(selector, (element) => element.textContent ?? "").catch(() => "");
+    if (text !== "" && text !== before) return text;
+    if (performance.now() - start > MOST_MILLISECONDS) {
+      const content = await page.$eval("body", (body) => body.innerHTML.slice(0, 500)).catch(() => "");
+      throw new Error(`${page.url()} shows nothing in ${selector}.\n${errors.join("\n")}\n${content}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** What a page shows in `#answer`; the page is closed again. */
+export async function answerOf(address: string): Promise<{ answer: string; files: readonly string[] }> {
+  const open = await openPage(address);
+  const answer = await open.shown("#answer");
+  if (open.errors.length > 0) throw new Error(`${address}: ${open.errors.join("\n")}`);
+  await open.close();
+  return { answer, files: open.files };
+}
