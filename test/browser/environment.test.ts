@@ -2,6 +2,7 @@
  * What every other browser test and the benchmark rely on: a page that is cross-origin isolated, with WebAssembly
  * SIMD, shared memory and a fine timer. A failure here says that the server or the browser is wrong, not the code.
  */
+import { environment } from "../../runtime/index.ts";
 import { expect } from "./expect.ts";
 
 /**
@@ -43,5 +44,14 @@ describe("environment", () => {
     let now = start;
     while (now === start) now = performance.now();
     expect(now - start < 0.1, `the smallest step of performance.now() is ${now - start} ms`);
+  });
+
+  it("is what environment() tells of this page", async () => {
+    const { realm, crossOriginIsolated, threads, simd, relaxedSimd, storage, advice } = await environment();
+    expect(realm === "page", `the realm is ${realm}`);
+    expect(crossOriginIsolated && threads.available && simd && relaxedSimd, "something is missing");
+    expect(threads.cores === navigator.hardwareConcurrency, `${threads.cores} cores`);
+    expect(storage.available && (storage.quota ?? 0) > 0, "no storage");
+    expect(!advice.some((line) => /isolated|SIMD|database/.test(line)), advice.join("\n"));
   });
 });
