@@ -76,6 +76,7 @@ describe("load", () => {
     ["a Blob", () => new Blob([file])],
     ["a stream in pieces of 1 byte", () => streamOf(file, 1)],
     ["a stream in pieces of 61 bytes", () => streamOf(file, 61)],
+    ["a stream that fills memory of the reader's", () => new Response(file).body!],
     ["a data URL", () => new URL(`data:;base64,${Buffer.from(file).toString("base64")}`)],
     ["a data URL as a string", () => `data:;base64,${Buffer.from(file).toString("base64")}`],
     ["a Request", () => new Request(`data:;base64,${Buffer.from(file).toString("base64")}`)],

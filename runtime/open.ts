@@ -1,13 +1,14 @@
 /**
  * Opens an artifact from a reader. In: a `ByteReader` at the start of a file. Out: a program ready to run, or the
  * checked bytes of a late artifact. Invariant: the file passes through once, in order; code is compiled and
- * weights go to their addresses while the rest is still on its way; nothing is compiled, run or kept that has not
- * been checked against its hash.
+ * instantiated and weights go to their addresses while the rest is still on its way; nothing is compiled or run, and
+ * nothing that was made of the file is handed out, before it has been checked against its hash.
  */
 import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
   checkGap,
+  chunkOf,
   type Feature,
   type Header,
   PREFIX_BYTES,
@@ -20,7 +21,7 @@ import {
   WEIGHTS_SECTION,
 } from "./format.ts";
 import { supports } from "./features.ts";
-import { createMemory, createProgram, pagesOf, type Program } from "./program.ts";
+import { createMemory, createProgram, instantiate, pagesOf, type Program } from "./program.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
 import { unshared, verify } from "./verify.ts";
@@ -50,12 +51,15 @@ export async function peekHeader(reader: ByteReader, options: OpenOptions): Prom
   });
 }
 
-/** Where the contents of an artifact go while they arrive. All that comes has been checked against its hash. */
+/** Where the contents of an artifact go while they arrive. */
 export interface Sink {
-  /** Sections that `section` is given, whole. */
+  /** Sections that `section` is given, whole and checked against their hashes. */
   readonly wanted: ReadonlySet<string>;
   section(name: string, content: Uint8Array): void | Promise<void>;
-  /** A part of the weights, `offset` bytes into them; parts come in any order. Left out where no weights are wanted. */
+  /**
+   * A part of the weights, `offset` bytes into them, in order; the memory is used again after the call. Whether it
+   * fits its hash is known only when {@link stream} returns. Left out where no weights are wanted.
+   */
   readonly weights?: ((chunk: Uint8Array, offset: number) => void) | undefined;
   /** Awaited between parts of the weights: whoever takes them in may ask for a pause. */
   readonly pause?: (() => Promise<void> | undefined) | undefined;
@@ -120,12 +124,23 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
   const memory = createMemory(plan.memoryBytes, shared);
   const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined);
   const ranges = plan.weights.filter((range) => range.bytes > 0);
+  let exports: Promise<WebAssembly.Exports> | undefined;
+  const instantiated = (): Promise<WebAssembly.Exports> => {
+    exports ??= modules.all().then((all) => instantiate(plan, choice.variant.section, memory, all));
+    exports.catch(() => {}); // heard of when the program is finished
+    return exports;
+  };
   return {
     wanted: modules.wanted,
-    section: (name, content) => modules.add(name, content),
+    async section(name, content) {
+      await modules.add(name, content);
+      if (modules.complete) void instantiated();
+    },
     weights: (chunk, offset) => place(chunk, offset, ranges, memory),
-    finish: async () =>
-      createProgram({ plan, variant: choice.variant, memory, modules: await modules.all(), threads }),
+    async finish() {
+      const parts = { plan, variant: choice.variant, memory, threads, exports: await instantiated() };
+      return createProgram({ ...parts, module: (await modules.all()).get(choice.variant.section)! });
+    },
   };
 }
 
@@ -153,6 +168,11 @@ export class Modules {
     const module = compile(pages === undefined ? code : withSharedMemory(code, pages), name);
     module.catch(() => {}); // heard of below, after the weights
     this.#compiling.set(name, module);
+  }
+
+  /** Whether all that are wanted have been added. */
+  get complete(): boolean {
+    return this.#compiling.size === this.wanted.size;
   }
 
   async all(): Promise<ReadonlyMap<string, WebAssembly.Module>> {
@@ -195,7 +215,10 @@ async function expectEnd(reader: ByteReader): Promise<void> {
   }
 }
 
-/** Reads a section and hands out its chunks, checked, in any order. */
+/**
+ * Reads a section chunk by chunk. What `use` is given is valid during the call only, and is known to fit its hash only
+ * when all of this returns: the hash function copies what it is given and works beside us.
+ */
 async function forEachChunk(
   reader: ByteReader,
   entry: SectionEntry,
@@ -205,29 +228,29 @@ async function forEachChunk(
 ): Promise<void> {
   const inFlight: Promise<void>[] = [];
   for (let offset = 0, index = 0; offset < entry.bytes; offset += entry.chunkBytes, index++) {
-    const chunk = await reader.read(Math.min(entry.chunkBytes, entry.bytes - offset));
-    if (pause !== undefined) await pause();
-    if (!check) {
-      use(chunk, offset);
-      continue;
+    const chunk = await reader.lend(Math.min(entry.chunkBytes, entry.bytes - offset));
+    if (check) {
+      const checked = verify(chunk, entry.sha256[index]!, `section "${entry.name}"`);
+      checked.catch(() => {}); // heard of when its turn comes, unless another one failed first
+      inFlight.push(checked);
     }
-    const checked = verify(chunk, entry.sha256[index]!, `section "${entry.name}"`).then(() =>
-      use(chunk, offset),
-    );
-    checked.catch(() => {}); // heard of when its turn comes, unless another one failed first
-    inFlight.push(checked);
+    use(chunk, offset);
     if (inFlight.length >= CHUNKS_IN_FLIGHT) await inFlight.shift();
+    if (pause !== undefined) await pause();
   }
   await Promise.all(inFlight);
 }
 
+/** A section, checked, in memory of its own or in that of the source. */
 async function readSection(reader: ByteReader, entry: SectionEntry, check: boolean): Promise<Uint8Array> {
-  const chunks: (readonly [offset: number, chunk: Uint8Array])[] = [];
-  await forEachChunk(reader, entry, check, (chunk, offset) => chunks.push([offset, chunk]));
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return only[1];
-  const content = new Uint8Array(entry.bytes);
-  for (const [offset, chunk] of chunks) content.set(chunk, offset);
+  const content = await reader.read(entry.bytes);
+  if (check) {
+    await Promise.all(
+      entry.sha256.map((expected, chunk) =>
+        verify(chunkOf(entry, content, chunk), expected, `section "${entry.name}"`),
+      ),
+    );
+  }
   return content;
 }
 

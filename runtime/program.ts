@@ -33,24 +33,26 @@ export function createMemory(bytes: number, shared = false): WebAssembly.Memory 
   }
 }
 
-/** What a program is put together from; modules by the names of their sections. */
+/** What a program is put together from. */
 export interface ProgramParts {
   readonly plan: BoundPlan;
   readonly variant: Variant;
+  /** With the weights in place. */
   readonly memory: WebAssembly.Memory;
-  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  /** Of the variant, instantiated over that memory, and what it exports. */
+  readonly module: WebAssembly.Module;
+  readonly exports: WebAssembly.Exports;
   /** More than one only with shared memory. */
   readonly threads: ThreadChoice;
 }
 
 /**
- * Instantiates the program and lets it prepare its weights.
+ * Lets a program prepare its weights.
  *
- * @throws TilewrightError `artifact-malformed` when the modules do not fit the plan, `run-failed` when init() traps
+ * @throws TilewrightError `artifact-malformed` when the module does not fit the plan, `run-failed` when init() traps
  */
-export async function createProgram(parts: ProgramParts): Promise<Program> {
-  const { plan, variant, memory, modules, threads } = parts;
-  const exports = await instantiate(plan, variant.section, memory, modules);
+export function createProgram(parts: ProgramParts): Program {
+  const { plan, memory, module, exports, threads } = parts;
   const init = callable(exports, "init") as () => void;
   const run = callable(exports, "run") as RunFunction;
   try {
@@ -61,12 +63,9 @@ export async function createProgram(parts: ProgramParts): Promise<Program> {
   const { control } = plan;
   const team: Team =
     threads.count > 1 && control !== undefined
-      ? joinThreads(
-          { control, math: plan.math, module: modules.get(variant.section)!, memory, run },
-          threads.count,
-        )
+      ? joinThreads({ control, math: plan.math, module, memory, run }, threads.count)
       : { ready: 1, helped: 0, run: () => run(0, 1, 0, 0), leave: () => {} };
-  return new Program(parts, exports, team);
+  return new Program(parts, team);
 }
 
 /**
@@ -137,8 +136,8 @@ export class Program {
   readonly #team: Team;
   readonly #inputs: readonly NumericData[];
 
-  constructor(parts: ProgramParts, exports: WebAssembly.Exports, team: Team) {
-    const { plan, variant, threads, memory } = parts;
+  constructor(parts: ProgramParts, team: Team) {
+    const { plan, variant, threads, memory, exports } = parts;
     this.plan = plan;
     this.variant = variant;
     this.#choice = threads;
