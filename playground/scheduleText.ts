@@ -10,16 +10,20 @@ export function scheduleLines(json: string): string[] {
   return Array.isArray(steps) ? (steps as readonly Step[]).map(lineOf) : [];
 }
 
+const TAILS = { peel: "rest peeled", pad: "last tile padded", overlap: "last tile overlapping" } as const;
+
 function lineOf(step: Step): string {
   switch (step.kind) {
     case "split":
-      return `split ${step.axis} by ${step.by}, ${step.tail === "peel" ? "rest peeled" : "last tile padded"}`;
+      return `split ${step.axis} by ${step.by}, ${TAILS[step.tail]}`;
     case "merge":
       return `merge ${step.outer} and ${step.inner}`;
     case "order":
       return `order ${step.axes.join(" › ")}`;
     case "bind":
       return `${step.to} ${step.axis}`;
+    case "workgroup":
+      return `workgroups of ${step.size}`;
     case "pack":
       return `pack buffer ${step.buffer} in panels of ${step.panels.map(([axis, by]) => `${axis}:${by}`).join(" × ")}`;
     default:

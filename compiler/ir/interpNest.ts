@@ -102,7 +102,11 @@ class NestCompiler {
         };
       }
       case "combine":
+        // One invocation after the other: they share one register.
+        if (statement.over) return () => {};
         return this.combine(statement.accumulator, loops);
+      case "barrier":
+        return () => {};
       case "store": {
         const store = compileStore(statement.buffer, statement.index, statement.value, context);
         if (statement.accumulator === undefined) return store;

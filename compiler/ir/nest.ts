@@ -10,8 +10,11 @@ import type { Expr } from "./expr.ts";
 
 export interface ForStatement {
   readonly kind: "for";
-  /** serial: a real loop. unroll: copied out. vector: `extent` lanes at once. grid: serial, may be split over workers. */
-  readonly mode: "serial" | "grid" | "unroll" | "vector";
+  /**
+   * serial: a real loop. unroll: copied out. vector: `extent` lanes at once. grid: serial, may be split over workers (of
+   * a GPU: workgroups). group: split over the invocations of a workgroup, serial where there are none.
+   */
+  readonly mode: "serial" | "grid" | "group" | "unroll" | "vector";
   readonly variable: string;
   /** The variable runs over from, ..., from + extent - 1. */
   readonly from: number;
@@ -36,11 +39,20 @@ export interface UpdateStatement {
   readonly body: Expr;
 }
 
-/** Combines the lanes of an accumulator that was updated inside a vector loop into one scalar. */
+/**
+ * Combines the lanes of an accumulator that was updated inside a vector loop into one scalar; over "group": what the
+ * invocations of a workgroup have gathered in theirs, so that each has the whole.
+ */
 export interface CombineStatement {
   readonly kind: "combine";
   readonly accumulator: string;
   readonly op: "sum" | "max" | "min" | "prod";
+  readonly over?: "group";
+}
+
+/** What was stored before is seen by all invocations of a workgroup after; nothing where there are none. */
+export interface BarrierStatement {
+  readonly kind: "barrier";
 }
 
 export interface StoreStatement {
@@ -52,10 +64,13 @@ export interface StoreStatement {
   readonly accumulator?: string;
 }
 
-export type Statement = ForStatement | InitStatement | UpdateStatement | CombineStatement | StoreStatement;
+export type Statement =
+  ForStatement | InitStatement | UpdateStatement | CombineStatement | BarrierStatement | StoreStatement;
 
 export interface Nest {
   readonly name: string;
   readonly buffers: readonly Buffer[];
   readonly body: readonly Statement[];
+  /** Invocations of a workgroup, where the schedule says so. */
+  readonly workgroup?: number;
 }

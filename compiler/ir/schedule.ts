@@ -7,19 +7,30 @@
 
 export type Step =
   /** x = x.o * by + x.i. `peel`: whole tiles, then the rest as separate code. `pad`: the last tile is partly idle
-   * (vector axes only: idle lanes are computed and not stored). */
-  | { readonly kind: "split"; readonly axis: string; readonly by: number; readonly tail: "peel" | "pad" }
+   * (vector axes only: idle lanes are computed and not stored). `overlap`: the last tile begins earlier, so that it is
+   * whole and computes some points a second time; for axes of results, of at least `by` points. */
+  | { readonly kind: "split"; readonly axis: string; readonly by: number; readonly tail: Tail }
   /** a and b, adjacent with a outside, become the one axis `a*b`. */
   | { readonly kind: "merge"; readonly outer: string; readonly inner: string }
   /** Loop order of one assignment, outermost first: all of its axes, reduced ones included. */
   | { readonly kind: "order"; readonly axes: readonly string[] }
-  /** What an axis becomes; serial loops where not bound. */
-  | { readonly kind: "bind"; readonly axis: string; readonly to: "grid" | "vector" | "unroll" }
+  /**
+   * What an axis becomes; serial loops where not bound. `group`: points of it go to different invocations of a
+   * workgroup (of a device without workgroups: a serial loop). The axis of a loop may be bound to `group` too, where its
+   * iterations are independent; each invocation then runs whole iterations.
+   */
+  | { readonly kind: "bind"; readonly axis: string; readonly to: Binding }
+  /** Invocations of a workgroup; only devices that have workgroups look at it. */
+  | { readonly kind: "workgroup"; readonly size: number }
   /** Reads buffer number `buffer` of the kernel from a copy in panels: the listed axes innermost, in blocks. */
   | {
       readonly kind: "pack";
       readonly buffer: number;
       readonly panels: readonly (readonly [axis: string, by: number])[];
     };
+
+/** How a split that does not divide ends. */
+export type Tail = "peel" | "pad" | "overlap";
+export type Binding = "grid" | "group" | "vector" | "unroll";
 
 export type Schedule = readonly Step[];

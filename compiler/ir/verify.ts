@@ -159,6 +159,9 @@ export function verifySchedule(schedule: Schedule, kernel: Kernel): void {
         if (bound.has(step.axis)) reject(where, `${step.axis} is bound to ${bound.get(step.axis)} already`);
         bound.set(step.axis, step.to);
         break;
+      case "workgroup":
+        needFactor("workgroup", step.size);
+        break;
       case "pack":
         if (!kernel.buffers[step.buffer])
           reject(where, `pack of buffer ${step.buffer} of ${kernel.buffers.length}`);
@@ -225,6 +228,8 @@ export function verifyNest(nest: Nest): void {
           });
           break;
         }
+        case "barrier":
+          break;
         case "store": {
           const target = storeTarget(where, nest.buffers, statement.buffer);
           const at = `${where}, ${target.name}`;

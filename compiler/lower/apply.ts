@@ -5,11 +5,11 @@
  * refused with InternalError, because schedules are made by us.
  */
 import { InternalError } from "../diagnostic.ts";
-import { axis, floordiv, floormod, int, add, mul, type Expr } from "../ir/expr.ts";
+import { axis, floordiv, floormod, int, add, min, mul, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
 import type { Assign, Block, Kernel } from "../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
-import type { Schedule } from "../ir/schedule.ts";
+import type { Binding, Schedule, Tail } from "../ir/schedule.ts";
 import { storesApart } from "./independent.ts";
 
 /** Lanes of a 128-bit vector of 32-bit elements. */
@@ -17,31 +17,38 @@ export const LANES = 4;
 
 export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;
-  const walk = (blocks: readonly Block[], independent: boolean): Statement[] =>
+  const groups = new Set(schedule.flatMap((s) => (s.kind === "bind" && s.to === "group" ? [s.axis] : [])));
+  const workgroup = schedule.find((step) => step.kind === "workgroup")?.size;
+  const walk = (blocks: readonly Block[], independent: boolean, inLoop: boolean): Statement[] =>
     blocks.flatMap((block): Statement[] => {
+      // Assignments of an iteration see what those before them have stored, whoever stored it.
+      const barrier: Statement[] =
+        groups.size > 0 && inLoop ? [{ kind: "barrier" }] : [];
       if (block.kind === "assign")
-        return new Arrangement(
+        return [...barrier, ...new Arrangement(
           block,
           schedule,
           `acc${accumulators++}`,
           independent && storesApart(kernel, block),
-        ).build();
+        ).build()];
       if (block.axis.extent === 0) return [];
       const free = independent && !block.carried;
       const [inner] = block.body;
       return [
+        ...barrier,
         {
           kind: "for",
-          mode: free ? "grid" : "serial",
+          mode: groups.has(block.axis.name) && !block.carried ? "group" : free ? "grid" : "serial",
           variable: block.axis.name,
           from: 0,
           extent: block.axis.extent,
           // What runs inside is cut only where it is loops: assignments of an iteration use its scratch.
-          body: walk(block.body, free && block.body.length === 1 && inner?.kind === "loop"),
+          body: walk(block.body, free && block.body.length === 1 && inner?.kind === "loop", true),
         },
       ];
     });
-  return { name: kernel.name, buffers: kernel.buffers, body: walk(kernel.body, true) };
+  const body = walk(kernel.body, true, false);
+  return { name: kernel.name, buffers: kernel.buffers, body, ...(workgroup === undefined ? {} : { workgroup }) };
 }
 
 /** How one loop variable came to be. */
@@ -52,7 +59,7 @@ type Origin =
 
 /** What became of a variable that a step consumed. */
 type Fate =
-  | { readonly kind: "split"; readonly by: number; readonly tail: "peel" | "pad" }
+  | { readonly kind: "split"; readonly by: number; readonly tail: Tail }
   | { readonly kind: "mergedOuter" | "mergedInner"; readonly into: string; readonly innerOf: string };
 
 /** Values and extents of variables in the region of the iteration space that is being written. */
@@ -69,7 +76,7 @@ class Arrangement {
   private readonly independent: boolean;
   private readonly origins = new Map<string, Origin>();
   private readonly fates = new Map<string, Fate>();
-  private readonly binds = new Map<string, "grid" | "vector" | "unroll">();
+  private readonly binds = new Map<string, Binding>();
   /** Loops outside everything that is copied out or reduced. */
   private readonly grid = new Set<string>();
   private order: string[];
@@ -94,6 +101,7 @@ class Arrangement {
           throw new InternalError(`axis ${step.axis} was already split or merged`);
         this.fates.set(step.axis, { kind: "split", by: step.by, tail: step.tail });
         const { reduced } = origin;
+        if (step.tail === "overlap" && reduced) throw new InternalError(`tiles of ${step.axis} overlap`);
         this.origins.set(`${step.axis}.o`, { kind: "outer", of: step.axis, by: step.by, reduced });
         this.origins.set(`${step.axis}.i`, { kind: "inner", of: step.axis, by: step.by, reduced });
         this.order = this.order.flatMap((name) => (name === step.axis ? [`${name}.o`, `${name}.i`] : [name]));
@@ -125,6 +133,8 @@ class Arrangement {
       case "bind":
         if (this.origins.has(step.axis)) this.binds.set(step.axis, step.to);
         return;
+      case "workgroup":
+        return;
       case "pack":
         throw new InternalError("pack steps are taken before apply()");
       default:
@@ -139,7 +149,7 @@ class Arrangement {
     if (this.independent) {
       for (const name of outer) {
         const bind = this.binds.get(name);
-        if (bind === "unroll" || bind === "vector") break;
+        if (bind !== undefined && bind !== "grid") break;
         this.grid.add(name);
       }
     }
@@ -153,7 +163,8 @@ class Arrangement {
     const lanesOfReduction = inner.filter(
       (n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector",
     );
-    return this.loops(outer, start, (region) => this.reduction(region, tile, inner, lanesOfReduction));
+    const shared = inner.some((n) => this.origins.get(n)!.reduced && this.binds.get(n) === "group");
+    return this.loops(outer, start, (region) => this.reduction(region, tile, inner, lanesOfReduction, shared));
   }
 
   private reduction(
@@ -161,6 +172,7 @@ class Arrangement {
     tile: readonly string[],
     inner: readonly string[],
     lanes: readonly string[],
+    shared: boolean,
   ): Statement[] {
     const { op, body } = this.assign.reduce!;
     const { accumulator } = this;
@@ -186,6 +198,9 @@ class Arrangement {
       ]),
       ...(lanes.length
         ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }])
+        : []),
+      ...(shared
+        ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op, over: "group" }])
         : []),
       ...this.loops(tile, region, (at) => [{ ...this.store(at), accumulator }]),
     ];
@@ -220,8 +235,12 @@ class Arrangement {
     if (set) return set;
     const fate = this.fates.get(name);
     switch (fate?.kind) {
-      case "split":
-        return add(mul(this.valueOf(`${name}.o`, region), int(fate.by)), this.valueOf(`${name}.i`, region));
+      case "split": {
+        const start = mul(this.valueOf(`${name}.o`, region), int(fate.by));
+        const last = int(this.extentOf(name, region) - fate.by);
+        const at = fate.tail === "overlap" ? min(start, last) : start;
+        return add(at, this.valueOf(`${name}.i`, region));
+      }
       // Where the inner axis is empty the loop never runs, so any divisor will do.
       case "mergedOuter":
         return floordiv(this.valueOf(fate.into, region), Math.max(1, this.extentOf(fate.innerOf, region)));
@@ -230,6 +249,12 @@ class Arrangement {
       default:
         throw new InternalError(`axis ${name} has no loop`);
     }
+  }
+
+  /** Whether the last tile of an axis begins earlier. */
+  private overlaps(name: string): boolean {
+    const fate = this.fates.get(name);
+    return fate?.kind === "split" && fate.tail === "overlap";
   }
 
   private extentOf(name: string, region: Region): number {
@@ -242,7 +267,9 @@ class Arrangement {
       case "merged":
         return this.extentOf(origin.outer, region) * this.extentOf(origin.inner, region);
       case "outer":
-        return Math.floor(this.extentOf(origin.of, region) / origin.by);
+        return this.overlaps(origin.of)
+          ? Math.ceil(this.extentOf(origin.of, region) / origin.by)
+          : Math.floor(this.extentOf(origin.of, region) / origin.by);
       case "inner":
         return origin.by;
       default:
@@ -260,7 +287,7 @@ class Arrangement {
     if (name === undefined) return leaf(region);
     const origin = this.origins.get(name)!;
     const inside = (at: Region): Statement[] => this.loops(rest, at, leaf);
-    if (origin.kind === "outer" && !region.values.has(name)) {
+    if (origin.kind === "outer" && !region.values.has(name) && !this.overlaps(origin.of)) {
       const whole = this.extentOf(origin.of, region);
       const count = Math.floor(whole / origin.by);
       const left = whole % origin.by;
@@ -293,6 +320,7 @@ class Arrangement {
       this.requireOuter(origin.inner, region);
     } else if (origin.kind === "inner") {
       this.requireOuter(origin.of, region);
+      if (this.overlaps(origin.of)) return;
       if (region.values.has(`${origin.of}.o`) || this.extentOf(origin.of, region) % origin.by === 0) return;
       throw new InternalError(`${name} stands outside ${origin.of}.o, whose last tile is not whole`);
     } else if (origin.kind === "outer") this.requireOuter(origin.of, region);
@@ -324,7 +352,8 @@ class Arrangement {
         },
       ];
     }
-    const mode: ForStatement["mode"] = bind === "unroll" ? "unroll" : this.grid.has(name) ? "grid" : "serial";
+    const mode: ForStatement["mode"] =
+      bind === "unroll" || bind === "group" ? bind : this.grid.has(name) ? "grid" : "serial";
     return [{ kind: "for", mode, variable: name, from, extent, body }];
   }
 }

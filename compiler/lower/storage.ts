@@ -187,8 +187,18 @@ function carrier(dtype: DType): DType {
   return dtype === "float16" || dtype === "bfloat16" ? "uint16" : "uint8";
 }
 
-/** Rewrites a kernel so that its buffers and casts use native types only. */
-export function lowerStorage(kernel: Kernel): Kernel {
+/** Floats of 16 bits, which a memory that widens narrow types holds as float32. */
+function isHalf(dtype: DType): boolean {
+  return dtype === "float16" || dtype === "bfloat16";
+}
+
+/**
+ * Rewrites a kernel so that its buffers and casts use native types only.
+ *
+ * @param widens whether a buffer holds its floats of 16 bits as float32, rounded when they are stored
+ */
+export function lowerStorage(given: Kernel, widens: (buffer: number) => boolean = () => false): Kernel {
+  const kernel = widened(given, widens);
   const needs = (dtype: DType): boolean => formats[dtype] !== undefined || dtype === "float8e8m0";
   const buffers = kernel.buffers.map((b): Buffer => (needs(b.dtype) ? { ...b, dtype: carrier(b.dtype) } : b));
   const memo = new Map<Expr, Expr>();
@@ -230,6 +240,18 @@ export function lowerStorage(kernel: Kernel): Kernel {
       index: assign.index.map(lowered),
       ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowered(assign.reduce.body) } } : {}),
     };
+  });
+  return { ...kernel, buffers, body };
+}
+
+/** The kernel with float32 in place of 16-bit floats, where `widens` says so, and stores that round to them. */
+function widened(kernel: Kernel, widens: (buffer: number) => boolean): Kernel {
+  const changed = kernel.buffers.map((b, i) => isHalf(b.dtype) && widens(i));
+  if (!changed.includes(true)) return kernel;
+  const buffers = kernel.buffers.map((b, i): Buffer => (changed[i] ? { ...b, dtype: "float32" } : b));
+  const body = mapAssigns(kernel.body, (assign) => {
+    const { dtype } = kernel.buffers[assign.out]!;
+    return changed[assign.out] ? { ...assign, value: cast(assign.value, dtype) } : assign;
   });
   return { ...kernel, buffers, body };
 }

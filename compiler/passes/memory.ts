@@ -1,6 +1,6 @@
 /**
  * Places everything in one memory. In: blocks with sizes and lifetimes. Out: an address for each. Invariant: blocks
- * whose lifetimes overlap do not overlap in memory; addresses are multiples of 64. Largest first, each at the
+ * whose lifetimes overlap do not overlap in memory; addresses are multiples of 64, or of what is asked for. Largest first, each at the
  * lowest address where it fits: greedy by size (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
  * Inference", 2020), which stays within a few percent of the bound on networks. What is taken at which steps is kept
  * in a segment tree over the steps, so that time grows little faster than the number of blocks.
@@ -28,21 +28,33 @@ const ALIGNMENT = 64;
 export const RESERVED = 64;
 const SLACK = 16;
 
+/** What a memory asks for; linear memory's own where left out. */
+export interface MemoryOptions {
+  readonly reuse?: boolean;
+  /** Addresses are multiples of it. */
+  readonly alignment?: number;
+  /** Unused bytes at the start, a multiple of the alignment. */
+  readonly reserved?: number;
+  /** Unused bytes after each block. */
+  readonly slack?: number;
+}
+
 export function planMemory(
   blocks: readonly MemoryBlock[],
-  options: { readonly reuse?: boolean } = {},
+  options: MemoryOptions = {},
 ): MemoryPlan {
   const reuse = options.reuse ?? true;
-  const sized = blocks.map((b) => ({ ...b, size: alignUp(b.bytes + SLACK) }));
+  const { alignment = ALIGNMENT, reserved = RESERVED, slack = SLACK } = options;
+  const sized = blocks.map((b) => ({ ...b, size: alignUp(b.bytes + slack, alignment) }));
   const bySize = sized.toSorted((a, b) => b.size - a.size || a.from - b.from || (a.id < b.id ? -1 : 1));
   const first = sized.reduce((least, b) => Math.min(least, b.from), 0);
   const last = sized.reduce((most, b) => Math.max(most, b.to), first);
   const occupied = new Occupied(first, last);
   const addresses = new Map<string, number>();
-  let end = RESERVED;
+  let end = reserved;
   for (const block of bySize) {
     const [from, to] = reuse ? [block.from, block.to] : [first, last];
-    let address = RESERVED;
+    let address = reserved;
     for (const range of occupied.during(from, to)) {
       if (address + block.size <= range.start) break;
       address = Math.max(address, range.end);
@@ -148,6 +160,6 @@ function unite(ranges: Range[], { start, end }: Range): void {
   ranges.splice(low, after - low, united);
 }
 
-function alignUp(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+function alignUp(bytes: number, alignment: number): number {
+  return Math.ceil(bytes / alignment) * alignment;
 }

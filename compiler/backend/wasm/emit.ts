@@ -8,14 +8,14 @@
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
 import type { BinaryOp } from "../../ir/expr.ts";
-import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
+import type { BarrierStatement, ForStatement, Nest, Statement } from "../../ir/nest.ts";
 import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
 import { isCut, levelsOf, unitsOf } from "./units.ts";
 import type { Accumulator, Vector } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
-import { type Scope, type Address, type Point, type Value } from "./values.ts";
+import { type Scope, type Address, type Point, type Value } from "../values.ts";
 import { canVectorise, VectorWriter } from "./vector.ts";
 
 /** One leaf statement at one point of the unrolled loops around it. */
@@ -88,7 +88,9 @@ class Emitter extends VectorWriter {
     };
     const gather = (statements: readonly Statement[], at: Point, vector: Vector | undefined): void => {
       for (const s of statements) {
-        if (s.kind !== "for") {
+        if (s.kind === "barrier" || (s.kind === "combine" && s.over)) {
+          // One thread runs all of a workgroup, in order.
+        } else if (s.kind !== "for") {
           gathered.push(this.leaf(s, at, vector));
         } else if (s.extent <= 0) {
           // A loop is written with its test at the end, and would run once.
@@ -198,7 +200,7 @@ class Emitter extends VectorWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Straight code
 
-  private leaf(s: Exclude<Statement, ForStatement>, at: Point, vector: Vector | undefined): Leaf {
+  private leaf(s: Exclude<Statement, ForStatement | BarrierStatement>, at: Point, vector: Vector | undefined): Leaf {
     switch (s.kind) {
       case "init": {
         const registers = this.registers.get(s.accumulator);
@@ -283,7 +285,7 @@ class Emitter extends VectorWriter {
       const walk = (statements: readonly Statement[]): void => {
         for (const s of statements) {
           if (s.kind === "for") walk(s.body);
-          else if (s.kind === "combine") names.add(s.accumulator);
+          else if (s.kind === "combine" && !s.over) names.add(s.accumulator);
         }
       };
       walk(this.nest.body);

@@ -9,7 +9,7 @@ import { linear, range, type BinaryOp, type Expr } from "../../ir/expr.ts";
 import type { ValueType } from "./opcodes.ts";
 import { PointerWriter } from "./pointers.ts";
 import { memoryForms, scalarBinary, scalarType } from "./select.ts";
-import { operandsOf, type UnaryValue, type Value } from "./values.ts";
+import { operandsOf, type UnaryValue, type Value } from "../values.ts";
 
 export interface Accumulator {
   local: number;

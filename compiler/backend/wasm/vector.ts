@@ -10,7 +10,7 @@ import { NeighbourWriter } from "./neighbours.ts";
 import { isAffine } from "./scalar.ts";
 import { memoryForms, vectorBinary } from "./select.ts";
 import { Code } from "./assembler.ts";
-import type { BinaryValue, CastValue, ConstValue, LoadValue, UnaryValue, Value } from "./values.ts";
+import type { BinaryValue, CastValue, ConstValue, LoadValue, UnaryValue, Value } from "../values.ts";
 
 export abstract class VectorWriter extends NeighbourWriter {
   protected splat(type: ComputeType): void {

@@ -9,7 +9,7 @@ import { printExpr, readExpr, type TextScope } from "./expr.ts";
 import { braces, bufferLine, readBuffers, readRange, readTarget, targetText } from "./kernel.ts";
 import { nameText, parseAll, type Reader } from "./token.ts";
 
-const modes = ["serial", "grid", "unroll", "vector"] as const;
+const modes = ["serial", "grid", "group", "unroll", "vector"] as const;
 const reductions = ["sum", "max", "min", "prod"] as const;
 const types: readonly ComputeType[] = ["f32", "f64", "i32", "u32", "i64", "u64", "bool", "index"];
 
@@ -34,7 +34,8 @@ export function printNest(nest: Nest): string {
     ...nest.buffers.map((buffer) => bufferLine(buffer)),
     ...statementLines(nest.body, scope, new Map()),
   ];
-  return `nest ${nameText(nest.name)} ${braces(lines)}`;
+  const workgroup = nest.workgroup === undefined ? "" : ` workgroup ${nest.workgroup}`;
+  return `nest ${nameText(nest.name)}${workgroup} ${braces(lines)}`;
 }
 
 function statementLines(body: readonly Statement[], scope: TextScope, accumulators: Accumulators): string[] {
@@ -51,7 +52,9 @@ function statementLines(body: readonly Statement[], scope: TextScope, accumulato
       case "update":
         return `update ${nameText(statement.accumulator)} ${statement.op} = ${printExpr(statement.body, scope)}`;
       case "combine":
-        return `combine ${nameText(statement.accumulator)} ${statement.op}`;
+        return `combine ${nameText(statement.accumulator)} ${statement.op}${statement.over ? ` over ${statement.over}` : ""}`;
+      case "barrier":
+        return "barrier";
       case "store": {
         const { accumulator, buffer, index, value } = statement;
         const from = accumulator === undefined ? "" : ` from ${nameText(accumulator)}`;
@@ -72,16 +75,18 @@ export function parseNest(text: string): Nest {
   return parseAll(text, (reader) => {
     reader.expect("nest");
     const name = reader.name();
+    const workgroup = reader.accept("workgroup") ? reader.integer() : undefined;
     reader.expect("{");
     const buffers = readBuffers(reader);
     const accumulators: Accumulators = new Map();
     const scope: TextScope = { buffers, axes: new Map() };
-    return { name, buffers, body: reader.until("}", () => readStatement(reader, scope, accumulators)) };
+    const body = reader.until("}", () => readStatement(reader, scope, accumulators));
+    return { name, buffers, body, ...(workgroup === undefined ? {} : { workgroup }) };
   });
 }
 
 function readStatement(reader: Reader, scope: TextScope, accumulators: Accumulators): Statement {
-  const kind = reader.choice([...modes, "init", "update", "combine", "store"] as const);
+  const kind = reader.choice([...modes, "init", "update", "combine", "barrier", "store"] as const);
   switch (kind) {
     case "init": {
       const accumulator = reader.name();
@@ -96,8 +101,14 @@ function readStatement(reader: Reader, scope: TextScope, accumulators: Accumulat
       reader.expect("=");
       return { kind, accumulator, op, body: readExpr(reader, scope) };
     }
-    case "combine":
-      return { kind, accumulator: reader.name(), op: reader.choice(reductions) };
+    case "combine": {
+      const [accumulator, op] = [reader.name(), reader.choice(reductions)];
+      if (!reader.accept("over")) return { kind, accumulator, op };
+      reader.expect("group");
+      return { kind, accumulator, op, over: "group" };
+    }
+    case "barrier":
+      return { kind };
     case "store": {
       const { out, index } = readTarget(reader, scope);
       const accumulator = reader.accept("from") ? reader.name() : undefined;

@@ -19,6 +19,8 @@ function stepText(step: Step): string {
       return `order [${step.axes.map(nameText).join(", ")}]`;
     case "bind":
       return `bind ${nameText(step.axis)} to ${step.to}`;
+    case "workgroup":
+      return `workgroup ${step.size}`;
     case "pack":
       return `pack ${step.buffer} in [${step.panels.map(([axis, by]) => `${nameText(axis)} by ${by}`).join(", ")}]`;
     default:
@@ -36,12 +38,12 @@ export function parseSchedule(text: string): Schedule {
 }
 
 function readStep(reader: Reader): Step {
-  const kind = reader.choice(["split", "merge", "order", "bind", "pack"] as const);
+  const kind = reader.choice(["split", "merge", "order", "bind", "workgroup", "pack"] as const);
   switch (kind) {
     case "split": {
       const axis = reader.name();
       reader.expect("by");
-      return { kind, axis, by: reader.integer(), tail: reader.choice(["peel", "pad"] as const) };
+      return { kind, axis, by: reader.integer(), tail: reader.choice(["peel", "pad", "overlap"] as const) };
     }
     case "merge": {
       const outer = reader.name();
@@ -53,8 +55,10 @@ function readStep(reader: Reader): Step {
     case "bind": {
       const axis = reader.name();
       reader.expect("to");
-      return { kind, axis, to: reader.choice(["grid", "vector", "unroll"] as const) };
+      return { kind, axis, to: reader.choice(["grid", "group", "vector", "unroll"] as const) };
     }
+    case "workgroup":
+      return { kind, size: reader.integer() };
     case "pack": {
       const buffer = reader.integer();
       reader.expect("in");

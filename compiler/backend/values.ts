@@ -6,8 +6,8 @@
  *
  * One file, though long: the table of values and the ways to make, place and compare them share its private state.
  */
-import { InternalError } from "../../diagnostic.ts";
-import type { ComputeType, DType } from "../../ir/dtype.ts";
+import { InternalError } from "../diagnostic.ts";
+import type { ComputeType, DType } from "../ir/dtype.ts";
 import {
   binary,
   bitcast,
@@ -25,10 +25,10 @@ import {
   type Expr,
   type Linear,
   type UnaryOp,
-} from "../../ir/expr.ts";
-import { axesOf, operands, substituteAxes } from "../../ir/walk.ts";
-import { flatOffset } from "../../lower/access.ts";
-import type { Layout } from "../../ir/kernel.ts";
+} from "../ir/expr.ts";
+import { axesOf, operands, substituteAxes } from "../ir/walk.ts";
+import { flatOffset } from "../lower/access.ts";
+import type { Layout } from "../ir/kernel.ts";
 
 /** Loop variables that something depends on; equal sets are one object. */
 export interface AxisSet {

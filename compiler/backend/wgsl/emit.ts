@@ -1,0 +1,535 @@
+/**
+ * Writes a nest as one WGSL module. In: a nest whose buffers hold what lower/storage.ts leaves and whose mathematics is
+ * primitive, and where each buffer is found. Out: text, with an entry point for each statement of the nest's outermost
+ * level and the number of workgroups to start. Invariant: grid loops that stand around all else become workgroups, group
+ * loops the invocations of one; what stands outside of group loops is computed by every invocation of a workgroup alike,
+ * and stored by the first. Barriers stand in uniform control flow only.
+ */
+import { InternalError } from "../../diagnostic.ts";
+import { bytesPerElement, computeType, elementCount, type ComputeType } from "../../ir/dtype.ts";
+import { constant } from "../../ir/expr.ts";
+import type { Reduction } from "../../ir/kernel.ts";
+import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
+import { identityOf } from "../../lower/empty.ts";
+import type { Address, Point, Scope, Value } from "../values.ts";
+import { ExpressionWriter, narrowed, type Declared, type Lanes, type Register } from "./expression.ts";
+import { indented } from "./frames.ts";
+import { intLiteral, wgslType, wgslVector } from "./literal.ts";
+import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
+import { chainOf, spread, type Chain } from "./grid.ts";
+
+export interface EmittedEntry {
+  readonly name: string;
+  readonly groups: readonly [number, number, number];
+}
+
+export interface EmittedNest {
+  readonly text: string;
+  readonly entries: readonly EmittedEntry[];
+}
+
+/** The registers of one accumulator: one per point of the unrolled loops around its `init`. */
+interface Registers {
+  scope: Scope;
+  readonly all: Map<Scope, Map<string, Register | undefined>>;
+}
+
+type Leaf =
+  | { readonly kind: "init"; readonly op: Reduction["op"]; readonly type: ComputeType; readonly slot: Slot; readonly lanes: Lanes | undefined } // prettier-ignore
+  | { readonly kind: "update"; readonly op: Reduction["op"]; readonly slot: Slot; readonly body: Value; readonly skipsNaN: boolean; readonly lanes: Lanes | undefined } // prettier-ignore
+  | { readonly kind: "combine"; readonly op: Reduction["op"]; readonly slot: Slot; readonly over: "group" | undefined } // prettier-ignore
+  | { readonly kind: "store"; readonly buffer: number; readonly address: Address; readonly value: Value; readonly slot: Slot | undefined; readonly lanes: Lanes | undefined }; // prettier-ignore
+
+/** Where the register of an accumulator at a point is kept. */
+interface Slot {
+  readonly table: Map<string, Register | undefined>;
+  readonly key: string;
+}
+
+export function emitNest(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[]): EmittedNest {
+  return new Emitter(nest, operands, bindings).run();
+}
+
+class Emitter extends ExpressionWriter {
+  private readonly bindings: readonly Binding[];
+  private readonly words: readonly { readonly word: Word; readonly quads: boolean }[];
+  private readonly registers = new Map<string, Registers>();
+  private readonly storeAddresses = new Map<Statement, Address>();
+  /** Declarations of memory of a workgroup. */
+  private readonly shared = new Map<string, string>();
+  /** Buffers in memory of an invocation that the entry point being written has declared. */
+  private owned = new Set<number>();
+  /** Invocations of the workgroup of the entry point being written. */
+  private size = 1;
+  /** Whether each invocation works on points of its own here. */
+  private spreads = false;
+  private chain: Chain | undefined;
+  /** Whether something was stored since the last barrier. */
+  private stored = false;
+
+  constructor(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[]) {
+    super(nest, operands);
+    this.bindings = bindings;
+    this.words = bindings.map((_, i) => this.declare(i));
+  }
+
+  run(): EmittedNest {
+    const entries: EmittedEntry[] = [];
+    const functions: string[] = [];
+    for (const statement of this.nest.body) {
+      if (statement.kind === "barrier" || (statement.kind === "for" && statement.extent <= 0)) continue;
+      const name = entries.length === 0 ? "main" : `main${entries.length}`;
+      const { lines, groups } = this.entry(name, statement);
+      functions.push(...lines);
+      entries.push({ name, groups });
+    }
+    const declarations = this.bindings.map(({ mode, bytes }, i) => {
+      const { word, quads } = this.words[i]!;
+      const count = bytes / (quads ? 16 : wordBytes(word));
+      const access = mode === "read" ? "read" : "read_write";
+      return `@group(0) @binding(${i}) var<storage, ${access}> b${i}: array<${quads ? `vec4${word[0]}` : word}, ${count}>;`;
+    });
+    const text = [
+      ...declarations,
+      ...this.bitVariables(),
+      ...this.shared.values(),
+      ...this.library.text(),
+      ...functions,
+    ];
+    return { text: text.map((line) => `${line}\n`).join(""), entries };
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Memory
+
+  protected declared(buffer: number): Declared {
+    const operand = this.operands[buffer]!;
+    if (operand.kind === "bound" || operand.kind === "scratch")
+      return { ...this.words[operand.binding]!, name: `b${operand.binding}` };
+    const { dtype, shape } = this.nest.buffers[buffer]!;
+    const word = wordOf(dtype, false);
+    const name = `t${buffer}`;
+    const type = `array<${word}, ${Math.max(1, elementCount(shape))}>`;
+    if (operand.kind === "workgroup") this.shared.set(name, `var<workgroup> ${name}: ${type};`);
+    else if (!this.owned.has(buffer)) {
+      this.owned.add(buffer);
+      this.frames.stack[0]!.head.push(`var ${name}: ${type};`);
+    }
+    return { word, quads: false, name };
+  }
+
+  protected scratchBase(buffer: number): string | undefined {
+    const operand = this.operands[buffer]!;
+    if (operand.kind !== "scratch" || operand.stride === 0) return undefined;
+    return this.frames.hoist(`${this.chain!.unit} * ${intLiteral(operand.stride)}`, 0);
+  }
+
+  /** The type of a binding: that of all buffers in it, else plain words; four at once where all accesses allow it. */
+  private declare(binding: number): { word: Word; quads: boolean } {
+    const words = new Set<Word>();
+    const here = new Set<number>();
+    let quads = true;
+    this.operands.forEach((operand, i) => {
+      if ((operand.kind !== "bound" && operand.kind !== "scratch") || operand.binding !== binding) return;
+      const { dtype } = this.nest.buffers[i]!;
+      const packed = operand.kind === "bound" && operand.packed;
+      words.add(wordOf(dtype, packed));
+      here.add(i);
+      const narrow = packed && bytesPerElement(dtype) < 4;
+      if (operand.kind === "scratch" || narrow || wordOf(dtype, packed) === "vec2u") quads = false;
+    });
+    const [only] = words;
+    const word = words.size === 1 ? only! : "u32";
+    if (this.bindings[binding]!.bytes % 16 !== 0) quads = false;
+    return { word, quads: quads && this.inQuads(this.nest.body, here, new Set()) };
+  }
+
+  /** Whether all accesses to buffers move by multiples of four, but for what is unrolled. */
+  private inQuads(body: readonly Statement[], buffers: ReadonlySet<number>, copied: ReadonlySet<string>): boolean {
+    const moves = ({ terms }: Address): boolean =>
+      terms.loops.every(([name, c]) => copied.has(name) || c % 4 === 0) && terms.rest.every(([, c]) => c % 4 === 0);
+    const seen = new Set<Value>();
+    const loads = (value: Value): boolean => {
+      if (seen.has(value)) return true;
+      seen.add(value);
+      switch (value.kind) {
+        case "load":
+          return (
+            (!buffers.has(value.buffer) || moves(value.address)) &&
+            value.address.terms.rest.every(([term]) => loads(term))
+          );
+        case "unary":
+        case "cast":
+        case "bitcast":
+          return loads(value.a);
+        case "binary":
+          return loads(value.a) && loads(value.b);
+        case "select":
+          return loads(value.condition) && loads(value.a) && loads(value.b);
+        default:
+          return true;
+      }
+    };
+    return body.every((s) => {
+      switch (s.kind) {
+        case "for": {
+          const straight = s.mode === "unroll" || s.mode === "vector" || s.extent === 1;
+          return this.inQuads(s.body, buffers, straight ? new Set([...copied, s.variable]) : copied);
+        }
+        case "update":
+          return loads(this.values.from(s.body));
+        case "store":
+          return (
+            loads(this.values.from(s.value)) &&
+            (!buffers.has(s.buffer) || moves(this.values.address(s.buffer, s.index)))
+          );
+        default:
+          return true;
+      }
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Entry points and loops
+
+  private entry(name: string, statement: Statement): { lines: string[]; groups: EmittedEntry["groups"] } {
+    const { frames } = this;
+    this.owned = new Set();
+    this.registers.clear();
+    this.stored = false;
+    const chain = chainOf(statement, this.nest.workgroup);
+    this.chain = chain;
+    this.size = chain.size;
+    this.spreads = chain.own;
+    const root = frames.open();
+    const { groups, guard } = spread(chain, root);
+    this.statements(chain.body, { scope: this.values.root, values: [] });
+    const lines = frames.close();
+    return {
+      lines: [
+        `@compute @workgroup_size(${chain.size})`,
+        `fn ${name}(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {`,
+        ...indented([...guard, ...lines]),
+        "}",
+      ],
+      groups,
+    };
+  }
+
+  /** Writes statements; runs of straight code are gathered so that they share common subexpressions. */
+  private statements(list: readonly Statement[], outer: Point): void {
+    let gathered: Leaf[] = [];
+    const flush = (): void => {
+      if (gathered.length) this.straight(gathered);
+      gathered = [];
+    };
+    const gather = (statements: readonly Statement[], at: Point, lanes: Lanes | undefined): void => {
+      for (const s of statements) {
+        if (s.kind === "barrier") {
+          flush();
+          this.barrier();
+        } else if (s.kind !== "for") {
+          gathered.push(this.leaf(s, at, lanes));
+        } else if (s.extent <= 0) {
+          // Nothing to do.
+        } else if (s.mode === "vector") {
+          gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
+        } else if (s.mode === "unroll" || (s.extent === 1 && s.mode !== "group")) {
+          const scope = at.scope.with(s.variable);
+          for (let i = s.from; i < s.from + s.extent; i++)
+            gather(s.body, { scope, values: [...at.values, i] }, lanes);
+        } else {
+          flush();
+          this.loop(s, at);
+        }
+      }
+    };
+    gather(list, outer, undefined);
+    flush();
+  }
+
+  private barrier(): void {
+    if (this.size === 1 || this.spreads || !this.stored) return;
+    this.stored = false;
+    this.frames.line("workgroupBarrier();");
+    const storage = this.operands.some((o) => o.kind === "scratch" || (o.kind === "bound" && this.bindings[o.binding]!.mode === "write")); // prettier-ignore
+    if (storage) this.frames.line("storageBarrier();");
+  }
+
+  private loop(s: ForStatement, at: Point): void {
+    const { frames } = this;
+    const { from, extent } = s;
+    const name = frames.fresh("i");
+    const end = intLiteral(from + extent);
+    const group = s.mode === "group" && this.size > 1 && !this.spreads;
+    const frame = frames.open();
+    frame.variables.set(s.variable, name);
+    const before = this.spreads;
+    const stored = this.stored;
+    this.spreads ||= group;
+    // What the iteration before has stored.
+    if (!group) this.stored = true;
+    this.statements(s.body, at);
+    this.spreads = before;
+    if (!group) this.stored ||= stored;
+    const body = indented(frames.close());
+    if (!group) frames.line(`for (var ${name} = ${intLiteral(from)}; ${name} < ${end}; ${name}++) {`);
+    else {
+      const first = from === 0 ? "lane" : `lane + ${from}`;
+      if (extent > this.size) frames.line(`for (var ${name} = ${first}; ${name} < ${end}; ${name} += ${this.size}) {`);
+      else {
+        frames.line(extent === this.size ? "{" : `if (lane < ${extent}) {`);
+        body.unshift(` let ${name} = ${first};`);
+      }
+    }
+    for (const line of body) frames.line(line);
+    frames.line("}");
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Straight code
+
+  private leaf(s: Exclude<Statement, ForStatement | { kind: "barrier" }>, at: Point, lanes: Lanes | undefined): Leaf {
+    switch (s.kind) {
+      case "init": {
+        const registers = this.registers.get(s.accumulator);
+        if (registers) registers.scope = at.scope;
+        else this.registers.set(s.accumulator, { scope: at.scope, all: new Map() });
+        return { kind: "init", op: s.op, type: s.type, slot: this.slot(s.accumulator, at), lanes };
+      }
+      case "update": {
+        const given = this.values.at(this.values.from(s.body), at);
+        // A maximum that passes over NaN needs no test; see numberOrLeast in ops/reduce.ts.
+        const number = s.op === "max" ? numberIn(given) : undefined;
+        const slot = this.slot(s.accumulator, at);
+        return { kind: "update", op: s.op, slot, body: number ?? given, skipsNaN: number !== undefined, lanes };
+      }
+      case "combine":
+        return { kind: "combine", op: s.op, slot: this.slot(s.accumulator, at), over: s.over };
+      case "store": {
+        let address = this.storeAddresses.get(s);
+        if (!address) this.storeAddresses.set(s, (address = this.values.address(s.buffer, s.index)));
+        return {
+          kind: "store",
+          buffer: s.buffer,
+          address: this.values.addressAt(address, at),
+          value: this.values.at(this.values.from(s.value), at),
+          slot: s.accumulator === undefined ? undefined : this.slot(s.accumulator, at),
+          lanes,
+        };
+      }
+      default:
+        return s satisfies never;
+    }
+  }
+
+  private slot(name: string, at: Point): Slot {
+    const registers = this.registers.get(name);
+    if (!registers) throw new InternalError(`${name} is used before it is initialised`);
+    const { scope, all } = registers;
+    let table = all.get(scope);
+    if (!table) all.set(scope, (table = new Map()));
+    const { names } = at.scope;
+    const { values } = at;
+    const own = scope === at.scope ? values : scope.names.map((n) => values[names.indexOf(n)] ?? 0);
+    return { table, key: own.join(",") };
+  }
+
+  private registerIn({ table, key }: Slot): Register {
+    const register = table.get(key);
+    if (!register) throw new InternalError("an accumulator is used before it is initialised");
+    return register;
+  }
+
+  private straight(leaves: readonly Leaf[]): void {
+    this.openRegion();
+    for (const leaf of leaves) {
+      if (leaf.kind === "update") this.count(leaf.body, leaf.lanes);
+      else if (leaf.kind === "store") this.count(leaf.value, leaf.lanes);
+    }
+    for (const leaf of leaves) {
+      this.lanes = "lanes" in leaf ? leaf.lanes : undefined;
+      switch (leaf.kind) {
+        case "init":
+          this.init(leaf);
+          break;
+        case "update":
+          this.update(leaf);
+          break;
+        case "combine":
+          this.combine(leaf);
+          break;
+        case "store":
+          this.store(leaf);
+          break;
+        default:
+          leaf satisfies never;
+      }
+    }
+    this.lanes = undefined;
+  }
+
+  private identity(op: Reduction["op"], type: ComputeType, vector: boolean): string {
+    return this.text(this.values.from(constant(type, identityOf(op, type))), vector);
+  }
+
+  private init({ op, type, slot, lanes }: Leaf & { kind: "init" }): void {
+    const register: Register = { name: this.frames.fresh("r"), vector: lanes !== undefined, type };
+    slot.table.set(slot.key, register);
+    const form = register.vector ? wgslVector(type) : wgslType(type);
+    this.frames.line(`var ${register.name}: ${form} = ${this.identity(op, type, register.vector)};`);
+  }
+
+  private update({ op, slot, body, skipsNaN, lanes }: Leaf & { kind: "update" }): void {
+    const register = this.registerIn(slot);
+    const { name, vector } = register;
+    if (lanes && !vector) throw new InternalError("a vector updates a scalar accumulator");
+    this.beginStatement(body, register);
+    let text = this.text(body, vector);
+    if (lanes && lanes.lanes < 4) {
+      const mask = [0, 1, 2, 3].map((lane) => lane < lanes.lanes).join(", ");
+      text = `select(${this.identity(op, body.type, true)}, ${text}, vec4<bool>(${mask}))`;
+    }
+    this.frames.line(`${this.accumulated(op, name, text, body.type, vector, skipsNaN)};`);
+  }
+
+  /** `name = name op text`. */
+  private accumulated(op: string, name: string, text: string, type: ComputeType, vector: boolean, skipsNaN: boolean): string {
+    const wide = type === "i64" || type === "u64";
+    const sign = type === "u64" ? "U" : "I";
+    switch (op) {
+      case "sum":
+        return wide ? `${name} = ${this.library.use("add64")}(${name}, ${text})` : `${name} += ${text}`;
+      case "prod":
+        return wide ? `${name} = ${this.library.use("mul64")}(${name}, ${text})` : `${name} *= ${text}`;
+      default: {
+        const more = op === "max";
+        if (type === "bool") return `${name} = ${name} ${more ? "|" : "&"} ${text}`;
+        if (wide) {
+          const x = this.named(text);
+          const less = this.library.use(`lt${sign}64`);
+          return `${name} = select(${name}, ${x}, ${more ? `${less}(${name}, ${x})` : `${less}(${x}, ${name})`})`;
+        }
+        if (type !== "f32") return `${name} = ${op}(${name}, ${text})`;
+        if (!skipsNaN) return `${name} = ${this.library.use(more ? "maxF" : "minF", vector)}(${name}, ${text})`;
+        const x = this.named(text);
+        return `${name} = select(${name}, ${x}, ${x} ${more ? ">" : "<"} ${name})`;
+      }
+    }
+  }
+
+  private named(text: string): string {
+    if (/^\w+(\.\w)?$/.test(text)) return text;
+    const name = this.frames.fresh("v");
+    this.frames.line(`let ${name} = ${text};`);
+    return name;
+  }
+
+  private combine({ op, slot, over }: Leaf & { kind: "combine" }): void {
+    const register = this.registerIn(slot);
+    const { name, type } = register;
+    if (over === undefined) {
+      const total = this.frames.fresh("r");
+      this.frames.line(`var ${total}: ${wgslType(type)} = ${name}.x;`);
+      for (const lane of ["y", "z", "w"])
+        this.frames.line(`${this.accumulated(op, total, `${name}.${lane}`, type, false, false)};`);
+      slot.table.set(slot.key, { name: total, vector: false, type });
+      return;
+    }
+    const { size } = this;
+    if (size === 1) return;
+    if (this.spreads) throw new InternalError("invocations combine what they do not share");
+    if (register.vector) throw new InternalError("lanes are combined before invocations");
+    const word = type === "bool" ? "u32" : wgslType(type);
+    const memory = `s_${word}`;
+    this.shared.set(memory, `var<workgroup> ${memory}: array<${word}, ${size}>;`);
+    const { frames } = this;
+    const read = (at: string): string => (type === "bool" ? `(${memory}[${at}] != 0u)` : `${memory}[${at}]`);
+    const written = (text: string): string => (type === "bool" ? `u32(${text})` : text);
+    frames.line(`${memory}[lane] = ${written(name)};`);
+    frames.line("workgroupBarrier();");
+    if (size <= 8 || !Number.isInteger(Math.log2(size))) {
+      frames.line(`${name} = ${read("0")};`);
+      for (let i = 1; i < size; i++) frames.line(`${this.accumulated(op, name, read(`${i}`), type, false, false)};`);
+    } else {
+      const half = frames.fresh("h");
+      frames.line(`for (var ${half} = ${size / 2}; ${half} > 0; ${half} >>= 1u) {`);
+      frames.open();
+      frames.line(`${name} = ${read("lane")};`);
+      frames.line(`${this.accumulated(op, name, read(`lane + ${half}`), type, false, false)};`);
+      frames.line(`${memory}[lane] = ${written(name)};`);
+      const inside = indented(frames.close());
+      for (const line of [`if (lane < ${half}) {`, ...inside, "}", "workgroupBarrier();"]) frames.line(` ${line}`);
+      frames.line("}");
+      frames.line(`${name} = ${read("0")};`);
+    }
+    frames.line("workgroupBarrier();");
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Stores
+
+  private store({ buffer, address, value, slot, lanes }: Leaf & { kind: "store" }): void {
+    const { frames } = this;
+    this.beginStatement(value, slot && this.registerIn(slot));
+    const { dtype } = this.nest.buffers[buffer]!;
+    const operand = this.operands[buffer]!;
+    if (operand.kind === "bound" && operand.packed && bytesPerElement(dtype) < 4)
+      throw new InternalError(`${dtype} is stored in its ordinary bytes`);
+    const declared = this.declared(buffer);
+    const own = wordOf(dtype, false);
+    const form = (text: string, vector: boolean): string => {
+      const type = computeType(dtype);
+      const stored = type === "bool" ? `${vector ? "vec4i" : "i32"}(${text})` : type === "i32" ? narrowed(text, dtype, vector) : text; // prettier-ignore
+      return asWord(stored, own, declared.word, vector);
+    };
+    const lines: string[] = [];
+    const single = (at: Address, text: string): void => {
+      if (own === "vec2u" && declared.word !== "vec2u") {
+        const index = this.index64(buffer, at);
+        const word = this.named(text);
+        for (const [part, more] of [["x", 0], ["y", 1]] as const) // prettier-ignore
+          lines.push(`${declared.name}[${index} + ${more}] = ${asWord(`${word}.${part}`, "u32", declared.word)};`);
+      } else lines.push(`${this.place(buffer, at)} = ${form(text, false)};`);
+    };
+    if (!lanes) single(address, this.text(value, false));
+    else {
+      const { variable } = lanes;
+      const stride = address.terms.stride(variable);
+      const first = stride === undefined ? undefined : this.values.addressAtLane(address, variable, 0);
+      const aligned = first !== undefined && stride === 1 && declared.quads && lanes.lanes === 4 && (first.constant + this.firstOf(buffer)) % 4 === 0; // prettier-ignore
+      if (aligned) {
+        const text = this.place(buffer, first);
+        lines.push(`${text.slice(0, text.lastIndexOf("."))} = ${form(this.text(value, true), true)};`);
+      } else {
+        const whole = this.named(this.text(value, true));
+        for (let lane = 0; lane < lanes.lanes; lane++)
+          single(this.values.addressAtLane(address, variable, lane), `${whole}.${"xyzw"[lane]}`);
+      }
+    }
+    const alone = this.size > 1 && !this.spreads && operand.kind !== "private";
+    if (alone) lines.splice(0, lines.length, "if (lane == 0) {", ...indented(lines), "}");
+    for (const line of lines) frames.line(line);
+    this.stored = true;
+    this.forget(buffer);
+  }
+
+  private firstOf(buffer: number): number {
+    const operand = this.operands[buffer]!;
+    return operand.kind === "bound" || operand.kind === "scratch" ? operand.offset : 0;
+  }
+
+  private index64(buffer: number, at: Address): string {
+    return this.sum(at.constant + this.firstOf(buffer), at.terms, 0.5);
+  }
+}
+
+/** x of a value that is x, or -Infinity where x is no number. */
+function numberIn(value: Value): Value | undefined {
+  if (value.kind !== "select" || value.type !== "f32") return undefined;
+  const { condition, a, b } = value;
+  const least = b.kind === "const" && b.value === -Infinity;
+  return least && condition.kind === "binary" && condition.op === "ge" && condition.a === a && condition.b === b
+    ? a
+    : undefined;
+} // prettier-ignore

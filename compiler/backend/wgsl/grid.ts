@@ -1,0 +1,132 @@
+/**
+ * Loops as workgroups and invocations. In: a statement of a nest's outermost level. Out: the loops around everything in it
+ * that become parts of a dispatch, and what is left. Invariant: each iteration is one workgroup's (or invocation's), also
+ * where WebGPU's 65,535 workgroups per dimension do not suffice and dimensions are folded.
+ */
+import { elementCount } from "../../ir/dtype.ts";
+import type { ForStatement, Statement } from "../../ir/nest.ts";
+import type { Frame } from "./frames.ts";
+import { intLiteral } from "./literal.ts";
+
+/** WebGPU's limit that every device has. */
+const MOST_GROUPS = 65_535;
+/** Invocations of a workgroup where the schedule says nothing. */
+const USUAL_SIZE = 64;
+
+export interface Chain {
+  /** Loops whose iterations are workgroups, outermost first. */
+  readonly grid: readonly ForStatement[];
+  /** Loops inside of these whose iterations are invocations. */
+  readonly group: readonly ForStatement[];
+  readonly body: readonly Statement[];
+  /** Invocations of a workgroup. */
+  readonly size: number;
+  /** Whether each invocation has iterations of its own, and shares nothing with others. */
+  readonly own: boolean;
+  /** The number of the workgroup, or of the invocation where each has iterations of its own. */
+  readonly unit: string;
+}
+
+export function chainOf(statement: Statement, workgroup: number | undefined): Chain {
+  const grid: ForStatement[] = [];
+  const group: ForStatement[] = [];
+  let body: readonly Statement[] = [statement];
+  for (;;) {
+    const rest = body.filter((s) => s.kind !== "barrier");
+    const [only] = rest;
+    if (rest.length !== 1 || only?.kind !== "for" || only.extent < 1) break;
+    if (only.mode === "group") group.push(only);
+    else if (only.mode === "grid" && group.length === 0) grid.push(only);
+    else break;
+    body = only.body;
+  }
+  // Loops of a workgroup that must meet inside are not dealt out to workgroups.
+  if (group.length > 0 && needsGroup(body)) {
+    body = [group[0]!];
+    group.length = 0;
+  }
+  const own = group.length > 0;
+  const points = elementCount(group.map((s) => s.extent));
+  const size = own ? Math.min(workgroup ?? USUAL_SIZE, points) : needsGroup(body) ? (workgroup ?? USUAL_SIZE) : 1;
+  return { grid, group, body, size, own, unit: "unit" };
+}
+
+/** Whether invocations of a workgroup work together on some of the statements. */
+function needsGroup(body: readonly Statement[]): boolean {
+  return body.some((s) => (s.kind === "for" ? s.mode === "group" || needsGroup(s.body) : s.kind === "combine" && s.over === "group")); // prettier-ignore
+}
+
+/** Units of a chain that have scratch of their own: workgroups, or invocations. */
+export function invocationsOf({ grid, group, size, own }: Chain): number {
+  const groups = elementCount(grid.map((s) => s.extent));
+  if (!own) return groups;
+  return groups * Math.ceil(elementCount(group.map((s) => s.extent)) / size) * size;
+}
+
+/** Writes what sets the chain's variables into the head of an entry point's frame; says how many workgroups it takes. */
+export function spread(
+  chain: Chain,
+  root: Frame,
+): { readonly groups: readonly [number, number, number]; readonly guard: readonly string[] } {
+  const { grid, group, size, own } = chain;
+  const points = elementCount(group.map((s) => s.extent));
+  const blocks = own ? Math.ceil(points / size) : 1;
+  const extents = [...grid.map((s) => s.extent), ...(blocks > 1 ? [blocks] : [])];
+  const total = elementCount(extents);
+  const { head } = root;
+  const guard: string[] = [];
+  if (size > 1) head.push("let lane = i32(index);");
+  const set = (s: ForStatement, text: string, name: string): void => {
+    head.push(`let ${name} = ${s.from === 0 ? text : `${text} + ${s.from}`};`);
+    root.variables.set(s.variable, name);
+  };
+
+  // The number of the block and of the grid loops' iterations, innermost first.
+  const dimensions = folded(extents.toReversed());
+  let groups: [number, number, number];
+  const coordinates: string[] = [];
+  if (dimensions) {
+    groups = [dimensions[0] ?? 1, dimensions[1] ?? 1, dimensions[2] ?? 1];
+    coordinates.push(...["x", "y", "z"].map((d) => `i32(group.${d})`));
+  } else {
+    const width = Math.min(total, MOST_GROUPS);
+    groups = [width, Math.ceil(total / width), 1];
+    head.push(`let linear = i32(group.x + group.y * ${width}u);`);
+    if (width * groups[1] > total) guard.push(`if (group.x + group.y * ${width}u >= ${total}u) { return; }`);
+  }
+  let divisor = 1;
+  const next = (extent: number, position: number): string => {
+    if (dimensions) return coordinates[position]!;
+    const quotient = divisor === 1 ? "linear" : `linear / ${divisor}`;
+    divisor *= extent;
+    return divisor >= total ? quotient : `(${quotient}) % ${extent}`;
+  };
+  let position = 0;
+  let block = "0";
+  if (blocks > 1) {
+    head.push(`let block = ${next(blocks, position++)};`);
+    block = "block";
+  }
+  for (const s of grid.toReversed()) set(s, next(s.extent, position++), `g${position}`);
+  const unit = extents.length === 0 ? "0" : dimensions ? `i32(group.x + group.y * ${groups[0]}u + group.z * ${groups[0] * groups[1]}u)` : "linear"; // prettier-ignore
+  if (!own) {
+    head.push(`let unit = ${unit};`);
+    return { groups, guard };
+  }
+  head.push(`let unit = ${size > 1 ? `(${unit}) * ${size} + lane` : unit};`);
+  const point = size === 1 ? block : block === "0" ? "lane" : `block * ${size} + lane`;
+  head.push(`let point = ${point};`);
+  if (blocks * size > points) head.push(`if (point >= ${intLiteral(points)}) { return; }`);
+  let inner = 1;
+  group.toReversed().forEach((s, i) => {
+    const quotient = inner === 1 ? "point" : `point / ${inner}`;
+    inner *= s.extent;
+    set(s, inner >= points ? quotient : `(${quotient}) % ${s.extent}`, `l${i}`);
+  });
+  return { groups, guard };
+}
+
+/** At most three dimensions that WebGPU takes, where the extents are such as they stand. */
+function folded(extents: readonly number[]): readonly number[] | undefined {
+  return extents.length <= 3 && extents.every((extent) => extent <= MOST_GROUPS) ? extents : undefined;
+}
