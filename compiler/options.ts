@@ -23,7 +23,12 @@ export type VariantName = "relaxed-simd" | "simd";
 export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
 export type InspectStage = (typeof inspectStages)[number];
 
+/** What an artifact has code for. */
+export type CompileTarget = "wasm" | "webgpu";
+
 export interface CompileOptions {
+  /** What the artifact runs on; default `["wasm"]`. With both, weights are stored once. */
+  readonly targets?: readonly CompileTarget[];
   /** Values of symbolic dimensions by name, e.g. `{ batch: 1 }`. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Whole shapes by input name; these win over `dims`. */
@@ -85,6 +90,21 @@ export interface CompileReport {
   readonly movedBytes: { readonly fused: number; readonly unfused: number };
   readonly milliseconds: Readonly<Record<string, number>>;
   readonly kernels: readonly KernelReport[];
+  /** What runs on WebGPU, where that is among the targets. */
+  readonly gpu?: GpuReport;
+}
+
+/** One run on WebGPU. */
+export interface GpuReport {
+  readonly dispatches: number;
+  /** Calls that run on the host in between, and why each does. */
+  readonly hostCalls: readonly { readonly nodes: readonly string[]; readonly why: string }[];
+  /** Times that values pass between the device and the host, besides inputs and outputs. */
+  readonly roundTrips: number;
+  readonly pipelines: number;
+  readonly wgslBytes: number;
+  /** Memory of intermediate values on the device. */
+  readonly arenaBytes: number;
 }
 
 /** An input or output as users see it. */

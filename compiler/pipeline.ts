@@ -14,6 +14,8 @@ import type { Nest } from "./ir/nest.ts";
 import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
+import { WeightStore } from "./lower/weightStore.ts";
+import { buildForGpu, type GpuBuild } from "./pipelineGpu.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName } from "./options.ts";
@@ -129,9 +131,15 @@ export function build(
 ): Compiled {
   let unfused = 0;
   const program = optimize(bound, options, clock, (lowered) => (unfused = bytesOfProgram(lowered)));
+  const targets = options.targets ?? ["wasm"];
+  const weightStore = new WeightStore();
+  const gpu = targets.includes("webgpu")
+    ? clock.time("gpu", () => buildForGpu(program, { reuse: enabled(options, "reuse"), weights: weightStore }))
+    : undefined;
+  if (gpu && !targets.includes("wasm")) return gpuOnly(bound, program, gpu, opsIn, unfused, weightStore, options, clock);
   const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
-  const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse")));
+  const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
   traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
   if (memory.bytes > (options.memoryLimit ?? MEMORY_LIMIT)) {
@@ -163,6 +171,7 @@ export function build(
   const sections: SectionContent[] = [...modules].map(([name, { bytes }]) => ({ name, data: bytes }));
   for (const library of first!.libraries)
     sections.push({ name: `lib.${library.name}`, data: library.moduleBytes() });
+  if (gpu) sections.push(...gpu.sections);
   sections.push({ name: "weights", data: weights.parts });
   const math = [...new Set([...modules.values()].flatMap((m) => m.math))];
   const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
@@ -193,6 +202,7 @@ export function build(
     movedBytes: { fused: bytesOfCalls(scheduled.run, scheduled.values), unfused },
     milliseconds: clock.milliseconds,
     kernels,
+    ...(gpu ? { gpu: gpu.report } : {}),
   };
   const plan: BoundPlan = {
     kind: "bound",
@@ -213,11 +223,61 @@ export function build(
     })),
     math,
     ...(memory.places.control > 0 ? { control: memory.places.control } : {}),
+    ...(gpu ? { gpu: gpu.plan } : {}),
     ...(profile ? { report: { ...profileReport(scheduled, first!) } } : {}),
   };
   const artifact = clock.time("pack", () =>
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
   );
+  return { artifact, report };
+}
+
+/** An artifact for WebGPU alone. */
+function gpuOnly(
+  bound: BoundGraph,
+  program: Program,
+  gpu: GpuBuild,
+  opsIn: number,
+  unfused: number,
+  weights: WeightStore,
+  options: CompileOptions,
+  clock: StageClock,
+): Compiled {
+  const slot = (id: ValueId, name: string): BoundPlan["inputs"][number] => {
+    const { dtype, shape } = program.values.get(id)!;
+    return { name, dtype, shape, address: 0 };
+  };
+  const plan: BoundPlan = {
+    kind: "bound",
+    name: bound.name,
+    compiler: VERSION,
+    inputs: program.inputs.map((id) => slot(id, id)),
+    outputs: program.outputs.map(({ id, name }) => slot(id, name)),
+    memoryBytes: 0,
+    weights: [],
+    variants: [],
+    libraries: gpu.libraries,
+    math: gpu.math,
+    gpu: gpu.plan,
+  };
+  const sections = [...gpu.sections, { name: "weights", data: weights.parts }];
+  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }));
+  const report: CompileReport = {
+    name: bound.name,
+    kind: "bound",
+    opsIn,
+    kernelsOut: gpu.scheduled.run.length,
+    fused: Math.max(0, bound.nodes.length - gpu.scheduled.run.length),
+    codeBytes: {},
+    weightBytes: weights.parts.reduce((sum, part) => sum + part.length, 0),
+    arenaBytes: gpu.report.arenaBytes,
+    memoryBytes: 0,
+    memoryBoundBytes: 0,
+    movedBytes: { fused: bytesOfCalls(gpu.scheduled.run, gpu.scheduled.values), unfused },
+    milliseconds: clock.milliseconds,
+    kernels: gpu.kernels,
+    gpu: gpu.report,
+  };
   return { artifact, report };
 }
 

@@ -295,8 +295,11 @@ function power(x: Expr, exponent: Expr): Expr | undefined {
   }
 }
 
-/** Replaces functions by polynomials where there is one; the rest is for the host. */
-export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
+/**
+ * Replaces functions by polynomials where there is one; the rest is for the host. Powers of integers become its powers of
+ * doubles, unless `keepsIntegers`.
+ */
+export function lowerMath(e: Expr, memo?: Map<Expr, Expr>, keepsIntegers = false): Expr {
   return rewrite(
     e,
     (x) => {
@@ -313,6 +316,7 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>): Expr {
       if (x.kind === "binary" && x.op === "add") return onePlus(x.a, x.b);
       if (x.kind === "binary" && x.op === "pow") {
         if (x.type === "f32" || x.type === "f64") return power(x.a, x.b);
+        if (keepsIntegers) return undefined;
         // Integer powers go through double precision, which holds 53 bits.
         const dtype =
           x.type === "i64" ? "int64" : x.type === "u64" ? "uint64" : x.type === "u32" ? "uint32" : "int32";

@@ -10,6 +10,7 @@ import type { ValueId } from "../ir/graph.ts";
 import { storageElements, type Places, type ScheduledCall, type ScheduledProgram } from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
+import { WeightStore } from "./weightStore.ts";
 
 export interface PlacedProgram {
   readonly places: Places;
@@ -31,7 +32,11 @@ function strideOf({ shape, dtype }: Buffer): number {
 }
 
 /** Stage 7. `reuse`: off only to debug. */
-export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): PlacedProgram {
+export function placeProgram(
+  scheduled: ScheduledProgram,
+  reuse: boolean,
+  weights = new WeightStore(),
+): PlacedProgram {
   const { program, values, init, run } = scheduled;
   const calls: readonly ScheduledCall[] = [...init, ...run];
   const end = calls.length;
@@ -123,16 +128,10 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     if (found === undefined) throw new RangeError(`no place for ${id}`);
     return found;
   };
-  const parts: Uint8Array[] = [];
   const ranges: { offset: number; bytes: number; address: number }[] = [];
-  let offset = 0;
   const store = (tensor: Tensor, id: string): void => {
-    const view = tensor.data as NumericData;
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    if (bytes.length === 0) return;
-    parts.push(bytes);
-    ranges.push({ offset, bytes: bytes.length, address: address(id) });
-    offset += bytes.length;
+    const range = weights.put(tensor);
+    if (range.bytes > 0) ranges.push({ ...range, address: address(id) });
   };
   for (const [id, tensor] of program.constants)
     if (from.has(id) && (to.get(id) ?? -1) >= 0) store(tensor, id);
@@ -158,6 +157,6 @@ export function placeProgram(scheduled: ScheduledProgram, reuse: boolean): Place
     blocks: blocks
       .map((block) => ({ ...block, address: address(block.id) }))
       .toSorted((a, b) => a.address - b.address || a.from - b.from),
-    weights: { parts, ranges },
+    weights: { parts: weights.parts, ranges },
   };
 }

@@ -64,7 +64,7 @@ function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingConte
 }
 
 /** Whether all values of an assignment fit 32-bit lanes. What positions are made of never is in a vector. */
-function vectorTypes(assign: Assign): boolean {
+export function vectorTypes(assign: Assign): boolean {
   const seen = new Set<Expr>();
   const fits = (e: Expr): boolean => {
     if (seen.has(e)) return true;
@@ -78,7 +78,7 @@ function vectorTypes(assign: Assign): boolean {
 // ---------------------------------------------------------------------------------------------------------------
 // Merging
 
-interface Merged {
+export interface Merged {
   readonly name: string;
   readonly extent: number;
   /** The innermost of the merged axes, whose stride is the merged one's. */
@@ -86,7 +86,7 @@ interface Merged {
 }
 
 /** Merges neighbouring axes that every access walks as one; returns the steps and the resulting axes. */
-function mergeAxes(
+export function mergeAxes(
   axes: readonly Axis[],
   accesses: AssignAccesses,
   keep: ReadonlySet<string>,
@@ -508,7 +508,7 @@ function deepReduction(
 }
 
 /** Only what the kernel does not change, read where no data decides, can be copied beforehand. */
-function canPack(kernel: Kernel, assign: Assign, access: Access): boolean {
+export function canPack(kernel: Kernel, assign: Assign, access: Access): boolean {
   if (kernel.buffers[access.buffer]!.role !== "in") return false;
   const load = soleLoad(assign, access.buffer);
   return load !== undefined && load.index.every(isPlace);

@@ -7,8 +7,10 @@ import { axis, type Expr } from "../ir/expr.ts";
 import { substituteAxes } from "../ir/walk.ts";
 import { assignments, singleAssign, type Assign, type Axis, type Block, type Kernel } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
+import type { Schedule } from "../ir/schedule.ts";
 import {
   drawsAnew,
+  type Parts,
   type Program,
   type ProgramValue,
   type ScheduledCall,
@@ -17,15 +19,30 @@ import {
 } from "../ir/program.ts";
 import { LEAST_SHARED_RUN, nanosecondsOf } from "../passes/time.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
-import { chooseSchedule, orderAxes } from "./heuristic.ts";
+import { chooseSchedule, orderAxes, type SchedulingContext } from "./heuristic.ts";
 import { dropEmpty } from "../lower/empty.ts";
 import { packOperand } from "../lower/pack.ts";
 import { lowerPads } from "../lower/pad.ts";
 import { chooseParts } from "./parts.ts";
 import { lowerStorage } from "../lower/storage.ts";
 
+/** What scheduling has to know of a device. */
+export interface ScheduleTarget {
+  readonly choose: (kernel: Kernel, context: SchedulingContext) => Schedule;
+  /** Whether a value, or scratch (undefined), holds floats of 16 bits as float32; see lowerStorage. */
+  readonly widens: (id: ValueId | undefined) => boolean;
+  readonly parts: (kernel: Kernel) => Parts;
+}
+
+export const WEBASSEMBLY: ScheduleTarget = {
+  choose: chooseSchedule,
+  widens: () => false,
+  parts: (kernel) => chooseParts(kernel),
+};
+
 /** Chooses how each kernel of a program runs. */
-export function scheduleProgram(program: Program): ScheduledProgram {
+export function scheduleProgram(program: Program, target: ScheduleTarget = WEBASSEMBLY): ScheduledProgram {
+  const { choose } = target;
   const values = new Map(program.values);
   const init: ScheduledCall[] = [];
   const run: ScheduledCall[] = [];
@@ -53,11 +70,12 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       continue;
     }
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
-    let kernel = orderAxes(
-      uniqueAxes(lowerStorage(lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") }))),
-    );
+    const ids = [...call.inputs, ...call.outputs];
+    const divided = lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") });
+    const native = lowerStorage(divided, (i) => target.widens(ids[i]));
+    let kernel = orderAxes(uniqueAxes(native));
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
-    const chosen = chooseSchedule(kernel, { constants });
+    const chosen = choose(kernel, { constants });
     const inputs = [...call.inputs];
     for (const step of chosen) {
       if (step.kind !== "pack") continue;
@@ -68,26 +86,26 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       const packed = packOperand(kernel, assign, step.buffer, axis, by);
       kernel = packed.kernel;
       const source = inputs[step.buffer]!;
-      const target = packed.packer.buffers[1]!;
+      const panels = packed.packer.buffers[1]!;
       const packer = orderAxes(lowerPads(packed.packer));
       const key = JSON.stringify([
         source,
-        target.shape,
+        panels.shape,
         packer.body.map((b) => (b.kind === "assign" ? contentKey(b) : 0)),
       ]);
       let id = packs.get(key);
       if (id === undefined) {
         id = `${source}/panels${packs.size}`;
         packs.set(key, id);
-        values.set(id, { dtype: target.dtype, shape: target.shape });
+        values.set(id, { dtype: panels.dtype, shape: panels.shape });
         const atLoad = fixed.has(source);
         if (atLoad) fixed.add(id);
         (atLoad ? init : run).push({
           kind: "kernel",
           nodes: [`pack for ${call.nodes[0] ?? ""}`],
           kernel: packer,
-          schedule: chooseSchedule(packer, { constants: new Set() }),
-          parts: chooseParts(packer),
+          schedule: choose(packer, { constants: new Set() }),
+          parts: target.parts(packer),
           inputs: [source],
           outputs: [id],
         });
@@ -100,12 +118,12 @@ export function scheduleProgram(program: Program): ScheduledProgram {
       nodes: call.nodes,
       kernel,
       schedule: chosen.filter((s) => s.kind !== "pack"),
-      parts: chooseParts(kernel),
+      parts: target.parts(kernel),
       inputs,
       outputs: call.outputs,
     });
   }
-  return { program, values, init: packedWhenMade(init, run), run: worthThreads(run) ? run : run.map(alone) };
+  return { program, values, init: packedWhenMade(init, run, target), run: worthThreads(run) ? run : run.map(alone) };
 }
 
 /** What an assignment computes for each element, whatever its axes are called. */
@@ -115,7 +133,11 @@ function contentKey({ axes, value }: Assign): readonly unknown[] {
 }
 
 /** Calls at load, with those that pack what another one made, for nobody else, computing it themselves. */
-function packedWhenMade(init: readonly ScheduledCall[], run: readonly ScheduledCall[]): ScheduledCall[] {
+function packedWhenMade(
+  init: readonly ScheduledCall[],
+  run: readonly ScheduledCall[],
+  target: ScheduleTarget,
+): ScheduledCall[] {
   const readers = new Map<ValueId, number>();
   const makers = new Map<ValueId, ScheduledKernel>();
   for (const call of [...init, ...run])
@@ -131,8 +153,8 @@ function packedWhenMade(init: readonly ScheduledCall[], run: readonly ScheduledC
     if (!joined) return call;
     gone.add(maker);
     const kernel = orderAxes(joined.kernel);
-    const schedule = chooseSchedule(kernel, { constants: new Set() });
-    const whole = { ...call, kernel, schedule, parts: chooseParts(kernel), inputs: joined.inputs };
+    const schedule = target.choose(kernel, { constants: new Set() });
+    const whole = { ...call, kernel, schedule, parts: target.parts(kernel), inputs: joined.inputs };
     // What packs this one in its turn computes all of it, not what it read before.
     if (makers.get(call.outputs[0]!) === call) makers.set(call.outputs[0]!, whole);
     return whole;

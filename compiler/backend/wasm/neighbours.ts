@@ -10,7 +10,7 @@
  */
 import { bytesPerElement } from "../../ir/dtype.ts";
 import { ScalarWriter } from "./scalar.ts";
-import type { LoadValue } from "./values.ts";
+import type { LoadValue } from "../values.ts";
 
 const FOUR = 4;
 

@@ -27,6 +27,7 @@ import {
   type Helper,
 } from "./threads.ts";
 import { levelsOf, unitsOf } from "./units.ts";
+import { keyOf } from "../kernelKey.ts";
 
 /** Math.random */
 const DRAW: FunctionType = { takes: [], gives: ["f64"] };
@@ -65,23 +66,6 @@ export function prepareNest(call: ScheduledKernel): Nest {
     })),
   };
   return apply(lowered, call.schedule);
-}
-
-/** Identity of a kernel with its schedule, within one compilation (expressions are interned). */
-function keyOf(call: ScheduledKernel): string {
-  const { kernel } = call;
-  const block = (b: Kernel["body"][number]): unknown =>
-    b.kind === "loop"
-      ? [b.axis.name, b.axis.extent, b.carried, b.body.map(block)]
-      : [
-          b.axes,
-          b.out,
-          b.index.map((e) => e.id),
-          b.value.id,
-          b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id],
-        ];
-  const buffers = kernel.buffers.map((b) => [b.dtype, b.shape, b.role, b.layout?.strides, b.layout?.offset]);
-  return JSON.stringify([buffers, kernel.body.map(block), call.schedule, call.parts.count > 1]);
 }
 
 /** Code is the same for all variants until it is linked, so nests that are kept are emitted once. */

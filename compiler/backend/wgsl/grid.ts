@@ -47,8 +47,15 @@ export function chainOf(statement: Statement, workgroup: number | undefined): Ch
   }
   const own = group.length > 0;
   const points = elementCount(group.map((s) => s.extent));
-  const size = own ? Math.min(workgroup ?? USUAL_SIZE, points) : needsGroup(body) ? (workgroup ?? USUAL_SIZE) : 1;
+  const size = own ? evenSize(points, workgroup ?? USUAL_SIZE) : needsGroup(body) ? (workgroup ?? USUAL_SIZE) : 1;
   return { grid, group, body, size, own, unit: "unit" };
+}
+
+/** Invocations of a workgroup, at most `most`, so that the last workgroup is about as full as the others. */
+function evenSize(points: number, most: number): number {
+  if (points <= most) return points;
+  const blocks = Math.ceil(points / most);
+  return Math.min(most, Math.ceil(points / blocks / 4) * 4);
 }
 
 /** Whether invocations of a workgroup work together on some of the statements. */
@@ -57,7 +64,7 @@ function needsGroup(body: readonly Statement[]): boolean {
 }
 
 /** Units of a chain that have scratch of their own: workgroups, or invocations. */
-export function invocationsOf({ grid, group, size, own }: Chain): number {
+export function unitsOf({ grid, group, size, own }: Chain): number {
   const groups = elementCount(grid.map((s) => s.extent));
   if (!own) return groups;
   return groups * Math.ceil(elementCount(group.map((s) => s.extent)) / size) * size;

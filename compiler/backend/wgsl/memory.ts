@@ -42,11 +42,6 @@ export function wordBytes(word: Word): number {
   return word === "vec2u" ? 8 : 4;
 }
 
-/** Bytes of an element on the GPU. */
-export function gpuElementBytes(dtype: DType, packed: boolean): number {
-  return packed ? bytesPerElement(dtype) : Math.max(4, bytesPerElement(dtype));
-}
-
 /** Text that reads `from`-typed text as the same bits of another type of 32 bits. */
 export function asWord(text: string, from: Word, to: Word, vector = false): string {
   if (from === to) return text;

@@ -29,6 +29,13 @@ export function leavesShape(load: LoadExpr, shape: readonly number[]): boolean {
   });
 }
 
+const BORDER = "border";
+
+/** Whether an assignment was made by {@link haloAssigns}. */
+export function isBorder({ axes, value }: Assign): boolean {
+  return value.kind === "const" && axes.some(({ name }) => name.startsWith(BORDER));
+}
+
 /** Assignments that write the border of a buffer: per dimension, its two sides over the full width of later ones. */
 export function haloAssigns(
   buffer: number,
@@ -48,7 +55,7 @@ export function haloAssigns(
           k === d
             ? side === "before" ? [-width, width] : [dim, width]
             : k < d ? [0, dim] : [-halo.before[k]!, dim + halo.before[k]! + halo.after[k]!]; // prettier-ignore
-        const axis: Axis = { name: `border${tag}.${d}${side}.${k}`, extent: extent! };
+        const axis: Axis = { name: `${BORDER}${tag}.${d}${side}.${k}`, extent: extent! };
         axes.push(axis);
         return add(coordinate(axis), int(start!));
       });

@@ -1,0 +1,57 @@
+/**
+ * Where a kernel's scratch is kept on a GPU. In: a nest. Out: for each of its temps, variables of an invocation or of a
+ * workgroup, or memory with a copy for each that needs its own. Invariant: whoever reads a temp finds what was stored
+ * there: scratch that several entry points use is memory that all of them see.
+ */
+import { bytesPerElement, elementCount } from "../../ir/dtype.ts";
+import type { Nest, Statement } from "../../ir/nest.ts";
+import type { Expr } from "../../ir/expr.ts";
+import { visit } from "../../ir/walk.ts";
+import { chainOf, unitsOf } from "./grid.ts";
+
+/** What fits the registers, or the fast memory, of an invocation. */
+const MOST_PRIVATE_BYTES = 512;
+/** Half of what every device has, so that two workgroups may stay on one core. */
+const MOST_WORKGROUP_BYTES = 12 * 1024;
+
+export type Scratch =
+  | { readonly kind: "private" | "workgroup" }
+  /** So many copies, `stride` elements apart (0: one for all). */
+  | { readonly kind: "memory"; readonly copies: number; readonly stride: number };
+
+/** By buffer; undefined for what is no temp. */
+export function scratchOf(nest: Nest): (Scratch | undefined)[] {
+  const used = nest.body.map((statement) => buffersOf([statement]));
+  let shared = 0;
+  return nest.buffers.map(({ role, dtype, shape }, buffer): Scratch | undefined => {
+    if (role !== "temp") return undefined;
+    const at = used.flatMap((buffers, i) => (buffers.has(buffer) ? [i] : []));
+    if (at.length !== 1) return { kind: "memory", copies: 1, stride: 0 };
+    const chain = chainOf(nest.body[at[0]!]!, nest.workgroup);
+    const elements = elementCount(shape);
+    const bytes = elements * Math.max(4, bytesPerElement(dtype));
+    if (chain.own || chain.size === 1) {
+      if (bytes <= MOST_PRIVATE_BYTES) return { kind: "private" };
+    } else if (shared + bytes <= MOST_WORKGROUP_BYTES) {
+      shared += bytes;
+      return { kind: "workgroup" };
+    }
+    const copies = unitsOf(chain);
+    return { kind: "memory", copies, stride: copies > 1 ? elements : 0 };
+  });
+}
+
+/** Buffers that statements read or write. */
+function buffersOf(body: readonly Statement[], found: Set<number> = new Set()): Set<number> {
+  const read = (e: Expr): void => visit(e, (x) => x.kind === "load" && found.add(x.buffer));
+  for (const s of body) {
+    if (s.kind === "for") buffersOf(s.body, found);
+    else if (s.kind === "update") read(s.body);
+    else if (s.kind === "store") {
+      found.add(s.buffer);
+      read(s.value);
+      for (const e of s.index) read(e);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,31 @@
+/**
+ * What is known of a GPU before anything is measured. In: a kind of device. Out: numbers that schedules are chosen by.
+ * Invariant: any numbers give right code; only speed depends on them.
+ */
+
+export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
+
+export interface GpuDevice {
+  readonly kind: GpuKind;
+  /** Invocations of a workgroup for work without sharing. */
+  readonly workgroup: number;
+  /** Invocations that work together on one row. */
+  readonly rowGroup: number;
+  /** Rows and vectors of four columns of a contraction's register tile. */
+  readonly tile: { readonly rows: number; readonly vectors: number };
+  /** Invocations that keep the device busy. */
+  readonly busy: number;
+}
+
+const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
+  // SwiftShader (Chromium 156, 2026-11-21): an instruction costs the same whatever it does, so what counts is few
+  // of them per multiplication; its four lanes are invocations. A workgroup costs about half a microsecond.
+  software: { kind: "software", workgroup: 64, rowGroup: 16, tile: { rows: 8, vectors: 1 }, busy: 64 },
+  integrated: { kind: "integrated", workgroup: 64, rowGroup: 64, tile: { rows: 4, vectors: 2 }, busy: 2048 },
+  discrete: { kind: "discrete", workgroup: 128, rowGroup: 128, tile: { rows: 8, vectors: 1 }, busy: 16_384 },
+  mobile: { kind: "mobile", workgroup: 64, rowGroup: 64, tile: { rows: 4, vectors: 1 }, busy: 1024 },
+};
+
+export function gpuDevice(kind: GpuKind): GpuDevice {
+  return DEVICES[kind];
+}
