@@ -134,9 +134,12 @@ export function build(
   const targets = options.targets ?? ["wasm"];
   const weightStore = new WeightStore();
   const gpu = targets.includes("webgpu")
-    ? clock.time("gpu", () => buildForGpu(program, { reuse: enabled(options, "reuse"), weights: weightStore }))
+    ? clock.time("gpu", () =>
+        buildForGpu(program, { reuse: enabled(options, "reuse"), weights: weightStore }),
+      )
     : undefined;
-  if (gpu && !targets.includes("wasm")) return gpuOnly(bound, program, gpu, opsIn, unfused, weightStore, options, clock);
+  if (gpu && !targets.includes("wasm"))
+    return gpuOnly(bound, program, gpu, opsIn, unfused, weightStore, options, clock);
   const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
@@ -261,7 +264,9 @@ function gpuOnly(
     gpu: gpu.plan,
   };
   const sections = [...gpu.sections, { name: "weights", data: weights.parts }];
-  const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }));
+  const artifact = clock.time("pack", () =>
+    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
+  );
   const report: CompileReport = {
     name: bound.name,
     kind: "bound",

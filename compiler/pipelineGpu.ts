@@ -5,7 +5,12 @@
  */
 import type { BoundPlan, GpuPlan, GpuSlot, GpuStep, GpuVariant, SectionContent } from "../runtime/format.ts";
 import { gpuBytes, wideElement, WGSL_SECTION } from "../runtime/format/gpu.ts";
-import { PipelineEmitter, prepareGpuNest, scratchBytes, type EmittedPipelines } from "./backend/wgsl/program.ts";
+import {
+  PipelineEmitter,
+  prepareGpuNest,
+  scratchBytes,
+  type EmittedPipelines,
+} from "./backend/wgsl/program.ts";
 import { elementCount } from "./ir/dtype.ts";
 import type { ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
@@ -80,7 +85,9 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   });
   const emitter = new PipelineEmitter(places, nests, USUAL_LIMITS.maxStorageBuffersPerShaderStage);
   const steps = (calls: readonly ScheduledCall[], numbered: boolean): GpuStep[] =>
-    calls.flatMap((call, i) => (call.kind === "kernel" ? emitter.dispatches(call, numbered ? i : undefined) : []));
+    calls.flatMap((call, i) =>
+      call.kind === "kernel" ? emitter.dispatches(call, numbered ? i : undefined) : [],
+    );
   const emitted = emitter.result(steps(init, false), steps(run, true));
   const slot = (id: ValueId, name: string): GpuSlot => {
     const { dtype, shape } = values.get(id)!;
@@ -145,7 +152,10 @@ function joinedTexts(parts: readonly string[]): { modules: GpuVariant["modules"]
   return { modules, texts };
 }
 
-function limitsOf(emitted: EmittedPipelines, buffers: readonly { readonly bytes: number }[]): Record<string, number> {
+function limitsOf(
+  emitted: EmittedPipelines,
+  buffers: readonly { readonly bytes: number }[],
+): Record<string, number> {
   const needed = {
     maxStorageBuffersPerShaderStage: emitted.mostBindings,
     maxStorageBufferBindingSize: emitted.largestRange,

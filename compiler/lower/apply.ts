@@ -22,15 +22,17 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
   const walk = (blocks: readonly Block[], independent: boolean, inLoop: boolean): Statement[] =>
     blocks.flatMap((block): Statement[] => {
       // Assignments of an iteration see what those before them have stored, whoever stored it.
-      const barrier: Statement[] =
-        groups.size > 0 && inLoop ? [{ kind: "barrier" }] : [];
+      const barrier: Statement[] = groups.size > 0 && inLoop ? [{ kind: "barrier" }] : [];
       if (block.kind === "assign")
-        return [...barrier, ...new Arrangement(
-          block,
-          schedule,
-          `acc${accumulators++}`,
-          independent && storesApart(kernel, block),
-        ).build()];
+        return [
+          ...barrier,
+          ...new Arrangement(
+            block,
+            schedule,
+            `acc${accumulators++}`,
+            independent && storesApart(kernel, block),
+          ).build(),
+        ];
       if (block.axis.extent === 0) return [];
       const free = independent && !block.carried;
       const [inner] = block.body;
@@ -48,7 +50,12 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
       ];
     });
   const body = walk(kernel.body, true, false);
-  return { name: kernel.name, buffers: kernel.buffers, body, ...(workgroup === undefined ? {} : { workgroup }) };
+  return {
+    name: kernel.name,
+    buffers: kernel.buffers,
+    body,
+    ...(workgroup === undefined ? {} : { workgroup }),
+  };
 }
 
 /** How one loop variable came to be. */
@@ -164,7 +171,9 @@ class Arrangement {
       (n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector",
     );
     const shared = inner.some((n) => this.origins.get(n)!.reduced && this.binds.get(n) === "group");
-    return this.loops(outer, start, (region) => this.reduction(region, tile, inner, lanesOfReduction, shared));
+    return this.loops(outer, start, (region) =>
+      this.reduction(region, tile, inner, lanesOfReduction, shared),
+    );
   }
 
   private reduction(

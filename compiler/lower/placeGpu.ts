@@ -152,7 +152,9 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
     place: (id) => find(rootOf(id)),
     scratch: (call, buffer) => find(scratchId(steps.get(call)!, buffer)),
     isPacked: (id) => packedConstant(rootOf(id), values, constants),
-    constants: [...constants.keys()].filter((id) => places.has(id) && elementCount(values.get(id)!.shape) > 0),
+    constants: [...constants.keys()].filter(
+      (id) => places.has(id) && elementCount(values.get(id)!.shape) > 0,
+    ),
     arenaBytes: plan.end,
   };
 }

@@ -39,10 +39,7 @@ export interface MemoryOptions {
   readonly slack?: number;
 }
 
-export function planMemory(
-  blocks: readonly MemoryBlock[],
-  options: MemoryOptions = {},
-): MemoryPlan {
+export function planMemory(blocks: readonly MemoryBlock[], options: MemoryOptions = {}): MemoryPlan {
   const reuse = options.reuse ?? true;
   const { alignment = ALIGNMENT, reserved = RESERVED, slack = SLACK } = options;
   const sized = blocks.map((b) => ({ ...b, size: alignUp(b.bytes + slack, alignment) }));

@@ -27,7 +27,9 @@ export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: Sched
   return (kernel, context) => {
     const rows = kernel.body.some((block) => block.kind === "loop");
     const steps = kernel.body.flatMap((block): Step[] =>
-      block.kind === "assign" ? scheduleAssign(kernel, block, context, device) : scheduleLoop(kernel, block, device),
+      block.kind === "assign"
+        ? scheduleAssign(kernel, block, context, device)
+        : scheduleLoop(kernel, block, device),
     );
     const size = rows || steps.some(sharesReduction(kernel)) ? device.rowGroup : device.workgroup;
     return steps.length ? [...steps, { kind: "workgroup", size }] : steps;
@@ -44,7 +46,8 @@ function sharesReduction(kernel: Kernel): (step: Step) => boolean {
     }
   };
   visit(kernel.body);
-  return (step) => step.kind === "bind" && step.to === "group" && [...reduced].some((name) => step.axis.includes(name));
+  return (step) =>
+    step.kind === "bind" && step.to === "group" && [...reduced].some((name) => step.axis.includes(name));
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -100,7 +103,12 @@ function shareOut(kernel: Kernel, assign: Assign): Step[] {
 // ---------------------------------------------------------------------------------------------------------------
 // Assignments by themselves
 
-function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingContext, device: GpuDevice): Step[] {
+function scheduleAssign(
+  kernel: Kernel,
+  assign: Assign,
+  context: SchedulingContext,
+  device: GpuDevice,
+): Step[] {
   const accesses = accessesOf(kernel, assign);
   if (!storesApart(kernel, assign)) return [];
   if (!assign.reduce) return scheduleMap(kernel, assign, accesses, device);
@@ -127,8 +135,11 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses, d
   const { steps, axes } = mergeAxes(assign.axes, accesses, new Set(), new Set());
   const vector = axes.findLast((a) => a.extent > 1);
   if (!vector) return [];
-  if (!vectorisable(kernel, assign, accesses, vector.inner, vector.extent)) return [...steps, ...dealt(axes, device)];
-  const outer = axes.map((a): Merged => (a === vector ? { ...a, name: `${a.name}.o`, extent: a.extent / LANES } : a));
+  if (!vectorisable(kernel, assign, accesses, vector.inner, vector.extent))
+    return [...steps, ...dealt(axes, device)];
+  const outer = axes.map((a): Merged =>
+    a === vector ? { ...a, name: `${a.name}.o`, extent: a.extent / LANES } : a,
+  );
   return [
     ...steps,
     { kind: "split", axis: vector.name, by: LANES, tail: "peel" },
@@ -139,7 +150,13 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses, d
 }
 
 /** Whether four neighbouring points along an axis are one access each way. */
-function vectorisable(kernel: Kernel, assign: Assign, accesses: AssignAccesses, axis: string, extent: number): boolean {
+function vectorisable(
+  kernel: Kernel,
+  assign: Assign,
+  accesses: AssignAccesses,
+  axis: string,
+  extent: number,
+): boolean {
   if (extent % LANES !== 0 || accesses.opaque.has(axis) || !vectorTypes(assign)) return false;
   if (accesses.store.strides.get(axis) !== 1) return false;
   return accesses.loads.every((a) => [0, 1].includes(a.strides.get(axis) ?? 0)) && kernel.buffers.length > 0;
@@ -196,13 +213,19 @@ function contraction(
   const depth = elementCount(reduce.axes.map((a) => a.extent));
   const packed = new Set<number>();
   for (const a of inside) if (stride(a, v) !== 0 && stride(a, v) !== 1) packed.add(a.buffer);
-  const spatial = mergeAxes(assign.axes.filter((a) => a !== vector), accesses, new Set([v]), new Set());
+  const spatial = mergeAxes(
+    assign.axes.filter((a) => a !== vector),
+    accesses,
+    new Set([v]),
+    new Set(),
+  );
   const reduced = mergeAxes(reduce.axes, accesses, new Set(), packed);
   const steps: Step[] = [...spatial.steps, ...reduced.steps];
 
   // A second axis along which some vector operand stays the same.
   const dependent = inside.filter((a) => stride(a, v) !== 0);
-  const shares = (x: Merged): boolean => dependent.some((a) => stride(a, x.inner) === 0 && !a.opaque.has(x.inner));
+  const shares = (x: Merged): boolean =>
+    dependent.some((a) => stride(a, x.inner) === 0 && !a.opaque.has(x.inner));
   const tileAxis = spatial.axes.findLast((x) => x.extent > 1 && !accesses.opaque.has(x.inner) && shares(x));
   const vectors = vector.extent / LANES;
   const points = elementCount(assign.axes.map((a) => a.extent)) / LANES;
@@ -229,7 +252,10 @@ function contraction(
   }
   tile.push(`${v}.i`);
   const order = reducedOrder(reduced.axes, inside, depth, rows, steps);
-  steps.push({ kind: "order", axes: [...outer.map((x) => x.name), ...order, ...tile] }, ...dealt(outer, device));
+  steps.push(
+    { kind: "order", axes: [...outer.map((x) => x.name), ...order, ...tile] },
+    ...dealt(outer, device),
+  );
   return steps;
 }
 
@@ -242,7 +268,8 @@ function reducedOrder(
   steps: Step[],
 ): string[] {
   if (depth <= MOST_TAPS && depth * rows <= MOST_COPIES) {
-    for (const { name, extent } of axes) if (extent > 1) steps.push({ kind: "bind", axis: name, to: "unroll" });
+    for (const { name, extent } of axes)
+      if (extent > 1) steps.push({ kind: "bind", axis: name, to: "unroll" });
     return axes.map((a) => a.name);
   }
   const last = axes.findLast((a) => a.extent > 1);
@@ -254,4 +281,3 @@ function reducedOrder(
   );
   return axes.flatMap((a) => (a === last ? [`${a.name}.o`, `${a.name}.i`] : [a.name]));
 }
-

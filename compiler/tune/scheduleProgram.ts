@@ -123,7 +123,12 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
       outputs: call.outputs,
     });
   }
-  return { program, values, init: packedWhenMade(init, run, target), run: worthThreads(run) ? run : run.map(alone) };
+  return {
+    program,
+    values,
+    init: packedWhenMade(init, run, target),
+    run: worthThreads(run) ? run : run.map(alone),
+  };
 }
 
 /** What an assignment computes for each element, whatever its axes are called. */

@@ -200,7 +200,11 @@ class Emitter extends VectorWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Straight code
 
-  private leaf(s: Exclude<Statement, ForStatement | BarrierStatement>, at: Point, vector: Vector | undefined): Leaf {
+  private leaf(
+    s: Exclude<Statement, ForStatement | BarrierStatement>,
+    at: Point,
+    vector: Vector | undefined,
+  ): Leaf {
     switch (s.kind) {
       case "init": {
         const registers = this.registers.get(s.accumulator);

@@ -1,6 +1,6 @@
 /**
  * Writes a nest as one WGSL module. In: a nest whose buffers hold what lower/storage.ts leaves and whose mathematics is
- * primitive, and where each buffer is found. Out: text, with an entry point for each statement of the nest's outermost
+ * primitive, and where each buffer is found. Out: text, with an entry point for each stage of the nest's outermost
  * level and the number of workgroups to start. Invariant: grid loops that stand around all else become workgroups, group
  * loops the invocations of one; what stands outside of group loops is computed by every invocation of a workgroup alike,
  * and stored by the first. Barriers stand in uniform control flow only.
@@ -16,7 +16,7 @@ import { ExpressionWriter, narrowed, type Declared, type Lanes, type Register } 
 import { indented } from "./frames.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
-import { chainOf, spread, type Chain } from "./grid.ts";
+import { chainOf, spread, stagesOf, type Chain } from "./grid.ts";
 
 export interface EmittedEntry {
   readonly name: string;
@@ -46,7 +46,11 @@ interface Slot {
   readonly key: string;
 }
 
-export function emitNest(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[]): EmittedNest {
+export function emitNest(
+  nest: Nest,
+  operands: readonly Operand[],
+  bindings: readonly Binding[],
+): EmittedNest {
   return new Emitter(nest, operands, bindings).run();
 }
 
@@ -76,10 +80,9 @@ class Emitter extends ExpressionWriter {
   run(): EmittedNest {
     const entries: EmittedEntry[] = [];
     const functions: string[] = [];
-    for (const statement of this.nest.body) {
-      if (statement.kind === "barrier" || (statement.kind === "for" && statement.extent <= 0)) continue;
+    for (const stage of stagesOf(this.nest.body)) {
       const name = entries.length === 0 ? "main" : `main${entries.length}`;
-      const { lines, groups } = this.entry(name, statement);
+      const { lines, groups } = this.entry(name, stage);
       functions.push(...lines);
       entries.push({ name, groups });
     }
@@ -145,9 +148,14 @@ class Emitter extends ExpressionWriter {
   }
 
   /** Whether all accesses to buffers move by multiples of four, but for what is unrolled. */
-  private inQuads(body: readonly Statement[], buffers: ReadonlySet<number>, copied: ReadonlySet<string>): boolean {
+  private inQuads(
+    body: readonly Statement[],
+    buffers: ReadonlySet<number>,
+    copied: ReadonlySet<string>,
+  ): boolean {
     const moves = ({ terms }: Address): boolean =>
-      terms.loops.every(([name, c]) => copied.has(name) || c % 4 === 0) && terms.rest.every(([, c]) => c % 4 === 0);
+      terms.loops.every(([name, c]) => copied.has(name) || c % 4 === 0) &&
+      terms.rest.every(([, c]) => c % 4 === 0);
     const seen = new Set<Value>();
     const loads = (value: Value): boolean => {
       if (seen.has(value)) return true;
@@ -192,12 +200,15 @@ class Emitter extends ExpressionWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Entry points and loops
 
-  private entry(name: string, statement: Statement): { lines: string[]; groups: EmittedEntry["groups"] } {
+  private entry(
+    name: string,
+    stage: readonly Statement[],
+  ): { lines: string[]; groups: EmittedEntry["groups"] } {
     const { frames } = this;
     this.owned = new Set();
     this.registers.clear();
     this.stored = false;
-    const chain = chainOf(statement, this.nest.workgroup);
+    const chain = chainOf(stage, this.nest.workgroup);
     this.chain = chain;
     this.size = chain.size;
     this.spreads = chain.own;
@@ -276,7 +287,8 @@ class Emitter extends ExpressionWriter {
     if (!group) frames.line(`for (var ${name} = ${intLiteral(from)}; ${name} < ${end}; ${name}++) {`);
     else {
       const first = from === 0 ? "lane" : `lane + ${from}`;
-      if (extent > this.size) frames.line(`for (var ${name} = ${first}; ${name} < ${end}; ${name} += ${this.size}) {`);
+      if (extent > this.size)
+        frames.line(`for (var ${name} = ${first}; ${name} < ${end}; ${name} += ${this.size}) {`);
       else {
         frames.line(extent === this.size ? "{" : `if (lane < ${extent}) {`);
         body.unshift(` let ${name} = ${first};`);
@@ -289,7 +301,11 @@ class Emitter extends ExpressionWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Straight code
 
-  private leaf(s: Exclude<Statement, ForStatement | { kind: "barrier" }>, at: Point, lanes: Lanes | undefined): Leaf {
+  private leaf(
+    s: Exclude<Statement, ForStatement | { kind: "barrier" }>,
+    at: Point,
+    lanes: Lanes | undefined,
+  ): Leaf {
     switch (s.kind) {
       case "init": {
         const registers = this.registers.get(s.accumulator);
@@ -302,7 +318,14 @@ class Emitter extends ExpressionWriter {
         // A maximum that passes over NaN needs no test; see numberOrLeast in ops/reduce.ts.
         const number = s.op === "max" ? numberIn(given) : undefined;
         const slot = this.slot(s.accumulator, at);
-        return { kind: "update", op: s.op, slot, body: number ?? given, skipsNaN: number !== undefined, lanes };
+        return {
+          kind: "update",
+          op: s.op,
+          slot,
+          body: number ?? given,
+          skipsNaN: number !== undefined,
+          lanes,
+        };
       }
       case "combine":
         return { kind: "combine", op: s.op, slot: this.slot(s.accumulator, at), over: s.over };
@@ -394,7 +417,14 @@ class Emitter extends ExpressionWriter {
   }
 
   /** `name = name op text`. */
-  private accumulated(op: string, name: string, text: string, type: ComputeType, vector: boolean, skipsNaN: boolean): string {
+  private accumulated(
+    op: string,
+    name: string,
+    text: string,
+    type: ComputeType,
+    vector: boolean,
+    skipsNaN: boolean,
+  ): string {
     const wide = type === "i64" || type === "u64";
     const sign = type === "u64" ? "U" : "I";
     switch (op) {
@@ -411,7 +441,8 @@ class Emitter extends ExpressionWriter {
           return `${name} = select(${name}, ${x}, ${more ? `${less}(${name}, ${x})` : `${less}(${x}, ${name})`})`;
         }
         if (type !== "f32") return `${name} = ${op}(${name}, ${text})`;
-        if (!skipsNaN) return `${name} = ${this.library.use(more ? "maxF" : "minF", vector)}(${name}, ${text})`;
+        if (!skipsNaN)
+          return `${name} = ${this.library.use(more ? "maxF" : "minF", vector)}(${name}, ${text})`;
         const x = this.named(text);
         return `${name} = select(${name}, ${x}, ${x} ${more ? ">" : "<"} ${name})`;
       }
@@ -450,7 +481,8 @@ class Emitter extends ExpressionWriter {
     frames.line("workgroupBarrier();");
     if (size <= 8 || !Number.isInteger(Math.log2(size))) {
       frames.line(`${name} = ${read("0")};`);
-      for (let i = 1; i < size; i++) frames.line(`${this.accumulated(op, name, read(`${i}`), type, false, false)};`);
+      for (let i = 1; i < size; i++)
+        frames.line(`${this.accumulated(op, name, read(`${i}`), type, false, false)};`);
     } else {
       const half = frames.fresh("h");
       frames.line(`for (var ${half} = ${size / 2}; ${half} > 0; ${half} >>= 1u) {`);
@@ -459,7 +491,8 @@ class Emitter extends ExpressionWriter {
       frames.line(`${this.accumulated(op, name, read(`lane + ${half}`), type, false, false)};`);
       frames.line(`${memory}[lane] = ${written(name)};`);
       const inside = indented(frames.close());
-      for (const line of [`if (lane < ${half}) {`, ...inside, "}", "workgroupBarrier();"]) frames.line(` ${line}`);
+      for (const line of [`if (lane < ${half}) {`, ...inside, "}", "workgroupBarrier();"])
+        frames.line(` ${line}`);
       frames.line("}");
       frames.line(`${name} = ${read("0")};`);
     }
@@ -488,7 +521,11 @@ class Emitter extends ExpressionWriter {
       if (own === "vec2u" && declared.word !== "vec2u") {
         const index = this.index64(buffer, at);
         const word = this.named(text);
-        for (const [part, more] of [["x", 0], ["y", 1]] as const) // prettier-ignore
+        for (const [part, more] of [
+          ["x", 0],
+          ["y", 1],
+        ] as const)
+          // prettier-ignore
           lines.push(`${declared.name}[${index} + ${more}] = ${asWord(`${word}.${part}`, "u32", declared.word)};`);
       } else lines.push(`${this.place(buffer, at)} = ${form(text, false)};`);
     };

@@ -120,7 +120,8 @@ export abstract class ExpressionWriter {
         if (note) note.uses++;
         else this.ofStatement.set(key, { uses: 1, name: undefined });
       }
-      if (this.ofStatement.get(`s${value.id}`)!.uses === 1) for (const operand of operandsOf(value)) visit(operand);
+      if (this.ofStatement.get(`s${value.id}`)!.uses === 1)
+        for (const operand of operandsOf(value)) visit(operand);
     };
     visit(root);
   }
@@ -294,7 +295,8 @@ export abstract class ExpressionWriter {
       add(levels[found.depth]!, found.name, c);
     }
     for (const [value, c] of terms.rest) {
-      if (this.isPure(value) && value.expr) add(levels[this.depthOf(value.axes.names)]!, this.pure(value.expr), c);
+      if (this.isPure(value) && value.expr)
+        add(levels[this.depthOf(value.axes.names)]!, this.pure(value.expr), c);
       else add(here, this.text(value, false), c);
     }
     let text = "";
@@ -338,7 +340,8 @@ export abstract class ExpressionWriter {
     const operand = this.operands[e.buffer]!;
     const packed = operand.kind === "bound" && operand.packed;
     const declared = this.declared(e.buffer);
-    if (packed && wordOf(dtype, true) === "u32" && dtype !== "uint32") return this.packedLoad(e, dtype, declared.word);
+    if (packed && wordOf(dtype, true) === "u32" && dtype !== "uint32")
+      return this.packedLoad(e, dtype, declared.word);
     const own = wordOf(dtype, packed);
     if (own === "vec2u" && declared.word !== "vec2u") {
       const index = this.sum(e.address.constant + this.offsetOf(e.buffer), e.address.terms, 0.5);
@@ -535,7 +538,9 @@ export abstract class ExpressionWriter {
     if (!/^\w+(\.\w)?$/.test(a)) {
       name = this.frames.fresh("v");
       this.frames.line(`let ${name} = ${a};`);
-      const note = value.readsAcc ? this.ofStatement.get(`${vector ? "v" : "s"}${value.id}`) : this.note(value, vector);
+      const note = value.readsAcc
+        ? this.ofStatement.get(`${vector ? "v" : "s"}${value.id}`)
+        : this.note(value, vector);
       if (note) note.name = name;
     }
     return `select(${name}, ${b}, ${name} ${sign} ${b})`;

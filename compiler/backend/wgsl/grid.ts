@@ -27,10 +27,35 @@ export interface Chain {
   readonly unit: string;
 }
 
-export function chainOf(statement: Statement, workgroup: number | undefined): Chain {
+/**
+ * The statements of a nest's outermost level, those together that work on one accumulator: each list is an entry point.
+ */
+export function stagesOf(body: readonly Statement[]): Statement[][] {
+  const stages: { readonly statements: Statement[]; readonly names: Set<string> }[] = [];
+  for (const statement of body) {
+    if (statement.kind === "barrier" || (statement.kind === "for" && statement.extent <= 0)) continue;
+    const names = accumulatorsOf([statement]);
+    const last = stages.at(-1);
+    if (last && [...names].some((name) => last.names.has(name))) {
+      last.statements.push(statement);
+      for (const name of names) last.names.add(name);
+    } else stages.push({ statements: [statement], names });
+  }
+  return stages.map(({ statements }) => statements);
+}
+
+function accumulatorsOf(body: readonly Statement[], found: Set<string> = new Set()): Set<string> {
+  for (const s of body) {
+    if (s.kind === "for") accumulatorsOf(s.body, found);
+    else if ("accumulator" in s && s.accumulator !== undefined) found.add(s.accumulator);
+  }
+  return found;
+}
+
+export function chainOf(stage: readonly Statement[], workgroup: number | undefined): Chain {
   const grid: ForStatement[] = [];
   const group: ForStatement[] = [];
-  let body: readonly Statement[] = [statement];
+  let body = stage;
   for (;;) {
     const rest = body.filter((s) => s.kind !== "barrier");
     const [only] = rest;
@@ -47,7 +72,11 @@ export function chainOf(statement: Statement, workgroup: number | undefined): Ch
   }
   const own = group.length > 0;
   const points = elementCount(group.map((s) => s.extent));
-  const size = own ? evenSize(points, workgroup ?? USUAL_SIZE) : needsGroup(body) ? (workgroup ?? USUAL_SIZE) : 1;
+  const size = own
+    ? evenSize(points, workgroup ?? USUAL_SIZE)
+    : needsGroup(body)
+      ? (workgroup ?? USUAL_SIZE)
+      : 1;
   return { grid, group, body, size, own, unit: "unit" };
 }
 

@@ -23,8 +23,14 @@ const generic: Readonly<Record<string, Routine>> = {
     text: "fn NAME(x: F) -> U { let y = select(U(clamp(x, F(0f), F(4294967040f))), U(4294967295u), x >= F(4294967296f)); return select(y, U(0u), ISNAN(x)); }",
     needs: ["isNan"],
   },
-  maxF: { text: "fn NAME(a: F, b: F) -> F { return select(select(a, b, a < b), b, ISNAN(b)); }", needs: ["isNan"] },
-  minF: { text: "fn NAME(a: F, b: F) -> F { return select(select(a, b, a > b), b, ISNAN(b)); }", needs: ["isNan"] },
+  maxF: {
+    text: "fn NAME(a: F, b: F) -> F { return select(select(a, b, a < b), b, ISNAN(b)); }",
+    needs: ["isNan"],
+  },
+  minF: {
+    text: "fn NAME(a: F, b: F) -> F { return select(select(a, b, a > b), b, ISNAN(b)); }",
+    needs: ["isNan"],
+  },
   // i32 division by 0 gives 0 here; WGSL gives the dividend. The smallest by -1 wraps in both.
   divI: { text: "fn NAME(a: I, b: I) -> I { return select(a / b, I(0), b == I(0)); }" },
   divU: { text: "fn NAME(a: U, b: U) -> U { return select(a / b, U(0u), b == U(0u)); }" },
@@ -63,10 +69,19 @@ const scalar: Readonly<Record<string, Routine>> = {
  return bitcast<f32>(sign | select(ma, (ma - 0x800000u) | (u32(ea) << 23u), ma >= 0x800000u));
 }`,
   },
-  add64: { text: "fn add64(a: vec2u, b: vec2u) -> vec2u { let l = a.x + b.x; return vec2u(l, a.y + b.y + select(0u, 1u, l < a.x)); }" },
-  sub64: { text: "fn sub64(a: vec2u, b: vec2u) -> vec2u { return vec2u(a.x - b.x, a.y - b.y - select(0u, 1u, a.x < b.x)); }" },
-  neg64: { text: "fn neg64(a: vec2u) -> vec2u { return vec2u(~a.x + 1u, ~a.y + select(0u, 1u, a.x == 0u)); }" },
-  abs64: { text: "fn abs64(a: vec2u) -> vec2u { if (a.y >= 0x80000000u) { return neg64(a); } return a; }", needs: ["neg64"] },
+  add64: {
+    text: "fn add64(a: vec2u, b: vec2u) -> vec2u { let l = a.x + b.x; return vec2u(l, a.y + b.y + select(0u, 1u, l < a.x)); }",
+  },
+  sub64: {
+    text: "fn sub64(a: vec2u, b: vec2u) -> vec2u { return vec2u(a.x - b.x, a.y - b.y - select(0u, 1u, a.x < b.x)); }",
+  },
+  neg64: {
+    text: "fn neg64(a: vec2u) -> vec2u { return vec2u(~a.x + 1u, ~a.y + select(0u, 1u, a.x == 0u)); }",
+  },
+  abs64: {
+    text: "fn abs64(a: vec2u) -> vec2u { if (a.y >= 0x80000000u) { return neg64(a); } return a; }",
+    needs: ["neg64"],
+  },
   wide32: {
     text: `fn wide32(a: u32, b: u32) -> vec2u {
  let p = (a & 0xffffu) * (b & 0xffffu); let q = (a >> 16u) * (b & 0xffffu); let r = (a & 0xffffu) * (b >> 16u);

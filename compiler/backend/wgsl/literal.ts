@@ -33,11 +33,7 @@ export function wgslVector(type: ComputeType): string {
 }
 
 /** Text of a constant; `bits` names a variable that holds the given bits. */
-export function literal(
-  type: ComputeType,
-  value: number | bigint,
-  bits: (word: number) => string,
-): string {
+export function literal(type: ComputeType, value: number | bigint, bits: (word: number) => string): string {
   switch (type) {
     case "f32":
       return floatLiteral(Number(value), bits);

@@ -41,7 +41,8 @@ export function prepareGpuNest(call: ScheduledKernel): Nest {
   const lowered: Kernel = {
     ...call.kernel,
     body: mapAssigns(call.kernel.body, (assign) => {
-      const math = (e: typeof assign.value): typeof assign.value => lowerMath(lowerMathFully(e, first), second, true);
+      const math = (e: typeof assign.value): typeof assign.value =>
+        lowerMath(lowerMathFully(e, first), second, true);
       return {
         ...assign,
         value: math(assign.value),
@@ -173,7 +174,11 @@ export class PipelineEmitter {
     });
     this.most = Math.max(this.most, slots.length);
     for (const { bytes } of bindings) this.largest = Math.max(this.largest, bytes);
-    const ranges = slots.map(({ buffer, address, end }): GpuRange => ({ buffer, address, bytes: end - address }));
+    const ranges = slots.map(({ buffer, address, end }): GpuRange => ({
+      buffer,
+      address,
+      bytes: end - address,
+    }));
     return { operands, bindings, ranges };
   }
 }

@@ -7,7 +7,7 @@ import { bytesPerElement, elementCount } from "../../ir/dtype.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import type { Expr } from "../../ir/expr.ts";
 import { visit } from "../../ir/walk.ts";
-import { chainOf, unitsOf } from "./grid.ts";
+import { chainOf, stagesOf, unitsOf } from "./grid.ts";
 
 /** What fits the registers, or the fast memory, of an invocation. */
 const MOST_PRIVATE_BYTES = 512;
@@ -21,13 +21,14 @@ export type Scratch =
 
 /** By buffer; undefined for what is no temp. */
 export function scratchOf(nest: Nest): (Scratch | undefined)[] {
-  const used = nest.body.map((statement) => buffersOf([statement]));
+  const stages = stagesOf(nest.body);
+  const used = stages.map((stage) => buffersOf(stage));
   let shared = 0;
   return nest.buffers.map(({ role, dtype, shape }, buffer): Scratch | undefined => {
     if (role !== "temp") return undefined;
     const at = used.flatMap((buffers, i) => (buffers.has(buffer) ? [i] : []));
     if (at.length !== 1) return { kind: "memory", copies: 1, stride: 0 };
-    const chain = chainOf(nest.body[at[0]!]!, nest.workgroup);
+    const chain = chainOf(stages[at[0]!]!, nest.workgroup);
     const elements = elementCount(shape);
     const bytes = elements * Math.max(4, bytesPerElement(dtype));
     if (chain.own || chain.size === 1) {
