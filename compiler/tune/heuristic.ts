@@ -5,13 +5,14 @@
  * leaves on x64): measured peak on such cores needs eight or more independent accumulators.
  */
 import type { Expr } from "../ir/expr.ts";
-import { axesOf, operands, visit } from "../ir/walk.ts";
+import { operands, visit } from "../ir/walk.ts";
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { assignments, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, byStride, type Access, type AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
 import { soleLoad } from "../lower/pack.ts";
+import { scheduleStreams } from "./streams.ts";
 import { chooseTile } from "./tile.ts";
 import { scheduleWindow } from "./window.ts";
 
@@ -58,9 +59,21 @@ function scheduleAssign(kernel: Kernel, assign: Assign, context: SchedulingConte
   const packable = (a: Access): boolean => context.constants.has(a.buffer) && canPack(kernel, assign, a);
   const plan =
     scheduleWindow(kernel, assign, accesses, packable) ??
+    streams(assign, accesses, context) ??
     deepReduction(kernel, assign, accesses, context) ??
     planReduction(kernel, assign, accesses, context);
   return plan ?? rowReduction(assign, accesses) ?? [];
+}
+
+function streams(assign: Assign, accesses: AssignAccesses, context: SchedulingContext): Step[] | undefined {
+  const results = mergeAxes(assign.axes, accesses, new Set(), new Set());
+  const reduced = mergeAxes(assign.reduce!.axes, accesses, new Set(), new Set());
+  const merged = {
+    steps: [...results.steps, ...reduced.steps],
+    results: results.axes,
+    reduced: reduced.axes,
+  };
+  return scheduleStreams(assign, accesses, merged, (a) => context.constants.has(a.buffer));
 }
 
 /** Whether all values of an assignment fit 32-bit lanes. What positions are made of never is in a vector. */
@@ -380,7 +393,7 @@ function planReduction(
       reducedOrder.unshift(axis.name);
       copies *= axis.extent;
     } else if (copies === 1 && axis.extent >= 8 && axis === reducedMerge.axes.at(-1)) {
-      const by = tile.m * tile.n <= 4 ? 8 : 4;
+      const by = unrollOf(axis.extent, tile.m * tile.n <= 4 ? 8 : 4);
       steps.push(
         { kind: "split", axis: axis.name, by, tail: "peel" },
         { kind: "bind", axis: `${axis.name}.i`, to: "unroll" },
@@ -412,6 +425,12 @@ function planReduction(
   const order = [...outer.slice(0, place), `${v}.o`, ...outer.slice(place), ...reducedOrder, ...tileLoops];
   steps.push({ kind: "order", axes: order });
   return steps;
+}
+
+/** Copies of a step of a long sum: about `wanted`, without a rest where that can be. */
+function unrollOf(extent: number, wanted: number): number {
+  const near = [0, 1, -1, 2, 3].map((more) => wanted + more);
+  return near.find((by) => extent % by === 0) ?? wanted;
 }
 
 /**
@@ -590,7 +609,7 @@ function rowReduction(assign: Assign, accesses: AssignAccesses): Step[] | undefi
   if (!vectorAxis || inside.some((a) => ![0, 1].includes(a.strides.get(vectorAxis.inner) ?? 0)))
     return undefined;
   if (reduce.body.type === "bool" || reduce.body.type === "index") return undefined;
-  if (usesAxisValue(reduce.body, vectorAxis.inner) && merged.steps.length) return undefined;
+  if (accesses.opaque.has(vectorAxis.inner) && merged.steps.length) return undefined;
   const spatialMerge = mergeAxes(assign.axes, accesses, new Set(), new Set());
   const name = vectorAxis.name;
   const others = merged.axes.filter((a) => a !== vectorAxis).map((a) => a.name);
@@ -612,8 +631,4 @@ function rowReduction(assign: Assign, accesses: AssignAccesses): Step[] | undefi
     steps.push({ kind: "order", axes: [...order, ...others, `${name}.o`, `${rows.name}.i`, `${name}.i`] });
   } else steps.push({ kind: "order", axes: [...outer, ...others, `${name}.o`, `${name}.i`] });
   return steps;
-}
-
-function usesAxisValue(e: Expr, axis: string): boolean {
-  return axesOf(e).has(axis) && e.kind !== "load";
 }

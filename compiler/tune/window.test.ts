@@ -14,15 +14,19 @@ interface Window {
   readonly width: number;
   readonly taps: number;
   readonly step: number;
+  /** Points from one element of the window to the next. */
+  readonly dilation: number;
   readonly pool: boolean;
 }
 
 /** A depthwise convolution or a maximum over x [height, width, channels], without a border. */
-function windowKernel({ channels, height, width, taps, step, pool }: Window): Kernel {
+function windowKernel({ channels, height, width, taps, step, dilation, pool }: Window): Kernel {
   const axis = (name: string, extent: number): Axis => ({ name, extent });
   const [h, w, c] = [axis("h", height), axis("w", width), axis("c", channels)];
   const [kh, kw] = [axis("kh", taps), axis("kw", taps)];
-  const along = (a: Axis, k: Axis): Expr => add(mul(coordinate(a), int(step)), coordinate(k));
+  const along = (a: Axis, k: Axis): Expr =>
+    add(mul(coordinate(a), int(step)), mul(coordinate(k), int(dilation)));
+  const reach = (points: number): number => (points - 1) * step + (taps - 1) * dilation + 1;
   const x = load(0, "float32", [along(h, kh), along(w, kw), coordinate(c)]);
   const weight = load(1, "float32", [coordinate(kh), coordinate(kw), coordinate(c)]);
   const buffer = (name: string, role: "in" | "out", shape: readonly number[]) =>
@@ -30,7 +34,7 @@ function windowKernel({ channels, height, width, taps, step, pool }: Window): Ke
   return {
     name: "window",
     buffers: [
-      buffer("x", "in", [(height - 1) * step + taps, (width - 1) * step + taps, channels]),
+      buffer("x", "in", [reach(height), reach(width), channels]),
       ...(pool ? [] : [buffer("weight", "in", [taps, taps, channels])]),
       buffer("y", "out", [height, width, channels]),
     ],
@@ -52,13 +56,28 @@ function windowKernel({ channels, height, width, taps, step, pool }: Window): Ke
 const none = { constants: new Set<number>() };
 
 it("takes tiles of a line, and all channels of a tile before the next", () => {
-  const sizes = { channels: 24, height: 5, width: 14, taps: 3, step: 1 };
+  const sizes = { channels: 24, height: 5, width: 14, taps: 3, step: 1, dilation: 1 };
   for (const pool of [false, true]) {
     const steps = chooseSchedule(orderAxes(windowKernel({ ...sizes, pool })), none);
     expect(steps).toContainEqual({ kind: "split", axis: "w", by: 7, tail: "peel" });
     const order = ["h", "w.o", "c.o", "kh", "kw", "w.i", "c.i"];
     expect(steps).toContainEqual({ kind: "order", axes: order });
   }
+});
+
+it("takes tiles of a line where the window's elements lie apart, too", () => {
+  const kernel = windowKernel({
+    channels: 24,
+    height: 5,
+    width: 21,
+    taps: 3,
+    step: 1,
+    dilation: 2,
+    pool: false,
+  });
+  const steps = chooseSchedule(orderAxes(kernel), none);
+  expect(steps).toContainEqual({ kind: "split", axis: "w", by: 7, tail: "peel" });
+  expect(steps).toContainEqual({ kind: "order", axes: ["h", "w.o", "c.o", "kh", "kw", "w.i", "c.i"] });
 });
 
 it("computes what the kernel means, whatever the extents", () => {
@@ -68,6 +87,7 @@ it("computes what the kernel means, whatever the extents", () => {
     width: fc.integer({ min: 1, max: 16 }),
     taps: fc.integer({ min: 1, max: 5 }),
     step: fc.integer({ min: 1, max: 3 }),
+    dilation: fc.integer({ min: 1, max: 5 }),
     pool: fc.boolean(),
   });
   fc.assert(

@@ -62,9 +62,11 @@ export function scheduleWindow(
   if (taps < 2 || (taps > MOST_TAPS && row.extent > MOST_ROW)) return undefined;
   const unrolled = taps <= MOST_TAPS ? reduce.axes : [row];
   for (const x of unrolled) steps.push({ kind: "bind", axis: x.name, to: "unroll" });
-  const slide = reduce.axes.find((x) => stride(data, x) !== 0 && stride(data, line) % stride(data, x) === 0);
-  const step = slide ? stride(data, line) / stride(data, slide) : 1;
-  const m = tileOf(line.extent, slide?.extent ?? 1, step, weights !== undefined);
+  const slide = reduce.axes.findLast((x) => alongside(line, stride(data, line), x, stride(data, x)));
+  // Points of a window whose elements lie apart share nothing that is near, as if they moved by the whole of it.
+  const step = slide ? Math.max(stride(data, line) / stride(data, slide), 1) : 1;
+  const dilated = slide !== undefined && stride(data, slide) > stride(data, line);
+  const m = tileOf(line.extent, slide?.extent ?? 1, dilated ? slide.extent : step, weights !== undefined);
   if (m > 1) {
     steps.push(
       { kind: "split", axis: line.name, by: m, tail: "peel" },
@@ -97,9 +99,17 @@ function slidingAxis(assign: Assign, data: Access, inside: readonly Access[]): A
         x.extent > 1 &&
         of(x) > 1 &&
         inside.every((a) => a === data || !a.strides.get(x.name)) &&
-        window.some((w) => w.extent > 1 && of(w) > 1 && of(x) % of(w) === 0 && of(x) / of(w) <= w.extent),
+        window.some((w) => alongside(x, of(x), w, of(w))),
     )
     .sort((a, b) => of(a) - of(b))[0];
+}
+
+/** Whether results move along the same way as an axis of the window, by no more than all of it, or among its elements. */
+function alongside(line: Axis, point: number, window: Axis, tap: number): boolean {
+  if (point <= 1 || tap <= 1 || window.extent < 2) return false;
+  return tap > point
+    ? tap % point === 0 && tap < point * line.extent
+    : point % tap === 0 && point / tap <= window.extent;
 }
 
 /** Points of a tile: three to seven, by the loads and products of the whole line, its rest included. */
