@@ -17,6 +17,8 @@ export default tseslint.config(
       "coverage/",
       "kernels/**/*.ts",
       "**/*.generated.ts",
+      "**/*.onnx.d.ts",
+      "**/tilewright-env.d.ts",
       "!kernels/**/*.test.ts",
     ],
   },

@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { closeBrowser } from "./package/browser.ts";
 import { run, stopAll } from "./package/commands.ts";
 import { freshAppSteps, type Step } from "./package/freshApp.ts";
+import { recipeSteps } from "./package/recipes.ts";
 import { closeAll } from "./package/staticServer.ts";
 
 const { values: options } = parseArgs({
@@ -102,6 +103,7 @@ const PACKAGE_STEPS: readonly Step[] = [
 const GROUPS: readonly (readonly [group: string, steps: readonly Step[]])[] = [
   ["package", PACKAGE_STEPS],
   ["fresh app", freshAppSteps(root, packed, join(folder, "fresh"))],
+  ["recipes", recipeSteps(root, packed, join(folder, "recipes"))],
 ];
 
 /** `npm pack` under a name that says nothing of the version. */

@@ -3,7 +3,7 @@
  * rest is tested in this process, through `main`.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -86,6 +86,14 @@ describe("compile", () => {
       artifactBytes: readFileSync(output).length,
     });
     expect(Object.keys(report.codeBytes)).toEqual(["relaxed-simd"]);
+  });
+
+  it("writes the types of the artifact beside it", async () => {
+    const output = join(folder, "typed.tile");
+    expect((await cli("compile", DIGITS, "-o", output, "--dim", "batch=3", "--types")).status).toBe(0);
+    const types = readFileSync(`${output}.d.ts`, "utf8");
+    expect(types).toContain('image: { dtype: "float32"; shape: readonly [3, 1, 28, 28] };');
+    expect(types).toContain("export type Types = {");
   });
 
   it("makes a late artifact when dimensions stay open, and says which", async () => {
@@ -314,5 +322,33 @@ describe("words that make no sense", () => {
     expect(status).toBe(1);
     expect(error).toContain("[model-malformed]");
     expect(error).not.toContain("    at ");
+  });
+});
+
+describe("types", () => {
+  it("writes declarations of what a project imports, and notices stale ones", async () => {
+    const project = join(folder, "project");
+    mkdirSync(join(project, "src"), { recursive: true });
+    mkdirSync(join(project, "node_modules"));
+    expect((await cli("types", project)).out).toContain("No source file");
+    cpSync(DIGITS, join(project, "src/digits.onnx"));
+    writeFileSync(
+      join(project, "src/main.js"),
+      `import a from "./digits.onnx"; import b from "./digits.onnx?dims.batch=1";`,
+    );
+    const check = await cli("types", project, "--check");
+    expect(check).toMatchObject({ status: 1, out: expect.stringContaining("stale") });
+    expect(existsSync(join(project, "src/digits.onnx.d.ts"))).toBe(false);
+    expect(await cli("types", project)).toMatchObject({ status: 0, out: expect.stringContaining("written") });
+    expect(readFileSync(join(project, "src/digits.onnx.d.ts"), "utf8")).toContain(
+      "readonly [number, 1, 28, 28]",
+    );
+    expect((await cli("types", project, "--check")).status).toBe(0);
+    writeFileSync(join(project, "src/main.js"), `import a from "./digits.onnx?dims.bach=1";`);
+    const wrong = await cli("types", project);
+    expect(wrong.status).toBe(1);
+    expect(wrong.error).toContain("option-invalid");
+    expect(wrong.error).toContain("batch");
+    expect((await cli("types", join(folder, "nowhere"))).status).toBe(2);
   });
 });

@@ -3,12 +3,16 @@
  * Invariant: the file is written whole or not at all.
  */
 import { renameSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { compile, openDimensions } from "../whole.ts";
 import type { CompileReport } from "../options.ts";
 import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import type { Terminal } from "./terminal.ts";
 import { variants } from "./device.ts";
+import { describeArtifact } from "./modelCache.ts";
+import { modelDeclaration } from "./modelDeclaration.ts";
 import { readModelFile } from "./modelFile.ts";
+import { writeDeclaration } from "./modelProject.ts";
 import {
   compileOptions,
   dimOption,
@@ -38,6 +42,7 @@ export const compileSpec: CommandSpec = {
         "list the kernels with calls, work, bytes of code and nodes (with --json also the schedules)",
     },
     { name: "profile", description: "add what `tilewright profile` and `tilewright/profile` need to time each kernel" }, // prettier-ignore
+    { name: "types", description: "write TypeScript declarations beside the artifact, OUT.tile.d.ts: see `model` of the runtime" }, // prettier-ignore
     ...passOptions,
     ...limitOptions,
     traceOption,
@@ -73,6 +78,13 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   // Written aside and renamed, so that a page never loads half a file.
   writeFileSync(`${output}.part`, artifact);
   renameSync(`${output}.part`, output);
+  if (args.has("types")) {
+    const { inputs, outputs } = describeArtifact(output, artifact);
+    writeDeclaration({
+      path: `${output}.d.ts`,
+      text: modelDeclaration(basename(output), { inputs, outputs }),
+    });
+  }
   if (args.has("json")) {
     terminal.out(`${JSON.stringify({ ...report, model: file.path, artifact: output, artifactBytes: artifact.length, compileMilliseconds: milliseconds }, null, 2)}\n`); // prettier-ignore
     return 0;

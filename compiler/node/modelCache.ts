@@ -175,7 +175,8 @@ function modelOf(entry: Entry, file: string, path: string, bytes: number): Compi
   return { ...known, file, sources, bytes };
 }
 
-function describeArtifact(path: string, bytes: Uint8Array): CompiledModel {
+/** What is known of an artifact that nobody keeps. */
+export function describeArtifact(path: string, bytes: Uint8Array): CompiledModel {
   const { plan } = readArtifact(bytes, { verify: false });
   const known = { kind: plan.kind, ...portsOf(plan), open: [], kernels: 0 };
   return { ...known, file: path, hash: hashOf([bytes]), sources: [path], bytes: bytes.length };

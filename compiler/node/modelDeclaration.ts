@@ -21,7 +21,7 @@ const MADE_AGAIN = "`npx tilewright types` makes it again.";
 export function modelDeclaration(file: string, ports: Interface): string {
   return [
     "/* eslint-disable */",
-    `// What tilewright found in ${JSON.stringify(file)}. ${MADE_AGAIN}`,
+    `// What tilewright found in ${JSON.stringify(file)}.${file.endsWith(".tile") ? "" : ` ${MADE_AGAIN}`}`,
     'import type { Model } from "tilewright";',
     "",
     ...typesOf(ports, "export "),
