@@ -78,7 +78,7 @@ async function besideOrt(plan: GraphPlan, title: string, ort: OnnxRuntime, witne
     // Reductions of nothing have other shapes there.
     if (candidate.steps.some(({ op }) => /^(Reduce|Arg)/.test(op)) && hasEmpty(candidate)) return undefined; // prettier-ignore
     const answer = await ort.ask(modelOf(candidate), inputsOf(candidate));
-    if (answer.kind === "lost" || (answer.kind === "error" && refusalOf(answer.message) !== undefined)) {
+    if (answer.kind === "lost" || (answer.kind === "error" && refusalOf(answer.message, candidate.steps) !== undefined)) {
       if (counts) counts.excused++;
       return undefined;
     }

@@ -10,7 +10,7 @@ import { load, TilewrightError } from "../../../runtime/index.ts";
 import { BEST } from "../agreement.ts";
 import { Random } from "../random.ts";
 import { readerOf } from "./data.ts";
-import { deviationOf, refusalOf } from "./exceptions.ts";
+import { allNodes, deviationOf, refusalOf } from "./exceptions.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
 import type { OnnxRuntime } from "./ort.ts";
 import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
@@ -190,7 +190,7 @@ export async function disagreement(
   const answer = await ort.ask(modelOf(graph), feedsOf(graph));
   if (answer.kind === "lost") return excuse(`onnxruntime crashed: ${answer.message.slice(0, 60)}`);
   if (answer.kind === "error") {
-    const refusal = refusalOf(answer.message);
+    const refusal = refusalOf(answer.message, allNodes(graph.nodes));
     return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
   }
   const what = compareOutputs(graph, expected, answer.outputs, 32);

@@ -15,7 +15,7 @@ import {
   type Disagreement,
   type OrtCounts,
 } from "./check.ts";
-import { refusalOf } from "./exceptions.ts";
+import { allNodes, refusalOf } from "./exceptions.ts";
 import { generate, samples } from "./generate.ts";
 import { feedsOf, modelOf, sourceOf, type FuzzGraph } from "./graph.ts";
 import { minimise } from "./minimise.ts";
@@ -91,7 +91,7 @@ async function refusal(
   const answer = await ort?.ask(modelOf(graph), feedsOf(graph));
   if (answer?.kind === "outputs") return `refused (${error.message.split("\n")[0]}), but onnxruntime runs it`;
   if (answer?.kind === "error") {
-    const reason = refusalOf(answer.message);
+    const reason = refusalOf(answer.message, allNodes(graph.nodes));
     if (reason) counts.excused.set(reason, (counts.excused.get(reason) ?? 0) + 1);
   }
   return undefined;

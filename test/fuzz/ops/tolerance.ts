@@ -29,8 +29,21 @@ const EXACT: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Operators that cancel within: what they lose is of the size of their operand. */
-const CANCELS = /Gelu$/;
+/** Operators that cancel within: what they lose is of the size of this, by element. */
+function cancels({ op, inputs }: GraphNode, values: ReadonlyMap<string, Tensor>): Tensor | undefined {
+  if (!op.endsWith("Gelu")) return undefined;
+  const [x, bias] = inputs.map((name) => values.get(name)!);
+  if (op !== "BiasSplitGelu") return x;
+  // One half of the biased operand by the Gelu of the other.
+  const [read, width] = [readerOf(x!.dtype), bias!.data.length];
+  const at = (i: number): number => Number(read(x!.data[i]!)) + Number(read(bias!.data[i % width]!));
+  const half = width / 2;
+  const data = Float64Array.from({ length: x!.data.length / 2 }, (_, i) => {
+    const row = Math.floor(i / half) * width + (i % half);
+    return at(row) * at(row + half);
+  });
+  return { dtype: "float64", shape: [data.length], data };
+} // prettier-ignore
 
 /** Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step. */
 const CUTS = /^(Resize|Upsample)$/;
@@ -104,8 +117,9 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
   const read = readerOf(tensor.dtype);
   const store = storeFunction(tensor.dtype);
   const data = (tensor.data as NumericData).slice();
+  const readBeside = beside && readerOf(beside.dtype);
   const scaleAt = (i: number, value: number): number =>
-    beside?.data.length === data.length ? Math.max(Math.abs(value), Math.abs(Number(read(beside.data[i]!)))) : Math.abs(value); // prettier-ignore
+    readBeside && beside.data.length === data.length ? Math.max(Math.abs(value), Math.abs(Number(readBeside(beside.data[i]!)))) : Math.abs(value); // prettier-ignore
   for (let i = 0; i < data.length; i++) {
     const value = Number(read(data[i]!));
     if (value === 0 || !Number.isFinite(value)) continue;
@@ -147,8 +161,7 @@ function computed(graph: FuzzGraph, seed: number, direction: Direction | undefin
       given = changed;
       nodes = unit.map((node) => movedWeights(node, random, direction));
     }
-    const beside =
-      unit.length === 1 && CANCELS.test(unit[0]!.op) ? values.get(unit[0]!.inputs[0]!) : undefined;
+    const beside = unit.length === 1 ? cancels(unit[0]!, values) : undefined;
     for (const [name, tensor] of Object.entries(evaluate(graph.opset, nodes, given)))
       values.set(name, inexact ? moved(tensor, random, direction, beside) : tensor);
   }
