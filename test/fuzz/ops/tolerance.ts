@@ -183,6 +183,39 @@ export function exactResults(graph: FuzzGraph): ReadonlySet<string> {
   return new Set(graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => !inexact.has(name)));
 }
 
+/** Of attention operators: the inputs that queries and keys are made of. */
+const SCORED: Readonly<Record<string, readonly number[]>> = {
+  Attention: [0, 1, 4],
+  "com.microsoft:Attention": [0, 1, 2, 4],
+  "com.microsoft:QAttention": [2, 3, 4, 8],
+  "com.microsoft:MultiHeadAttention": [0, 1, 3, 6],
+  "com.microsoft:GroupQueryAttention": [0, 1, 3],
+};
+
+/** Whether scores may be so large that their roundings decide a softmax: no operand shows what happens inside. */
+function scoresAreLost({ op, domain, inputs }: GraphNode, values: ReadonlyMap<string, Tensor>): boolean {
+  const positions = SCORED[domain === undefined ? op : `${domain}:${op}`] ?? [];
+  let largest = 0;
+  for (const position of positions) {
+    const tensor = values.get(inputs[position] ?? "");
+    if (!tensor || !isFloat(tensor.dtype)) continue;
+    const read = readerOf(tensor.dtype);
+    for (const value of tensor.data as Iterable<number>)
+      if (Number.isFinite(read(value))) largest = Math.max(largest, Math.abs(Number(read(value))));
+  }
+  return largest ** 2 > 2 ** 16;
+}
+
+/** Results that are anything, since they follow from such an operator. */
+function undetermined(graph: FuzzGraph, values: ReadonlyMap<string, Tensor>): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const node of graph.nodes) {
+    if (!scoresAreLost(node, values) && !namesUsed([node]).some((name) => names.has(name))) continue;
+    for (const name of node.outputs) names.add(name);
+  }
+  return names;
+}
+
 /** How much each element of each result moved, infinity where it is anything. */
 export function sensitivity(
   graph: FuzzGraph,
@@ -192,10 +225,11 @@ export function sensitivity(
   // prettier-ignore
   const base = computed(graph, 0, undefined);
   const result = new Map<string, Float64Array | undefined>();
+  const anything = undetermined(graph, base);
   for (const name of names) {
     const tensor = base.get(name);
     const cut = !isFloat(tensor?.dtype ?? "float32") && graph.nodes.some(({ op, outputs }) => CUTS.test(op) && outputs.includes(name)); // prettier-ignore
-    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length).fill(cut ? 0.5 : 0) : undefined); // prettier-ignore
+    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : cut ? 0.5 : 0) : undefined); // prettier-ignore
   }
   for (let run = 0; run < runs; run++) {
     let other: Map<string, Tensor>;
