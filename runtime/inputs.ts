@@ -28,7 +28,10 @@ export interface TensorInput {
 }
 
 /** Anything that can stand for an input: a tensor, its elements alone, or one number or string for a single element. */
-export type TensorLike = TensorInput | ElementData | readonly string[] | PlainNumber | string;
+export type TensorLike = TensorInput | ElementData | readonly string[] | PlainNumber | string | MapInput;
+
+/** What stands for the input `m` of a model that takes a map; `m.keys` and `m.values`, two tensors, do as well. */
+export type MapInput = ReadonlyMap<string | PlainNumber, string | PlainNumber>;
 
 /** A tensor whose elements are numbers: strings have no place in the memory of a program. */
 export interface NumericTensor extends Tensor {
@@ -38,14 +41,15 @@ export interface NumericTensor extends Tensor {
 
 /**
  * The inputs of a run, by name, in the order of the ports. The elements of a sequence `s` are inputs `s[0]`, `s[1]`
- * and so on; an optional may be left out.
+ * and so on; an optional may be left out. A map `m` is a `Map`, or the two inputs `m.keys` and `m.values`.
  *
  * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape`
  */
 export function readInputs(
   ports: readonly Port[],
-  given: Readonly<Record<string, TensorLike>>,
+  inputs: Readonly<Record<string, TensorLike>>,
 ): Map<string, Tensor> {
+  const given = withoutMaps(ports, inputs);
   const elements = elementsOfSequences(ports, given);
   checkNames(ports, given, elements);
   const tensors = new Map<string, Tensor>();
@@ -66,6 +70,19 @@ export function readInputs(
 
 type Given = Readonly<Record<string, TensorLike>>;
 type ElementNames = ReadonlyMap<Port, readonly string[]>;
+
+/** Maps as their keys and values, where the ports are these. */
+function withoutMaps(ports: readonly Port[], given: Given): Given {
+  const parts = Object.entries(given).flatMap(([name, value]): [string, TensorLike][] =>
+    value instanceof Map && ports.some((port) => port.name === `${name}.keys`)
+      ? [
+          [`${name}.keys`, [...value.keys()] as TensorLike],
+          [`${name}.values`, [...value.values()] as TensorLike],
+        ]
+      : [[name, value]],
+  );
+  return Object.fromEntries(parts);
+}
 
 /** For each port that is a sequence, the names of the elements that were given. */
 function elementsOfSequences(ports: readonly Port[], given: Given): ElementNames {

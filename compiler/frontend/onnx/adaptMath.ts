@@ -70,7 +70,8 @@ const overFlattened: readonly OldForm[] = [
         return;
       }
       const flat = old.add(op, [old.add("Flatten", [x], { axis })], { axis: -1 });
-      old.become("Reshape", [flat, old.add("Shape", [x])]);
+      // A 0 is an extent of x here, and not one to be copied from the flat one.
+      old.become("Reshape", [flat, old.add("Shape", [x])], { allowzero: 1 });
     },
   },
 ];

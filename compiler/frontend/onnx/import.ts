@@ -73,6 +73,9 @@ interface Body {
   readonly constants: Map<ValueId, Tensor>;
 }
 
+/** Of ai.onnx.ml, the operators whose input is a map. */
+const MAP_OPERATORS: ReadonlySet<string> = new Set(["CastMap", "DictVectorizer"]);
+
 class Importer {
   private readonly model: OnnxModel;
   private readonly options: ImportOptions;
@@ -83,6 +86,8 @@ class Importer {
   /** Names that anything reads, in the whole model. */
   private readonly read: ReadonlySet<string>;
   private inlined = 0;
+  /** Inputs that are maps: the ids of their keys and values. */
+  private readonly maps = new Map<ValueId, readonly [keys: ValueId, values: ValueId]>();
 
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
@@ -132,6 +137,10 @@ class Importer {
     // Inputs come first, so that those of the main graph keep the names that users give.
     for (const input of graph.inputs) {
       if (weights.has(input.name)) continue;
+      if (isMain && input.type.kind === "map") {
+        inputs.push(...this.mapInput(input.name, this.define(scope, input.name, frame), input.type));
+        continue;
+      }
       const id = this.define(scope, input.name, frame);
       const { element, container } = contained(input.type);
       const type = this.inputType(input.name, id, element, isMain);
@@ -152,6 +161,34 @@ class Importer {
       name,
     }));
     return { name: graph.name, inputs, outputs, nodes: body.nodes, constants: body.constants };
+  }
+
+  /** An input that is a map: its keys and its values are two inputs, of one dimension that has one name. */
+  private mapInput(name: string, id: ValueId, type: Extract<OnnxType, { kind: "map" }>): GraphInput[] {
+    const shape = [`${name}.size`];
+    const value =
+      isTensor(type.value) && (type.value.shape ?? []).length === 0 ? type.value.dtype : undefined;
+    if (type.key === undefined || value === undefined) {
+      this.diagnostics.push({ code: "dtype-unsupported", message: `graph input "${name}" is of type ${typeText(type)}; only maps to single elements are supported`, node: name }); // prettier-ignore
+      return [];
+    }
+    const parts = [`${name}.keys`, `${name}.values`] as const;
+    this.maps.set(id, parts);
+    return [
+      { id: parts[0], type: { dtype: type.key, shape } },
+      { id: parts[1], type: { dtype: value, shape } },
+    ];
+  }
+
+  /** A node's inputs, every map in place of itself as its keys and values. */
+  private mapsApart(inputs: readonly ValueId[], { op, domain }: OnnxNode, node: string): ValueId[] {
+    if (this.maps.size === 0) return [...inputs];
+    return inputs.flatMap((id) => {
+      const parts = this.maps.get(id);
+      if (parts && !(domain === "ai.onnx.ml" && MAP_OPERATORS.has(op)))
+        this.diagnostics.push({ code: "dtype-unsupported", message: `${op} takes the map "${id}"; only ${[...MAP_OPERATORS].join(" and ")} take maps`, node, op }); // prettier-ignore
+      return parts ?? [id];
+    });
   }
 
   private inputType(name: string, id: ValueId, type: OnnxType, isMain: boolean): GraphInput["type"] {
@@ -185,9 +222,8 @@ class Importer {
       if (frame.calls.length > 0) this.spendInlining(node);
       const name = frame.prefix + (node.name || node.outputs.find(Boolean) || node.op);
       const where = { node: name, op: node.op };
-      const inputs = node.inputs.map((input) =>
-        input === "" ? "" : this.names.resolve(scope, input, where),
-      );
+      const named = node.inputs.map((input) => (input === "" ? "" : this.names.resolve(scope, input, where)));
+      const inputs = this.mapsApart(named, node, name);
       while (inputs.at(-1) === "") inputs.pop();
       const outputs = node.outputs.map((output, position) => {
         // Exporters name optional outputs that nobody reads, which would cost time or even mean training.

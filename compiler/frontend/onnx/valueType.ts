@@ -20,7 +20,8 @@ export type OnnxType =
       readonly shape: readonly Dim[] | undefined;
     }
   | { readonly kind: "sequence" | "optional"; readonly element: OnnxType }
-  | { readonly kind: "map" | "opaque" | "unknown" };
+  | { readonly kind: "map"; readonly key: DType | undefined; readonly value: OnnxType }
+  | { readonly kind: "opaque" | "unknown" };
 
 const elementFields: Fields<{ element: OnnxType }> = {
   [FIELD.containerType.element]: (wire, type) => (type.element = readType(wire)),
@@ -35,20 +36,31 @@ export function readType(wire: WireReader): OnnxType {
   const tensor = (kind: "tensor" | "sparseTensor") => (inner: WireReader) => {
     read.type = { kind, ...inner.message(tensorTypeFields, { dtype: undefined, shape: undefined }) };
   };
-  const opaque = (kind: "map" | "opaque") => (inner: WireReader) => {
+  const map = (inner: WireReader): void => {
+    read.type = {
+      kind: "map",
+      ...inner.message(mapTypeFields, { key: undefined, value: { kind: "unknown" } }),
+    };
+  };
+  const opaque = (inner: WireReader): void => {
     inner.bytes();
-    read.type = { kind };
+    read.type = { kind: "opaque" };
   };
   const fields: Fields<typeof read> = {
     [FIELD.type.tensor]: tensor("tensor"),
     [FIELD.type.sparseTensor]: tensor("sparseTensor"),
     [FIELD.type.sequence]: container("sequence"),
     [FIELD.type.optional]: container("optional"),
-    [FIELD.type.map]: opaque("map"),
-    [FIELD.type.opaque]: opaque("opaque"),
+    [FIELD.type.map]: map,
+    [FIELD.type.opaque]: opaque,
   };
   return wire.message(fields, read).type;
 }
+
+const mapTypeFields: Fields<{ key: DType | undefined; value: OnnxType }> = {
+  [FIELD.mapType.key]: (wire, type) => (type.key = dtypeOfCode(wire.int(), "a declared map")),
+  [FIELD.mapType.value]: (wire, type) => (type.value = readType(wire)),
+};
 
 interface TensorTypeBeingRead {
   dtype: DType | undefined;
@@ -112,6 +124,8 @@ export function typeText(type: OnnxType): string {
       return `seq(${typeText(type.element)})`;
     case "optional":
       return `optional(${typeText(type.element)})`;
+    case "map":
+      return `map(${type.key ?? "unknown"}, ${typeText(type.value)})`;
     default:
       return type.kind;
   }

@@ -4,6 +4,7 @@
  */
 import type { OpDefinition } from "../define.ts";
 import { mlOps } from "../ml.ts";
+import { mlMapOps } from "../mlMap.ts";
 import { mlTransformOps } from "../mlTransform.ts";
 import { mlTreeOps } from "../mlTree.ts";
 import { mlClassOps } from "../mlVectorClasses.ts";
@@ -15,4 +16,5 @@ export const operators: readonly OpDefinition[] = [
   ...mlTreeOps,
   ...mlVectorOps,
   ...mlClassOps,
+  ...mlMapOps,
 ];

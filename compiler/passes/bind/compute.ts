@@ -222,7 +222,8 @@ export function expander(walk: Walk, parent: OpNode): Expander {
     return type;
   };
   return {
-    node: (op, inputs, attributes) => add(op, inputs, 1, attributes)[0]!,
+    // Expansions write extents, of which a 0 is none to be copied from the operand.
+    node: (op, inputs, attributes) => add(op, inputs, 1, op === "Reshape" ? { allowzero: 1, ...attributes } : attributes)[0]!, // prettier-ignore
     nodes: (op, inputs, outputs, attributes) => add(op, inputs, outputs, attributes),
     constant: (tensor) => walk.constant(tensor),
     integers: (values) => walk.integers(values),

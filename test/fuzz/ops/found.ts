@@ -258,4 +258,21 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "int8", shape: [1, 4, 2, 5] } }],
   },
+  {
+    note: "a Softmax over flattened dimensions, none of them with elements, was not given its shape back",
+    opset: 8,
+    wrapping: "none",
+    operands: [
+      { name: "x0", dtype: "float32", shape: [0, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "x2", dtype: "float32", shape: [3, 0, 2], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Softmax", inputs: ["x0"], outputs: ["v1"], attributes: { axis: 0 } },
+      { op: "Softmax", inputs: ["x2"], outputs: ["v3"], attributes: { axis: 1 } },
+    ],
+    outputs: [
+      { name: "v1", type: { kind: "tensor", dtype: "float32" } },
+      { name: "v3", type: { kind: "tensor", dtype: "float32" } },
+    ],
+  },
 ];
