@@ -9,7 +9,7 @@ import { defaultReporter } from "@web/test-runner";
 import { chromeLauncher } from "@web/test-runner-chrome";
 import { tsImport } from "tsx/esm/api";
 
-const { chromeFlags, ensureChrome } = await tsImport("./scripts/chrome.ts", import.meta.url);
+const { chromeFlags, ensureChrome, webgpuFlags } = await tsImport("./scripts/chrome.ts", import.meta.url);
 const { servePlayground } = await tsImport("./scripts/servePlayground.ts", import.meta.url);
 
 /** Counts the tests of a suite and of the suites inside it. */
@@ -42,7 +42,7 @@ export default {
   plugins: [esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" })],
   browsers: [
     chromeLauncher({
-      launchOptions: { executablePath: ensureChrome(), args: chromeFlags() },
+      launchOptions: { executablePath: ensureChrome(), args: chromeFlags(...webgpuFlags()) },
       concurrency: 1,
     }),
   ],

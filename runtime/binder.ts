@@ -19,7 +19,12 @@ export interface Compiler {
    * Opens ONNX bytes or a late artifact. The runtime has checked an artifact's hashes already, so
    * `readArtifact(bytes, { verify: false })` is enough.
    */
-  openSource(bytes: Uint8Array): Stage;
+  openSource(bytes: Uint8Array, options?: SourceOptions): Stage;
+}
+
+export interface SourceOptions {
+  /** What programs are needed for; WebAssembly if left out. */
+  readonly targets?: readonly ("wasm" | "webgpu")[];
 }
 
 /** A part of a model that can be bound: the whole of it, or what is left behind a cut. */

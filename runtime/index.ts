@@ -7,7 +7,14 @@
  * const session = await load("/models/digits.tile");
  * const { logits } = await session.run({ image: new Float32Array(28 * 28) });
  */
-export { type BoundStage, type Compiler, type Stage, type TensorShape } from "./binder.ts";
+export {
+  type BoundStage,
+  type Compiler,
+  type SourceOptions,
+  type Stage,
+  type TensorShape,
+} from "./binder.ts";
+export { type Device, type DeviceKind } from "./device.ts";
 export { type DType, type NumericData, type Tensor, type TensorData } from "./dtype.ts";
 export { type ErrorCode, TilewrightError } from "./errors.ts";
 export { supports } from "./features.ts";
@@ -18,6 +25,17 @@ export { type Into } from "./into.ts";
 export { load, type LoadOptions, type Progress } from "./load.ts";
 export { type Model, model, type ModelSource } from "./model.ts";
 export { type AnyModelTypes, type DataOf, type InputOf, type InputsOf, type ModelTypes, type OutputOf, type OutputsOf, type PortType, type TypedSession } from "./modelTypes.ts"; // prettier-ignore
-export { type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
+export { type GpuRunOptions, type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
 export { type Source } from "./source.ts";
 export { type Threads } from "./threads/shared.ts";
+export { type AdapterInfo, type WebGpuOptions } from "./webgpu/device.ts";
+export { type GpuStats } from "./webgpu/engine.ts";
+export { type GpuTensor } from "./webgpu/program.ts";
+export {
+  type BufferRange,
+  type GpuInput,
+  type GpuOutputs,
+  type Location,
+  type Picture,
+  type PictureSource,
+} from "./webgpu/types.ts";

@@ -10,14 +10,14 @@ import { TilewrightError } from "./errors.ts";
 import { type Port } from "./format.ts";
 import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
-import { openProgram, type OpenOptions, peekHeader } from "./open.ts";
-import { type Program } from "./program.ts";
+import { type BoundEngine, type DeviceOptions, openBound } from "./device.ts";
+import { peekHeader } from "./open.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
-/** A stage that is ready: its program, if it has one, and what was known without it. */
+/** A stage that is ready: what runs its program, if it has one, and what was known without it. */
 interface ReadyStage extends Omit<BoundStage, "artifact"> {
-  readonly program: Program | undefined;
+  readonly engine: BoundEngine | undefined;
 }
 
 type Tensors = ReadonlyMap<string, Tensor>;
@@ -26,22 +26,22 @@ type Tensors = ReadonlyMap<string, Tensor>;
 export class LateModel {
   readonly stage: Stage;
   readonly #capacity: number;
-  readonly #options: OpenOptions;
+  readonly #options: DeviceOptions;
   /** Least recently used first. */
   readonly #ready = new Map<string, ReadyStage>();
   /** Numbers of stages: their names in keys. */
   readonly #stages = new WeakMap<Stage, number>();
   #stageCount = 0;
 
-  constructor(stage: Stage, capacity: number, options: OpenOptions) {
+  constructor(stage: Stage, capacity: number, options: DeviceOptions) {
     this.stage = stage;
     this.#capacity = Math.max(1, Math.floor(capacity));
     this.#options = { ...options, verify: false }; // the bytes come from the compiler at hand
   }
 
-  /** The programs that are ready, the most recently used last. */
-  get programs(): readonly Program[] {
-    return [...this.#ready.values()].flatMap(({ program }) => program ?? []);
+  /** What runs the programs that are ready, the most recently used last. */
+  get engines(): readonly BoundEngine[] {
+    return [...this.#ready.values()].flatMap(({ engine }) => engine ?? []);
   }
 
   /** Binds the first program if the inputs leave nothing open. */
@@ -66,6 +66,17 @@ export class LateModel {
    * @throws TilewrightError `run-failed`, `output-unfit`, what `check` throws, and whatever the compiler throws
    */
   async run(inputs: Tensors, check: () => void, into: Into = {}): Promise<Map<string, Tensor>> {
+    try {
+      return await this.#run(inputs, check, into);
+    } catch (error) {
+      if (!(error instanceof TilewrightError) || error.code !== "device-lost") throw error;
+      // All programs on that GPU are gone: they are bound once more.
+      this.dispose();
+      return this.#run(inputs, check, into);
+    }
+  }
+
+  async #run(inputs: Tensors, check: () => void, into: Into = {}): Promise<Map<string, Tensor>> {
     const ports = this.stage.outputs;
     const found = new Map<string, Tensor>();
     let stage = this.stage;
@@ -74,14 +85,14 @@ export class LateModel {
     let values = pick([...strings, ...(this.stage.demands ?? [])], inputs);
     for (;;) {
       check();
-      const { program, next, constants = {} } = await this.#bound(stage, available, values);
+      const { engine, next, constants = {} } = await this.#bound(stage, available, values);
       check();
       const outputs = new Map<string, Tensor>([
         ...Object.entries(constants).map(
           ([name, known]) =>
             [name, Object.hasOwn(into, name) ? copyInto(name, known, into[name]!) : copyOf(known)] as const,
         ),
-        ...(program?.run(available, into) ?? []),
+        ...(await runOn(engine, available, into)),
       ]);
       for (const [name, output] of outputs) if (isOutput(name, ports)) found.set(name, output);
       if (next === undefined) break;
@@ -99,7 +110,7 @@ export class LateModel {
 
   /** Frees all programs. */
   dispose(): void {
-    for (const program of this.programs) program.dispose();
+    for (const { program } of this.engines) program.dispose();
     this.#ready.clear();
   }
 
@@ -115,25 +126,34 @@ export class LateModel {
     const types = [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
     const { artifact, ...bound } = await stage.bind(Object.fromEntries(types), Object.fromEntries(values));
     // Room first, so that the memory of one program more is never asked for.
-    for (const [oldest, { program }] of this.#ready) {
+    for (const [oldest, { engine }] of this.#ready) {
       if (this.#ready.size < this.#capacity) break;
       this.#ready.delete(oldest);
-      program?.dispose();
+      engine?.program.dispose();
     }
-    const program = artifact === undefined ? undefined : await this.#open(artifact);
-    const ready = { ...bound, program };
+    const engine = artifact === undefined ? undefined : await this.#open(artifact);
+    const ready = { ...bound, engine };
     this.#ready.set(key, ready);
     return ready;
   }
 
-  async #open(artifact: Uint8Array): Promise<Program> {
+  async #open(artifact: Uint8Array): Promise<BoundEngine> {
     const reader = new ByteReader(artifact);
     const header = await peekHeader(reader, this.#options);
     if (header.plan.kind !== "bound") {
       throw new TilewrightError("run-failed", "the compiler bound a stage to something that cannot run");
     }
-    return openProgram(reader, header, header.plan, this.#options);
+    return openBound(reader, header, header.plan, this.#options, undefined);
   }
+}
+
+async function runOn(
+  engine: BoundEngine | undefined,
+  inputs: Tensors,
+  into: Into,
+): Promise<Iterable<[string, Tensor]>> {
+  if (engine === undefined) return [];
+  return engine.kind === "wasm" ? engine.program.run(inputs, into) : engine.program.runTensors(inputs, into);
 }
 
 /** Whether a value is an output of the model, or may be an element of one. */

@@ -3,11 +3,12 @@
  * needs nothing but this runtime; what is not bound needs the compiler that the caller passes, and only then is it
  * asked for. Every failure is a `TilewrightError` or the compiler's own error.
  */
-import { type Compiler } from "./binder.ts";
+import { type Compiler, type SourceOptions } from "./binder.ts";
+import { type DeviceOptions, openBound, type Reopen } from "./device.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Feature, isArtifact, PREFIX_BYTES } from "./format.ts";
 import { LateModel } from "./late.ts";
-import { openLate, openProgram, peekHeader } from "./open.ts";
+import { openLate, peekHeader } from "./open.ts";
 import { ByteReader, throwIfAborted } from "./reader.ts";
 import { Session } from "./session.ts";
 import { openSource, type Source } from "./source.ts";
@@ -22,7 +23,7 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends Pick<DeviceOptions, "device" | "webgpu" | "trialMilliseconds"> {
   /** Stops the load, which then fails with `aborted`. */
   readonly signal?: AbortSignal | undefined;
   readonly progress?: ((progress: Progress) => void) | undefined;
@@ -49,7 +50,8 @@ const DEFAULT_KEPT_PROGRAMS = 8;
  * from a network is compiled and put in place while it arrives.
  *
  * @throws TilewrightError `network`, `aborted`, `artifact-malformed`, `artifact-corrupt`, `artifact-version`,
- * `engine-unsupported`, `out-of-memory`, `compiler-needed`
+ * `engine-unsupported`, `out-of-memory`, `compiler-needed`; on WebGPU also `webgpu-unavailable`, `webgpu-limits`,
+ * `shader-invalid`, `device-lost`
  * @example
  * const session = await load("/models/digits.tile", {
  *   progress: ({ loaded, total }) => bar.show(loaded, total),
@@ -68,7 +70,7 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<S
   };
   const reader = new ByteReader(content, { signal, arrived: (loaded) => report({ loaded }) });
   try {
-    const session = await open(reader, options, report);
+    const session = await open(reader, options, report, reopenOf(source));
     throwIfAborted(signal);
     report({ phase: "ready", total: position.loaded });
     return session;
@@ -85,6 +87,7 @@ async function open(
   reader: ByteReader,
   options: LoadOptions,
   report: (change: Partial<Progress>) => void,
+  reopen: Reopen,
 ): Promise<Session> {
   const start = await reader.peek(PREFIX_BYTES);
   if (isArtifact(start)) {
@@ -92,8 +95,10 @@ async function open(
     const { plan } = header;
     report({ total: header.fileBytes });
     if (plan.kind === "bound") {
-      const program = await openProgram(reader, header, plan, options, () => report({ phase: "compile" }));
-      return new Session({ kind: "bound", program }, plan.name);
+      const bound = await openBound(reader, header, plan, options, reopen, () =>
+        report({ phase: "compile" }),
+      );
+      return new Session({ kind: "bound", bound }, plan.name);
     }
     const compiler = compilerOf(options, `the shapes of "${plan.name}" are open until it runs`);
     const file = await openLate(reader, header);
@@ -109,6 +114,17 @@ async function open(
   const compiler = compilerOf(options, "this is not an artifact but, it seems, an ONNX model");
   const bytes = await reader.rest();
   return bindLate(await compiler, bytes, "model", options, report);
+}
+
+/** How to read a source from its start once more; undefined where that is not possible. */
+function reopenOf(source: Source): Reopen {
+  if (source instanceof ReadableStream || source instanceof Response) return undefined;
+  // A request whose body is used up cannot be sent again; a copy of it can.
+  const kept = source instanceof Request ? source.clone() : source;
+  return async () => {
+    const again = kept instanceof Request ? kept.clone() : kept;
+    return new ByteReader((await openSource(again, undefined)).content);
+  };
 }
 
 /** First bytes that the protobuf message ModelProto can have: its field numbers with their wire types (onnx.proto). */
@@ -135,8 +151,10 @@ async function bindLate(
 ): Promise<Session> {
   throwIfAborted(options.signal);
   report({ phase: "compile", total: bytes.length });
-  const { memoryLimit, variant, threads, keptPrograms = DEFAULT_KEPT_PROGRAMS } = options;
-  const model = new LateModel(compiler.openSource(bytes), keptPrograms, { memoryLimit, variant, threads });
+  const { keptPrograms = DEFAULT_KEPT_PROGRAMS, device } = options;
+  const targets: SourceOptions["targets"] = device === "auto" ? ["wasm", "webgpu"] : [device ?? "wasm"];
+  const stage = device === undefined ? compiler.openSource(bytes) : compiler.openSource(bytes, { targets });
+  const model = new LateModel(stage, keptPrograms, options);
   await model.prepare();
   return new Session({ kind: "late", model }, name);
 }

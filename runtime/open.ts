@@ -95,6 +95,8 @@ export async function stream(
 /** Something that takes in an artifact, and then makes something of it. */
 export interface Opening<T> extends Sink {
   finish(): Promise<T>;
+  /** Lets go of what has come so far, when the rest will not. */
+  abandon?(): void;
 }
 
 /**

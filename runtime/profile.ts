@@ -17,7 +17,7 @@
 import { TilewrightError } from "./errors.ts";
 import { type Feature } from "./format.ts";
 import { type CallReport, type PeakReport, readProfileReport } from "./format/profile.ts";
-import { readInputs } from "./inputs.ts";
+import { readInputs, type TensorLike } from "./inputs.ts";
 import { type Program } from "./program.ts";
 import { throwIfAborted } from "./reader.ts";
 import { type Inputs, type Session } from "./session.ts";
@@ -93,7 +93,7 @@ export async function profile(
   const { runs = 20, signal } = options;
   const program = session.boundProgram("profile");
   const report = readProfileReport(program.plan.report);
-  const tensors = readInputs(session.inputs, inputs);
+  const tensors = readInputs(session.inputs, inputs as Readonly<Record<string, TensorLike>>);
   const steps = report.calls.map((_, i) => exported(program, `step.${i}`));
   const least = LEAST_TICKS * tickOfTimer();
   /** Leaves the page a moment; the session may be gone afterwards. */

@@ -3,6 +3,7 @@
  * start and answered in the order in which they were asked for. Invariant: inputs are read before `run` returns to
  * the caller (copied where the run has to wait), outputs are the caller's own; after `dispose` nothing runs.
  */
+import { type BoundEngine, type Device } from "./device.ts";
 import { type NumericData, type Tensor } from "./dtype.ts";
 import { nearestName, TilewrightError } from "./errors.ts";
 import { type Feature, type Port } from "./format.ts";
@@ -13,10 +14,12 @@ import { type Program } from "./program.ts";
 import { type Profile, type ProfileOptions } from "./profile.ts";
 import { throwIfAborted } from "./reader.ts";
 import { type Threads } from "./threads/shared.ts";
+import { type GpuEngine, type GpuStats } from "./webgpu/engine.ts";
+import { type GpuInput, type GpuOutputs, type Location } from "./webgpu/types.ts";
 
 /** What runs: a program with fixed shapes, or a model that is bound to shapes as they come. */
 export type Engine =
-  | { readonly kind: "bound"; readonly program: Program }
+  | { readonly kind: "bound"; readonly bound: BoundEngine }
   | { readonly kind: "late"; readonly model: LateModel };
 
 export interface RunOptions {
@@ -30,8 +33,14 @@ export interface RunOptions {
   readonly into?: Into | undefined;
 }
 
-/** Inputs by name. */
-export type Inputs = Readonly<Record<string, TensorLike>>;
+/** Of a session on the GPU. */
+export interface GpuRunOptions extends RunOptions {
+  /** Where outputs are wanted: "cpu", the default, "gpu", or by name either or a buffer of the caller's. */
+  readonly location: Location;
+}
+
+/** Inputs by name. Buffers and pictures only where the session computes on the GPU. */
+export type Inputs = Readonly<Record<string, TensorLike | GpuInput>>;
 
 /** Outputs by name. */
 export type Outputs = Record<string, Tensor>;
@@ -65,7 +74,7 @@ export class Session {
     this.name = name;
     this.kind = engine.kind;
     if (engine.kind === "bound") {
-      const { plan } = engine.program;
+      const { plan } = engine.bound.program;
       this.inputs = plan.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
       this.outputs = plan.outputs.map(({ name, dtype, shape, dynamicDim }) => ({
         name,
@@ -78,47 +87,80 @@ export class Session {
     }
   }
 
-  /** Bytes of WebAssembly memory that the session's programs hold now. */
+  /** Bytes of WebAssembly memory that the session's programs hold now; of the GPU's, see {@link gpuStats}. */
   get memoryBytes(): number {
-    return this.#programs().reduce((sum, { plan }) => sum + plan.memoryBytes, 0);
+    return this.#engines().reduce(
+      (sum, engine) =>
+        sum + (engine.kind === "wasm" ? engine.program.plan.memoryBytes : engine.program.stats.hostBytes),
+      0,
+    );
   }
 
-  /** The level of the code in use: what the engine was found to support. Undefined while nothing is bound. */
+  /** The level of the code in use: what the engine was found to support. Undefined while nothing is bound, and on WebGPU. */
   get variant(): Feature | "scalar" | undefined {
-    const requires = this.#programs().at(-1)?.variant.requires;
-    if (requires === undefined) return undefined;
+    const engine = this.#engines().at(-1);
+    if (engine?.kind !== "wasm") return undefined;
+    const { requires } = engine.program.variant;
     return requires.includes("relaxed-simd") ? "relaxed-simd" : (requires[0] ?? "scalar");
   }
 
-  /** On how many threads runs are computed, and why on no more. Undefined while nothing is bound. */
+  /** On how many threads runs are computed, and why on no more. Undefined while nothing is bound, and on WebGPU. */
   get threads(): Threads | undefined {
-    return this.#programs().at(-1)?.threads;
+    const engine = this.#engines().at(-1);
+    return engine?.kind === "wasm" ? engine.program.threads : undefined;
+  }
+
+  /** What runs are computed on, and why on that. Undefined while nothing is bound. */
+  get device(): Device | undefined {
+    const engine = this.#engines().at(-1);
+    return engine?.kind === "webgpu" ? engine.program.device : engine?.device;
+  }
+
+  /** What runs on WebGPU have done so far, and what the program holds there. Undefined on WebAssembly. */
+  get gpuStats(): GpuStats | undefined {
+    const engine = this.#engines().at(-1);
+    return engine?.kind === "webgpu" ? engine.program.stats : undefined;
   }
 
   /** What the compiler reported about the most recent program, if anything. */
   get report(): Readonly<Record<string, unknown>> | undefined {
-    return this.#programs().at(-1)?.plan.report;
+    return this.#engines().at(-1)?.program.plan.report;
   }
 
   /**
    * One inference. Inputs may be tensors, typed arrays or lists of numbers or strings; dtype and shape follow from
-   * {@link inputs} where they are left out. Several runs may be asked for at once; they are answered in order.
+   * {@link inputs} where they are left out. Several runs may be asked for at once; they are answered in order. On
+   * WebGPU, inputs may also be `GPUBuffer`s of `session.device.gpu` and pictures (a canvas, an ImageBitmap, a frame of
+   * video), and `location` says which outputs stay there.
    *
    * @throws TilewrightError `input-unknown`, `input-missing`, `input-dtype`, `input-shape`, `output-unknown`,
    * `output-unfit` (before anything runs, but for the size of outputs that is open until then), `run-failed` (the
-   * session stays usable), `aborted`, `disposed`
+   * session stays usable), `aborted`, `disposed`, `device-lost`
    * @example
    * const { y } = await session.run({ x: [1, 2, 3, 4] });
    * const { mask } = await session.run({ ids: { shape: [1, 5], data: [101, 7, 8, 9, 102] } });
    * await session.run({ image }, { into: { mask: kept } }); // kept: a Float32Array, used again and again
+   * @example
+   * const { depth } = await session.run({ image: canvas }, { location: "gpu" });
+   * draw(depth.buffer); // and depth.buffer.destroy() when it is no longer needed
    */
-  async run(inputs: Inputs = {}, options: RunOptions = {}): Promise<Outputs> {
+  run(inputs: Inputs, options: GpuRunOptions): Promise<GpuOutputs>;
+  run(inputs?: Inputs, options?: RunOptions): Promise<Outputs>;
+  async run(inputs: Inputs = {}, options: RunOptions & Partial<GpuRunOptions> = {}): Promise<GpuOutputs> {
     const engine = this.#alive();
-    const { signal, into } = options;
+    const { signal, location, into } = options;
     throwIfAborted(signal);
-    const tensors = readInputs(this.inputs, inputs);
     if (into !== undefined) checkInto(into, this.outputs);
-    if (engine.kind === "bound") return Object.fromEntries(engine.program.run(tensors, into));
+    if (engine.kind === "bound" && engine.bound.kind === "webgpu") {
+      const result = engine.bound.program.runValues(this, inputs, location, into);
+      return signal === undefined ? result : orAborted(result, signal);
+    }
+    if (location !== undefined && location !== "cpu") {
+      const which = engine.kind === "late" ? "binds shapes as they come" : "computes on WebAssembly";
+      throw new TilewrightError("option-invalid", `location: this session ${which}, outputs are in memory`);
+    }
+    const tensors = readInputs(this.inputs, inputs as Readonly<Record<string, TensorLike>>);
+    if (engine.kind === "bound") return Object.fromEntries(this.boundProgram("run").run(tensors, into));
 
     const copies = new Map([...tensors].map(([name, tensor]) => [name, copyOf(tensor)]));
     const check = (): void => {
@@ -132,14 +174,14 @@ export class Session {
   }
 
   /**
-   * One inference, at once, where that is possible: in a session of kind "bound".
+   * One inference, at once, where that is possible: in a session of kind "bound" on WebAssembly.
    *
    * @throws TilewrightError as {@link run}; `run-failed` in a session of kind "late"
    * @example const { y } = session.runSync({ x: new Float32Array(4) });
    */
   runSync(inputs: Inputs = {}, { into }: Pick<RunOptions, "into"> = {}): Outputs {
     const program = this.boundProgram("runSync");
-    const tensors = readInputs(this.inputs, inputs);
+    const tensors = readInputs(this.inputs, inputs as Readonly<Record<string, TensorLike>>);
     if (into !== undefined) checkInto(into, this.outputs);
     return Object.fromEntries(program.run(tensors, into));
   }
@@ -188,7 +230,6 @@ export class Session {
    * @example const { totalMilliseconds, calls } = await session.profile({ image: pixels });
    */
   async profile(inputs: Inputs = {}, options: ProfileOptions = {}): Promise<Profile> {
-    this.boundProgram("profile");
     const { profile } = await import("./profile.ts");
     return profile(this, inputs, options);
   }
@@ -203,21 +244,34 @@ export class Session {
   }
 
   /**
-   * The program of a session of kind "bound", for `runtime/profile.ts`: `wanted` names what needs it.
+   * The program of a session of kind "bound" on WebAssembly, for `runtime/profile.ts`: `wanted` names what needs it.
    *
    * @internal
    */
   boundProgram(wanted: string): Program {
     const engine = this.#alive();
-    if (engine.kind === "bound") return engine.program;
-    const what = `${wanted} needs a session whose shapes are fixed; this one binds them as they come, use run`;
-    throw new TilewrightError("run-failed", what);
+    if (engine.kind === "bound" && engine.bound.kind === "wasm") return engine.bound.program;
+    const why =
+      engine.kind === "late"
+        ? `needs a session whose shapes are fixed; this one binds them as they come, use run`
+        : `needs a session on WebAssembly; this one computes on the GPU, use run`;
+    throw new TilewrightError("run-failed", `${wanted} ${why}`);
+  }
+
+  /**
+   * The engine of a session that computes on the GPU, for `runtime/profile.ts`.
+   *
+   * @internal
+   */
+  gpuEngine(): GpuEngine | undefined {
+    const engine = this.#alive();
+    return engine.kind === "bound" && engine.bound.kind === "webgpu" ? engine.bound.program : undefined;
   }
 
   /** Frees the memory. Runs that still wait are rejected with `disposed`, as are later ones. May be called again. */
   dispose(): void {
     if (this.#engine?.kind === "late") this.#engine.model.dispose();
-    else this.#engine?.program.dispose();
+    else this.#engine?.bound.program.dispose();
     this.#engine = undefined;
   }
 
@@ -226,9 +280,9 @@ export class Session {
     throw new TilewrightError("disposed", `the session of "${this.name}" has been disposed of`);
   }
 
-  #programs(): readonly Program[] {
+  #engines(): readonly BoundEngine[] {
     if (this.#engine === undefined) return [];
-    return this.#engine.kind === "bound" ? [this.#engine.program] : this.#engine.model.programs;
+    return this.#engine.kind === "bound" ? [this.#engine.bound] : this.#engine.model.engines;
   }
 }
 

@@ -144,7 +144,7 @@ export function chromeFlags(...more: readonly string[]): string[] {
   return [
     "--headless",
     ...(isRoot() ? ["--no-sandbox"] : []),
-    "--disable-gpu",
+    ...(process.env["TILEWRIGHT_WEBGPU"] === "native" ? [] : ["--disable-gpu"]),
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--no-first-run",
@@ -154,6 +154,16 @@ export function chromeFlags(...more: readonly string[]): string[] {
     "--disable-sync",
     ...more,
   ];
+}
+
+/**
+ * Flags for WebGPU on the software adapter that Chromium carries with it: the same on every machine, with or without a
+ * GPU or a display. `TILEWRIGHT_WEBGPU=native` takes the machine's own adapter instead.
+ */
+export function webgpuFlags(): string[] {
+  if (process.env["TILEWRIGHT_WEBGPU"] === "native")
+    return ["--enable-unsafe-webgpu", "--enable-features=Vulkan"];
+  return ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(ensureChrome());

@@ -99,8 +99,14 @@ export function lostError({ reason, message }: GPUDeviceLostInfo): TilewrightErr
 /** Contexts of devices that callers brought. */
 const brought = new WeakMap<GPUDevice, GpuContext>();
 
-/** The context of this realm, for each way of asking that makes a difference. */
-const current = new Map<string, Promise<GpuContext>>();
+/** The contexts of this realm: for each source of adapters (null: that of the realm), and preference. */
+const bySource = new Map<GPU | null, Map<string, Promise<GpuContext>>>();
+
+function contextsOf(source: GPU | null): Map<string, Promise<GpuContext>> {
+  const contexts = bySource.get(source) ?? new Map<string, Promise<GpuContext>>();
+  bySource.set(source, contexts);
+  return contexts;
+}
 
 /**
  * The GPU to run on.
@@ -116,6 +122,7 @@ export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContext> 
     context.check();
     return context;
   }
+  const current = contextsOf(options.gpu ?? null);
   const key = options.powerPreference ?? "";
   const kept = current.get(key);
   if (kept !== undefined) {

@@ -1,14 +1,14 @@
 /**
  * A bound program on a GPU. In: a chosen variant whose weights have been uploaded, its pipelines, and the WebAssembly
- * side where there are host steps. Out: an object that turns inputs into outputs. Invariant: inputs are read before
- * `run` returns to its caller; a run is one submission to the queue for each stretch between host steps; runs without
+ * side where there are host steps. Out: an object that turns inputs into outputs. Invariant: a run is one submission to the queue for each stretch between host steps; runs without
  * host steps may be in flight together, since the queue keeps their order, and others wait for each other.
  */
-import { bytesPerElement, elementCount, type Tensor, viewOf } from "../dtype.ts";
+import { allocate, bytesPerElement, elementCount, type NumericData, type Tensor, viewOf } from "../dtype.ts";
 import { TilewrightError } from "../errors.ts";
 import { type BoundPlan, type GpuSlot, type GpuVariant, type OutputSlot } from "../format.ts";
 import { type GpuRange } from "../format/gpu.ts";
 import { type NumericTensor } from "../inputs.ts";
+import { roomFor } from "../into.ts";
 import { type Batch, type CommandMaker, type HostStep, record, type Resources } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext, messageOf } from "./device.ts";
@@ -30,7 +30,7 @@ export interface GpuTensor {
 /** Something that puts an input into its place by commands of its own: a picture, say. */
 export interface GpuWriter {
   /** Records what writes `slot`, which lies in `buffer`, ahead of the run. */
-  write(encoder: GPUCommandEncoder, buffer: GPUBuffer, slot: GpuSlot): void;
+  write(context: GpuContext, encoder: GPUCommandEncoder, buffer: GPUBuffer, slot: GpuSlot): void;
 }
 
 /** What an input may be here. */
@@ -41,8 +41,15 @@ export type RunInput =
 
 export type RunInputs = ReadonlyMap<string, RunInput>;
 
-/** Where an output is wanted: in ordinary memory, in a new buffer that is the caller's, or in this one from an offset. */
-export type Wanted = "data" | "buffer" | { readonly buffer: GPUBuffer; readonly offset: number };
+/**
+ * Where an output is wanted: in ordinary memory (in an array of the caller's), or in a buffer (in this one, from an
+ * offset).
+ */
+export type Wanted =
+  | "data"
+  | { readonly into: NumericData }
+  | "buffer"
+  | { readonly buffer: GPUBuffer; readonly offset: number };
 
 export type RunOutput = NumericTensor | GpuTensor;
 
@@ -131,6 +138,7 @@ export class GpuProgram {
   /**
    * One inference.
    *
+   * @param inputs whose data stays as it is until the run is over
    * @param wanted for outputs that are not wanted in ordinary memory
    * @throws TilewrightError `device-lost`, `run-failed`, `out-of-memory`
    */
@@ -143,8 +151,7 @@ export class GpuProgram {
     this.counts.runs++;
     if (host === undefined) return this.#one(inputs, wanted);
     // Linear memory holds one run at a time.
-    const kept = new Map([...inputs].map(([name, input]) => [name, copied(input)]));
-    const result = this.#last.then(() => this.#one(kept, wanted));
+    const result = this.#last.then(() => this.#one(inputs, wanted));
     this.#last = result.catch(() => {});
     return result;
   }
@@ -229,7 +236,7 @@ export class GpuProgram {
           }
           break;
         case "writer":
-          input.writer.write(first, needed(buffer, slot), slot);
+          input.writer.write(this.context, first, needed(buffer, slot), slot);
       }
     });
     const fetch = this.#outputs(wanted);
@@ -312,12 +319,12 @@ export class GpuProgram {
     const slots = this.variant.outputs.map((slot, index) => ({
       slot,
       port: this.plan.outputs[index]!,
-      how: wanted.get(slot.name) ?? "data",
+      ...placeFor(wanted.get(slot.name) ?? "data"),
     }));
     // Sizes come back always, elements where they are wanted.
-    const read = slots.flatMap(({ slot, how }) => [
+    const read = slots.flatMap(({ slot, buffer }) => [
       ...(slot.size === undefined || slot.size.buffer < 0 ? [] : [slot.size]),
-      ...(how === "data" && slot.buffer >= 0 ? [slot] : []),
+      ...(buffer === undefined && slot.buffer >= 0 ? [slot] : []),
     ]);
     const { pieces, bytes } = layOut(read);
     const placeOf = new Map(pieces.map(({ range, at }) => [range, at]));
@@ -326,11 +333,11 @@ export class GpuProgram {
     return {
       record: (encoder) => {
         for (const { range, at } of pieces) copyTo(encoder, buffers, range, staging!, at);
-        for (const { slot, how } of slots) {
-          if (how === "data") continue;
+        for (const { slot, buffer: wantedIn } of slots) {
+          if (wantedIn === undefined) continue;
           const size = Math.max(4, Math.ceil(slot.bytes / 4) * 4);
           const to =
-            how === "buffer"
+            wantedIn === "new"
               ? {
                   buffer: device.createBuffer({
                     size,
@@ -338,7 +345,7 @@ export class GpuProgram {
                   }),
                   offset: 0,
                 }
-              : how;
+              : wantedIn;
           given.set(slot.name, to);
           if (slot.buffer < 0) this.#fromHost(to, slot);
           else if (slot.bytes > 0) copyTo(encoder, buffers, slot, to.buffer, to.offset);
@@ -351,15 +358,18 @@ export class GpuProgram {
               ? host!.bytes(where.address, where.bytes)
               : content.subarray(placeOf.get(where)!, placeOf.get(where)! + where.bytes);
           return new Map(
-            slots.map(({ slot, port, how }): [string, RunOutput] => {
+            slots.map(({ slot, port, buffer: wantedIn, into }): [string, RunOutput] => {
               const shape = shapeOf(port, slot, memory);
-              if (how !== "data") {
+              if (wantedIn !== undefined) {
                 return [slot.name, { dtype: port.dtype, shape, form: slot.form, ...given.get(slot.name)! }];
               }
               const count = elementCount(shape);
-              const to = new Uint8Array(count * bytesPerElement(port.dtype));
-              if (count > 0) fromGpu(memory(slot), to, port.dtype, slot.form);
-              return [slot.name, { dtype: port.dtype, shape, data: viewOf(port.dtype, to.buffer, 0, count) }];
+              const data =
+                into === undefined
+                  ? allocate(port.dtype, count)
+                  : roomFor(slot.name, port.dtype, count, into);
+              if (count > 0) fromGpu(memory(slot), bytesOf(data), port.dtype, slot.form);
+              return [slot.name, { dtype: port.dtype, shape, data }];
             }),
           );
         };
@@ -389,10 +399,14 @@ export class GpuProgram {
   }
 }
 
-/** Data with elements of its own; other inputs as they are. */
-function copied(input: RunInput): RunInput {
-  if (input.kind !== "data") return input;
-  return { kind: "data", tensor: { ...input.tensor, data: input.tensor.data.slice() } };
+/** What is wanted, taken apart: the buffer ("new": one that is made), or the array if there is one. */
+function placeFor(how: Wanted): {
+  readonly buffer?: "new" | { readonly buffer: GPUBuffer; readonly offset: number };
+  readonly into?: NumericData;
+} {
+  if (how === "data") return {};
+  if (how === "buffer") return { buffer: "new" };
+  return "into" in how ? how : { buffer: how };
 }
 
 function needed(buffer: GPUBuffer | undefined, { name }: GpuSlot): GPUBuffer {
