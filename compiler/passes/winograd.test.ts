@@ -208,6 +208,16 @@ describe("which convolutions are computed by tiles", () => {
     expect(await count({ groups: 64, channels: [1, 1] })).toBe(0);
   });
 
+  it("take small tiles where an image is small: larger ones would keep four times the weights for little", async () => {
+    const tile = async (channels: number, size: number): Promise<string> => {
+      const { bytes, shape } = modelOf({ ...layer, channels: [channels, channels], size: [size, size] });
+      return (await run(bytes, shape, {})).traced.join();
+    };
+    expect(await tile(64, 28)).toContain("tiles of 4x4");
+    expect(await tile(128, 14)).toContain("tiles of 4x4");
+    expect(await tile(256, 7)).toContain("tiles of 2x2");
+  });
+
   it("have weights that are transformed and laid out in one go, when a model is loaded", async () => {
     const { bytes } = modelOf(layer);
     let text = "";

@@ -35,6 +35,13 @@ const FEW_TILES = 12;
 const WHOLE_BYTES = 2 * 1024 * 1024;
 /** Bytes that a core gets from beyond its second-level cache in a cycle, and those for which that is so. */
 const FAR_BYTES_PER_CYCLE = 4;
+/**
+ * What holding a byte more of weights may save in cycles of each run, at least: a megabyte a tenth of a millisecond.
+ * Tiles of 4 x 4 keep four times the weights, tiles of 2 x 2 less than twice as many, and where an image is small,
+ * 7 x 7 say, reading them takes what is saved in multiplications.
+ */
+const CYCLES_PER_BYTE = 0.3;
+
 /** @param room most tiles of a block; what caches hold where not given */
 export function chooseFiltering(
   window: SlidingWindow,
@@ -54,11 +61,24 @@ export function chooseFiltering(
       const blocks = room === undefined ? blocksOf(filtering) : blockShape(tileDims(filtering), room);
       return { filtering, blocks, cycles: cyclesOf(filtering, blocks) };
     })
-    .sort((a, b) => a.cycles - b.cycles);
+    .sort((a, b) => a.cycles + priceOf(a.filtering) - b.cycles - priceOf(b.filtering));
   const [best] = choices;
   if (!best || leastGain === 0) return best;
   const direct = directCycles(window);
-  return best.cycles * leastGain < direct && direct - best.cycles > LEAST_CYCLES ? best : undefined;
+  const taps = elementCount(window.window.map(({ tap }) => tap.extent));
+  const price = Math.max(0, priceOf(best.filtering) - CYCLES_PER_BYTE * weightBytes(window, taps));
+  const gain = direct - best.cycles - price;
+  return best.cycles * leastGain + price < direct && gain > LEAST_CYCLES ? best : undefined;
+}
+
+/** Bytes of weights with so many elements for each pair of channels. */
+function weightBytes(window: SlidingWindow, elements: number): number {
+  const channels = channelsOf(window);
+  return (elements * channels.in * channels.out * 4) / channels.groups;
+}
+
+function priceOf(filtering: Filtering): number {
+  return CYCLES_PER_BYTE * weightBytes(filtering.window, planeCount(filtering));
 }
 
 function directCycles({ assign }: SlidingWindow): number {
@@ -94,8 +114,7 @@ function cyclesOf(filtering: Filtering, blocks: BlockShape): number {
   const products =
     (tiles * planes * channels.in * channels.out) / channels.groups / (MULTIPLY_ADDS * PRODUCT_RATE);
   const transforms = (tiles * planes * (channels.in + channels.out) * 2.5) / 4;
-  const weightBytes = (planes * channels.in * channels.out * 4) / channels.groups;
   const passes = isWhole(dims, blocks) ? 1 : Math.ceil(tiles / tilesOf(blocks));
-  const far = (weightBytes * passes) / FAR_BYTES_PER_CYCLE;
+  const far = (weightBytes(filtering.window, planes) * passes) / FAR_BYTES_PER_CYCLE;
   return Math.max(products, far) + transforms;
 }
