@@ -7,7 +7,8 @@ import { CompileError, formatDiagnostic } from "../../compiler/diagnostic.ts";
 import { readModel } from "../../compiler/frontend/onnx/model.ts";
 import type { ProtoValue } from "../../compiler/frontend/onnx/tensor.ts";
 import { compareValues } from "../../compiler/tensors/compare.ts";
-import { openModel, type DeviceName } from "../../compiler/node/device.ts";
+import { openModel, type DeviceName, type OpenModel } from "../../compiler/node/device.ts";
+import type { CompileOptions } from "../../compiler/options.ts";
 import { externalDataIn } from "../../compiler/node/modelFile.ts";
 import { readTestFolder, type NamedValue, type TestFolder } from "../../compiler/node/testFolder.ts";
 import { TilewrightError, type Feature, type Tensor } from "../../runtime/index.ts";
@@ -15,9 +16,16 @@ import type { Case } from "./cases.ts";
 import { implausible } from "./drawn.ts";
 import { drawnAtRandom, toleranceFor } from "./tolerances.ts";
 
+/** Opens a model in another way than on a device of this process. */
+export type Opener = (
+  file: { readonly path: string; readonly kind: "onnx"; readonly bytes: Uint8Array },
+  options: CompileOptions,
+) => Promise<OpenModel>;
+
 export interface CaseOptions {
   readonly device: DeviceName;
   readonly variant?: Feature;
+  readonly open?: Opener;
 }
 
 export interface Outcome {
@@ -60,11 +68,12 @@ export async function runCase({ name, path }: Case, options: CaseOptions): Promi
 async function firstDifference(
   name: string,
   folder: TestFolder,
-  { device, variant }: CaseOptions,
+  { device, variant, open }: CaseOptions,
 ): Promise<string | undefined> {
   // prettier-ignore
   const file = { path: folder.path, kind: "onnx", bytes: folder.model } as const;
-  const model = await openModel(file, device, { externalData: externalDataIn(folder.path) }, variant);
+  const options = { externalData: externalDataIn(folder.path) };
+  const model = await (open?.(file, options) ?? openModel(file, device, options, variant));
   try {
     let drawn = false;
     for (const set of folder.sets) {
