@@ -12,6 +12,7 @@ import type { BarrierStatement, ForStatement, Nest, Statement } from "../../ir/n
 import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
+import { touchOf } from "./touch.ts";
 import { isCut, levelsOf, unitsOf } from "./units.ts";
 import type { Accumulator, Vector } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
@@ -185,7 +186,19 @@ class Emitter extends VectorWriter {
       else if (from) outside.i32(from * pointer.stride).op("i32.add");
       outside.set(pointer.local);
     }
+    const touch = part ? undefined : touchOf(frame, this.frames, this.nest);
+    const touched = touch && this.locals.take("i32");
+    if (touch && touched !== undefined) {
+      const { pointer, panel, loop, share } = touch;
+      outside.get(pointer.local).i32(panel).i32(0).get(loop.counter).i32(loop.last).op("i32.lt_s").select("i32").op("i32.add"); // prettier-ignore
+      outside.get(touch.reuse.counter).i32(share).op("i32.mul").op("i32.add").set(touched);
+    }
     outside.loop().append(body);
+    if (touch && touched !== undefined) {
+      outside.get(touched).access("i32.load8_u", 0).drop();
+      outside.get(touched).i32(touch.step).op("i32.add").set(touched);
+      this.locals.release(touched);
+    }
     for (const pointer of frame.pointers.values()) {
       outside.get(pointer.local).i32(pointer.stride).op("i32.add").set(pointer.local);
     }

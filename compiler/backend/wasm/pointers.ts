@@ -13,7 +13,7 @@ import type { ValueType } from "./opcodes.ts";
 import { ValueTable, type Address, type Terms, type Value } from "../values.ts";
 
 /** How an access moves with the open loops, in elements; equal ones are one object. */
-interface Walk {
+export interface Walk {
   readonly id: number;
   readonly strides: ReadonlyMap<string, number>;
   readonly backwards: boolean;
@@ -24,7 +24,7 @@ interface Walk {
   readonly start: number;
 }
 
-interface Pointer {
+export interface Pointer {
   readonly local: number;
   /** In bytes, per step of the loop that it belongs to. */
   readonly stride: number;
