@@ -132,7 +132,7 @@ export function build(
   let unfused = 0;
   const program = optimize(bound, options, clock, (lowered) => (unfused = bytesOfProgram(lowered)));
   const targets = options.targets ?? ["wasm"];
-  const weightStore = new WeightStore();
+  const weightStore = new WeightStore(targets.includes("webgpu") ? 4 : 1);
   const gpu = targets.includes("webgpu")
     ? clock.time("gpu", () =>
         buildForGpu(program, { reuse: enabled(options, "reuse"), weights: weightStore }),
@@ -174,7 +174,7 @@ export function build(
   const sections: SectionContent[] = [...modules].map(([name, { bytes }]) => ({ name, data: bytes }));
   for (const library of first!.libraries)
     sections.push({ name: `lib.${library.name}`, data: library.moduleBytes() });
-  if (gpu) sections.push(...gpu.sections);
+  if (gpu) sections.push(...gpu.sections.filter(({ name }) => !sections.some((s) => s.name === name)));
   sections.push({ name: "weights", data: weights.parts });
   const math = [...new Set([...modules.values()].flatMap((m) => m.math))];
   const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
@@ -219,12 +219,15 @@ export function build(
       requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"],
       section: name,
     })),
-    libraries: first!.libraries.map(({ name, export: exported }) => ({
-      name,
-      export: exported,
-      section: `lib.${name}`,
-    })),
-    math,
+    libraries: distinct([
+      ...first!.libraries.map(({ name, export: exported }) => ({
+        name,
+        export: exported,
+        section: `lib.${name}`,
+      })),
+      ...(gpu?.libraries ?? []),
+    ]),
+    math: [...new Set([...math, ...(gpu?.math ?? [])])],
     ...(memory.places.control > 0 ? { control: memory.places.control } : {}),
     ...(gpu ? { gpu: gpu.plan } : {}),
     ...(profile ? { report: { ...profileReport(scheduled, first!) } } : {}),
@@ -233,6 +236,11 @@ export function build(
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
   );
   return { artifact, report };
+}
+
+/** Each library once. */
+function distinct(libraries: BoundPlan["libraries"]): BoundPlan["libraries"] {
+  return libraries.filter(({ name }, i) => libraries.findIndex((other) => other.name === name) === i);
 }
 
 /** An artifact for WebGPU alone. */
@@ -246,9 +254,15 @@ function gpuOnly(
   options: CompileOptions,
   clock: StageClock,
 ): Compiled {
-  const slot = (id: ValueId, name: string): BoundPlan["inputs"][number] => {
-    const { dtype, shape } = program.values.get(id)!;
-    return { name, dtype, shape, address: 0 };
+  const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
+    const { dtype, shape, dynamicDim } = program.values.get(id)!;
+    return {
+      name,
+      dtype,
+      shape,
+      address: 0,
+      ...(dynamicDim === undefined ? {} : { dynamicDim, sizeAddress: 0 }),
+    };
   };
   const plan: BoundPlan = {
     kind: "bound",

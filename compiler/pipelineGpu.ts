@@ -3,7 +3,16 @@
  * the GPU, the text of its modules, and what a report says. Invariant: what a GPU cannot compute exactly runs on the host,
  * inside the same program.
  */
-import type { BoundPlan, GpuPlan, GpuSlot, GpuStep, GpuVariant, SectionContent } from "../runtime/format.ts";
+import type {
+  BoundPlan,
+  GpuHost,
+  GpuPlan,
+  GpuSlot,
+  GpuStep,
+  GpuTransfer,
+  GpuVariant,
+  SectionContent,
+} from "../runtime/format.ts";
 import { gpuBytes, wideElement, WGSL_SECTION } from "../runtime/format/gpu.ts";
 import {
   PipelineEmitter,
@@ -11,19 +20,23 @@ import {
   scratchBytes,
   type EmittedPipelines,
 } from "./backend/wgsl/program.ts";
-import { elementCount } from "./ir/dtype.ts";
+import { emitProgram } from "./backend/wasm/program.ts";
+import { InternalError } from "./diagnostic.ts";
+import { bytesPerElement, elementCount } from "./ir/dtype.ts";
 import type { ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
 import type { Nest } from "./ir/nest.ts";
-import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
-import { ONE_PART } from "./ir/program.ts";
-import { packedConstant, placeOnGpu } from "./lower/placeGpu.ts";
+import { ONE_PART, storageElements, type Call, type Places, type Program, type ScheduledCall, type ScheduledProgram } from "./ir/program.ts"; // prettier-ignore
+import { crossings } from "./lower/crossings.ts";
+import { placeProgram } from "./lower/place.ts";
+import { packedConstant, placeOnGpu, type GpuPlaces } from "./lower/placeGpu.ts";
 import type { WeightStore } from "./lower/weightStore.ts";
 import type { GpuReport, KernelReport } from "./options.ts";
 import { withoutFills } from "./passes/fills.ts";
+import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
 import { gpuDevice, type GpuDevice } from "./tune/gpuDevice.ts";
 import { gpuSchedules } from "./tune/gpuHeuristic.ts";
-import { scheduleProgram, type ScheduleTarget } from "./tune/scheduleProgram.ts";
+import { scheduleProgram, WEBASSEMBLY, type ScheduleTarget } from "./tune/scheduleProgram.ts";
 
 /** WebGPU's limits that every device has. */
 const USUAL_LIMITS = {
@@ -39,6 +52,7 @@ export interface GpuBuild {
   readonly libraries: BoundPlan["libraries"];
   readonly math: readonly string[];
   readonly scheduled: ScheduledProgram;
+  readonly places: GpuPlaces;
   readonly kernels: readonly KernelReport[];
   readonly report: GpuReport;
 }
@@ -66,15 +80,36 @@ export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledPr
 
 export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   const device = settings.device ?? gpuDevice("software");
-  const scheduled = scheduleForGpu(program, device);
+  const sides = chooseSides(program);
+  const rootOf = (id: ValueId): ValueId => program.values.get(id)?.storage ?? id;
+  const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device);
+  const host = sides.reasons.size > 0 ? scheduleHost(program, sides) : undefined;
+  const rootsMade = (calls: readonly ScheduledCall[]): ValueId[] =>
+    calls.flatMap(({ outputs }) => outputs.filter((id) => id !== "").map(rootOf));
+  const constants = [...program.constants.keys()].map(rootOf);
+  const { steps, hostInputs, onHost } = crossings({
+    batches: inBatches(sides, scheduled.run, host?.run ?? []),
+    inputs: program.inputs,
+    rootOf,
+    fixed: {
+      gpu: new Set([...constants, ...rootsMade(scheduled.init)]),
+      host: new Set([...constants, ...rootsMade(host?.init ?? [])]),
+    },
+  });
+  const uploads = steps.flatMap((step) => (step.kind === "host" ? step.writes : []));
+  const downloads = steps.flatMap((step) => (step.kind === "host" ? step.reads : []));
+  const isOnHost = (id: ValueId): boolean =>
+    host !== undefined && onHost.has(rootOf(id)) && !program.constants.has(id);
+
+  // The GPU.
   const { values, init, run } = scheduled;
   const nests = new Map<ScheduledCall, Nest>();
   for (const call of [...init, ...run]) if (call.kind === "kernel") nests.set(call, prepareGpuNest(call));
   const places = placeOnGpu({
     values,
     constants: program.constants,
-    inputs: program.inputs,
-    outputs: program.outputs.map(({ id }) => id),
+    inputs: [...program.inputs.filter((id) => !hostInputs.has(id)), ...uploads],
+    outputs: [...program.outputs.map(({ id }) => id).filter((id) => !isOnHost(id)), ...downloads],
     init,
     run,
     scratch: (call, buffer) => {
@@ -84,48 +119,89 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
     reuse: settings.reuse,
   });
   const emitter = new PipelineEmitter(places, nests, USUAL_LIMITS.maxStorageBuffersPerShaderStage);
-  const steps = (calls: readonly ScheduledCall[], numbered: boolean): GpuStep[] =>
-    calls.flatMap((call, i) =>
-      call.kind === "kernel" ? emitter.dispatches(call, numbered ? i : undefined) : [],
-    );
-  const emitted = emitter.result(steps(init, false), steps(run, true));
-  const slot = (id: ValueId, name: string): GpuSlot => {
-    const { dtype, shape } = values.get(id)!;
+  const numbers = new Map(run.map((call, i) => [call, i]));
+  const dispatches = (calls: readonly ScheduledCall[]): GpuStep[] =>
+    calls.flatMap((call) => (call.kind === "kernel" ? emitter.dispatches(call, numbers.get(call)) : []));
+
+  // The host.
+  const segments = steps.flatMap((step) => (step.kind === "host" ? [step.calls] : []));
+  const hosted = host && emitHost(host, segments, hostInputs, settings);
+  let segment = 0;
+  const transfer = (id: ValueId): GpuTransfer => {
+    const value = program.values.get(id)!;
+    const { buffer, address } = places.place(id);
+    const form = wideElement(value.dtype) === undefined ? "packed" : "wide";
+    const elements = storageElements(value);
+    const bytes = gpuBytes(value.dtype, elements, form);
+    return {
+      gpu: { buffer, address, bytes },
+      address: hosted!.places.address(id),
+      form,
+      dtype: value.dtype,
+      elements,
+    };
+  };
+  const runSteps = steps.flatMap(
+    (step): GpuStep[] =>
+    step.kind === "gpu"
+      ? dispatches(step.calls)
+      : [{ kind: "host", segment: `segment.${segment++}`, reads: step.reads.map(transfer), writes: step.writes.map(transfer) }], // prettier-ignore
+  );
+  const initSteps: GpuStep[] = host?.init.length
+    ? [{ kind: "host", segment: "segment.init", reads: [], writes: [] }]
+    : [];
+  const emitted = emitter.result([...initSteps, ...dispatches(init)], runSteps);
+
+  const slot = (id: ValueId, name: string, isHost: boolean): GpuSlot => {
+    const { dtype, shape } = program.values.get(id)!;
+    const elements = elementCount(shape);
+    if (isHost && hosted) {
+      const size = hosted.places.sizeOf(id);
+      return {
+        name,
+        buffer: -1,
+        address: hosted.places.address(id),
+        bytes: elements * bytesPerElement(dtype),
+        form: "packed",
+        ...(size === undefined ? {} : { size: { buffer: -1, address: size, bytes: 4 } }),
+      };
+    }
     const { buffer, address } = places.place(id);
     const form = wideElement(dtype) === undefined || places.isPacked(id) ? "packed" : "wide";
-    return { name, buffer, address, bytes: gpuBytes(dtype, elementCount(shape), form), form };
+    return { name, buffer, address, bytes: gpuBytes(dtype, elements, form), form };
   };
   const { modules, texts } = joinedTexts(emitted.modules);
   const buffers = places.buffers.map((bytes) => ({ bytes: Math.max(16, bytes) }));
   const variant: GpuVariant = {
     requires: { features: [], limits: limitsOf(emitted, buffers) },
     buffers,
-    weights: places.constants.flatMap((id) => {
-      const tensor = program.constants.get(id)!;
+    weights: places.constants.map((id) => {
       const { buffer, address } = places.place(id);
-      return [{ ...settings.weights.put(tensor), buffer, address }];
+      return { ...settings.weights.put(program.constants.get(id)!), buffer, address };
     }),
     modules,
     pipelines: emitted.pipelines,
     init: emitted.init,
     run: emitted.run,
-    inputs: program.inputs.map((id) => slot(id, id)),
-    outputs: program.outputs.map(({ id, name }) => slot(id, name)),
+    inputs: program.inputs.map((id) => slot(id, id, hostInputs.has(id))),
+    outputs: program.outputs.map(({ id, name }) => slot(id, name, isOnHost(id))),
+    ...(hosted ? { host: hosted.host } : {}),
   };
   const report: GpuReport = {
     dispatches: emitted.run.filter(({ kind }) => kind === "dispatch").length,
-    hostCalls: [],
-    roundTrips: 0,
+    hostCalls: [...sides.reasons].map(([{ nodes }, why]) => ({ nodes, why })),
+    roundTrips: steps.filter((step) => step.kind === "host" && step.reads.length > 0).length,
     pipelines: emitted.pipelines.length,
     wgslBytes: texts.length,
     arenaBytes: places.arenaBytes,
   };
   return {
     plan: { variants: [variant] },
-    sections: [{ name: WGSL_SECTION, data: texts }],
-    libraries: [],
-    math: [],
+    sections: [...(hosted?.sections ?? []), { name: WGSL_SECTION, data: texts }],
+    libraries: hosted?.libraries ?? [],
+    math: hosted?.math ?? [],
     scheduled,
+    places,
     kernels: emitted.kernels.map(({ call, bytes, calls }) => ({
       name: call.kernel.name,
       nodes: call.nodes,
@@ -135,6 +211,111 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
       schedule: JSON.stringify(call.schedule),
     })),
     report,
+  };
+}
+
+function callsOf(batches: Sides["batches"], side: Side): Call[] {
+  return batches.flatMap((batch) => (batch.side === side ? batch.calls : []));
+}
+
+/** The calls of the host, on one thread: what they compute is little beside passing it to and fro. */
+function scheduleHost(program: Program, { batches, both }: Sides): ScheduledProgram {
+  const calls = [...program.calls.filter((call) => both.has(call)), ...callsOf(batches, "host")];
+  const made = new Set(calls.flatMap(({ outputs }) => outputs));
+  const inputs = new Set(calls.flatMap((call) => call.inputs).filter((id) => id !== "" && !made.has(id) && !program.constants.has(id))); // prettier-ignore
+  const names = new Map(program.outputs.map(({ id, name }) => [id, name]));
+  // Whatever the host makes may be asked for, and keeps its place to the end.
+  const outputs = callsOf(batches, "host").flatMap((call) => call.outputs.filter((id) => id !== ""));
+  return scheduleProgram(
+    {
+      ...program,
+      calls,
+      inputs: [...inputs],
+      outputs: [...new Set(outputs)].map((id) => ({ id, name: names.get(id) ?? id })),
+    },
+    { ...WEBASSEMBLY, parts: () => ONE_PART },
+  );
+}
+
+/** Scheduled calls by the batches that their calls are in; what packs an operand stands before the call. */
+function inBatches(
+  { batches }: Sides,
+  gpu: readonly ScheduledCall[],
+  host: readonly ScheduledCall[],
+): { side: Side; calls: ScheduledCall[] }[] {
+  const result = batches.map(({ side }) => ({ side, calls: [] as ScheduledCall[] }));
+  for (const [side, run] of [
+    ["gpu", gpu],
+    ["host", host],
+  ] as const) {
+    const batchOf = new Map<ValueId, number[]>();
+    batches.forEach((batch, i) => {
+      if (batch.side !== side) return;
+      for (const call of batch.calls)
+        for (const id of call.outputs) if (id) batchOf.set(id, [...(batchOf.get(id) ?? []), i]);
+    });
+    let waiting: ScheduledCall[] = [];
+    let at = batches.findIndex((batch) => batch.side === side);
+    for (const call of run) {
+      waiting.push(call);
+      const candidates = call.outputs.flatMap((id) => batchOf.get(id) ?? []);
+      if (candidates.length === 0) continue;
+      // A value that several calls make: these stand in the order of their batches.
+      at = Math.min(...candidates.filter((i) => i >= at));
+      if (!Number.isFinite(at)) throw new InternalError(`no batch for ${call.nodes.join("+")}`);
+      result[at]!.calls.push(...waiting);
+      waiting = [];
+    }
+  }
+  return result;
+}
+
+interface Hosted {
+  readonly host: GpuHost;
+  readonly places: Places;
+  readonly sections: readonly SectionContent[];
+  readonly libraries: BoundPlan["libraries"];
+  readonly math: readonly string[];
+}
+
+const HOST_SECTION = "host";
+const PAGE = 65536;
+
+function emitHost(
+  host: ScheduledProgram,
+  segments: readonly (readonly ScheduledCall[])[],
+  inputs: ReadonlySet<ValueId>,
+  settings: GpuSettings,
+): Hosted {
+  const known = new Set(host.program.inputs);
+  const program = { ...host.program, inputs: [...known, ...[...inputs].filter((id) => !known.has(id))] };
+  const placed = placeProgram({ ...host, program }, settings.reuse, settings.weights);
+  const pages = Math.ceil(placed.bytes / PAGE);
+  const module = emitProgram(host.init, host.run, placed.places, {
+    relaxed: false,
+    pages,
+    nests: new Map(),
+    segments,
+  });
+  const libraries = module.libraries.map(({ name, export: exported }) => ({
+    name,
+    export: exported,
+    section: `lib.${name}`,
+  }));
+  return {
+    host: {
+      section: HOST_SECTION,
+      requires: ["simd"],
+      memoryBytes: pages * PAGE,
+      weights: placed.weights.ranges,
+    },
+    places: placed.places,
+    sections: [
+      { name: HOST_SECTION, data: module.bytes },
+      ...module.libraries.map((library) => ({ name: `lib.${library.name}`, data: library.moduleBytes() })),
+    ],
+    libraries,
+    math: module.math,
   };
 }
 

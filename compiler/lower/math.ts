@@ -44,7 +44,7 @@ function polynomial(x: Expr, coefficients: readonly number[]): Expr {
  * 1.5 * 2^23: a number of moderate size plus this is rounded to a whole one, which then is in the low bits of the sum.
  * No instruction converts to integers as cheaply.
  */
-const ROUNDER = 12582912;
+export const ROUNDER = 12582912;
 const BITS_OF_ROUNDER = 0x4b400000;
 const BITS_OF_ONE = 0x3f800000;
 

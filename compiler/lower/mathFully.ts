@@ -22,6 +22,7 @@ import {
   type Expr,
 } from "../ir/expr.ts";
 import { rewrite } from "../ir/walk.ts";
+import { ROUNDER } from "./math.ts";
 
 const i32 = (value: number): Expr => constant("i32", value);
 const abs = (x: Expr): Expr => unary("abs", x);
@@ -254,6 +255,25 @@ export function lowerMathFully(e: Expr, memo?: Map<Expr, Expr>): Expr {
         return x.b.kind === "const" && [1, 2, 3, -1].includes(Number(x.b.value))
           ? undefined
           : power(x.a, x.b);
+      return undefined;
+    },
+    memo,
+  );
+}
+
+/**
+ * Rounding by adding and subtracting a large number, as lower/math.ts has it, as what it is: compilers of shaders take
+ * (x + c) - c for x.
+ */
+export function roundPlainly(e: Expr, memo?: Map<Expr, Expr>): Expr {
+  const isRounder = (x: Expr): boolean => x.kind === "const" && x.type === "f32" && x.value === ROUNDER;
+  return rewrite(
+    e,
+    (x) => {
+      if (x.kind !== "binary" || !isRounder(x.b)) return undefined;
+      if (x.op === "add" && !(x.a.kind === "unary" && x.a.op === "round"))
+        return add(unary("round", x.a), x.b);
+      if (x.op === "sub" && x.a.kind === "binary" && x.a.op === "add" && isRounder(x.a.b)) return x.a.a;
       return undefined;
     },
     memo,

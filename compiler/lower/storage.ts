@@ -195,10 +195,12 @@ function isHalf(dtype: DType): boolean {
 /**
  * Rewrites a kernel so that its buffers and casts use native types only.
  *
- * @param widens whether a buffer holds its floats of 16 bits as float32, rounded when they are stored
+ * @param widens whether a buffer holds its floats of 16 bits as float32, rounded when they are stored; for devices that
+ * have no doubles
  */
-export function lowerStorage(given: Kernel, widens: (buffer: number) => boolean = () => false): Kernel {
-  const kernel = widened(given, widens);
+export function lowerStorage(given: Kernel, widens?: (buffer: number) => boolean): Kernel {
+  const kernel = widens ? widened(given, widens) : given;
+  const toF32 = widens ? toF32ByItself : toF32ByDouble;
   const needs = (dtype: DType): boolean => formats[dtype] !== undefined || dtype === "float8e8m0";
   const buffers = kernel.buffers.map((b): Buffer => (needs(b.dtype) ? { ...b, dtype: carrier(b.dtype) } : b));
   const memo = new Map<Expr, Expr>();
@@ -265,15 +267,32 @@ function isSubByte(dtype: DType): boolean {
  * A number of any type as an f32 that rounds to a smaller type as the number itself would: what f32 has no room for
  * makes the last bit odd, so that it is never taken for a tie.
  */
-function toF32(x: Expr): Expr {
+function toF32ByDouble(x: Expr): Expr {
   if (x.type === "f32") return x;
-  if (x.type !== "f64") return toF32(cast(x.type === "i64" || x.type === "u64" ? jammed(x) : x, "float64"));
+  if (x.type !== "f64")
+    return toF32ByDouble(cast(x.type === "i64" || x.type === "u64" ? jammed(x) : x, "float64"));
   const nearest = cast(x, "float32");
   const back = cast(nearest, "float64");
   const bits = bitcast(nearest, "i32");
   const tooFar = binary("gt", unary("abs", back), unary("abs", x));
   const odd = bitOr(select(tooFar, sub(bits, i32(1)), bits), i32(1));
   return select(binary("eq", back, x), nearest, bitcast(odd, "f32"));
+}
+
+/** The same for devices without doubles: what an integer loses as f32 is seen when it is converted back. */
+function toF32ByItself(x: Expr): Expr {
+  if (x.type === "f32" || x.type === "f64" || x.type === "bool") return toF32OrDouble(x);
+  const nearest = cast(x, "float32");
+  const back = cast(nearest, x.type === "i64" ? "int64" : x.type === "u64" ? "uint64" : x.type === "u32" ? "uint32" : "int32"); // prettier-ignore
+  const whole = x.type === "index" ? cast(x, "int32") : x;
+  const bits = bitcast(nearest, "i32");
+  const tooFar = binary("gt", unary("abs", back), unary("abs", whole));
+  const odd = bitOr(select(tooFar, sub(bits, i32(1)), bits), i32(1));
+  return select(binary("eq", back, whole), nearest, bitcast(odd, "f32"));
+}
+
+function toF32OrDouble(x: Expr): Expr {
+  return x.type === "bool" ? cast(x, "float32") : toF32ByDouble(x);
 }
 
 /** A 64-bit integer with no more bits than f64 has; where that drops some, the last one is set. */

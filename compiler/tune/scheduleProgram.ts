@@ -30,13 +30,12 @@ import { lowerStorage } from "../lower/storage.ts";
 export interface ScheduleTarget {
   readonly choose: (kernel: Kernel, context: SchedulingContext) => Schedule;
   /** Whether a value, or scratch (undefined), holds floats of 16 bits as float32; see lowerStorage. */
-  readonly widens: (id: ValueId | undefined) => boolean;
+  readonly widens?: (id: ValueId | undefined) => boolean;
   readonly parts: (kernel: Kernel) => Parts;
 }
 
 export const WEBASSEMBLY: ScheduleTarget = {
   choose: chooseSchedule,
-  widens: () => false,
   parts: (kernel) => chooseParts(kernel),
 };
 
@@ -72,7 +71,8 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
     const ids = [...call.inputs, ...call.outputs];
     const divided = lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") });
-    const native = lowerStorage(divided, (i) => target.widens(ids[i]));
+    const { widens } = target;
+    const native = lowerStorage(divided, widens && ((i) => widens(ids[i])));
     let kernel = orderAxes(uniqueAxes(native));
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
     const chosen = choose(kernel, { constants });

@@ -53,6 +53,11 @@ export interface EmitOptions {
   readonly nests: Map<string, Nest>;
   /** Whether calls can be run one by one. */
   readonly profile?: boolean;
+  /**
+   * Stretches of `run`, each of which becomes an export `segment.<its number>` in place of `init` and `run`; `segment.init`
+   * is what `init` would be.
+   */
+  readonly segments?: readonly (readonly ScheduledCall[])[];
 }
 
 export function prepareNest(call: ScheduledKernel): Nest {
@@ -193,68 +198,93 @@ export function emitProgram(
   };
   const initialise = new Code(new Locals([]));
   emitCalls(initialise, init);
-  module.function({ takes: [], gives: [] }, initialise, "init");
+  module.function({ takes: [], gives: [] }, initialise, options.segments ? "segment.init" : "init");
 
-  const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
-  const code = new Code(new Locals(RUN.takes));
-  const taken = code.locals.fresh("i32");
-  const seed = draws ? code.locals.fresh("i32") : undefined;
-  if (seed !== undefined) code.call(drawIndex, DRAW).f64(2 ** 32).op("f64.mul").op("i32.trunc_sat_f64_u").set(seed); // prettier-ignore
-  if (controlBytes === 0) emitCalls(code, run, seed);
-  else {
-    const add = ({ type, code }: Helper): ((into: Code) => void) => {
-      const index = module.function(type, code);
-      return (into) => into.call(index, type);
-    };
-    const [claim, finish, awaitDone] = [claimHelper(), finishHelper(places.control), awaitHelper(places.control)].map(add) as [(into: Code) => void, (into: Code) => void, (into: Code) => void]; // prettier-ignore
-    const before = code.locals.take("i32");
-    const [part, first, tried] = [code.locals.take("i32"), code.locals.take("i32"), code.locals.take("i32")];
-    code.get(TURN).i32(1).op("i32.sub").i32(doneInRun).op("i32.mul").set(before);
-    const meet = (done: number): void => {
-      code.get(before).i32(done).op("i32.add").get(TURN).get(MAY_WAIT);
-      awaitDone(code);
-    };
-    for (const segment of segments) {
-      if (segment.kind === "alone") {
-        code.get(THREAD).op("i32.eqz").if();
+  const drawSeed = (code: Code): number => {
+    const seed = code.locals.fresh("i32");
+    code
+      .call(drawIndex, DRAW)
+      .f64(2 ** 32)
+      .op("f64.mul")
+      .op("i32.trunc_sat_f64_u")
+      .set(seed);
+    return seed;
+  };
+  const emitSegments = (segments: readonly (readonly ScheduledCall[])[]): void => {
+    segments.forEach((calls, i) => {
+      const code = new Code(new Locals([]));
+      const draws = calls.some((call) => call.kind === "library" && drawsAnew(call.library));
+      emitCalls(code, calls, draws ? drawSeed(code) : undefined);
+      module.function({ takes: [], gives: [] }, code, `segment.${i}`);
+    });
+  };
+  const emitRun = (): void => {
+    const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
+    const code = new Code(new Locals(RUN.takes));
+    const taken = code.locals.fresh("i32");
+    const seed = draws ? drawSeed(code) : undefined;
+    if (controlBytes === 0) emitCalls(code, run, seed);
+    else {
+      const add = ({ type, code }: Helper): ((into: Code) => void) => {
+        const index = module.function(type, code);
+        return (into) => into.call(index, type);
+      };
+      const [claim, finish, awaitDone] = [claimHelper(), finishHelper(places.control), awaitHelper(places.control)].map(add) as [(into: Code) => void, (into: Code) => void, (into: Code) => void]; // prettier-ignore
+      const before = code.locals.take("i32");
+      const [part, first, tried] = [
+        code.locals.take("i32"),
+        code.locals.take("i32"),
+        code.locals.take("i32"),
+      ];
+      code.get(TURN).i32(1).op("i32.sub").i32(doneInRun).op("i32.mul").set(before);
+      const meet = (done: number): void => {
+        code.get(before).i32(done).op("i32.add").get(TURN).get(MAY_WAIT);
+        awaitDone(code);
+      };
+      for (const segment of segments) {
+        if (segment.kind === "alone") {
+          code.get(THREAD).op("i32.eqz").if();
+          if (segment.doneBefore > 0) meet(segment.doneBefore);
+          emitCalls(code, segment.calls, seed);
+          code.get(TURN);
+          finish(code);
+          code.end();
+          continue;
+        }
+        const { call, claims } = segment;
+        const { count } = call.parts;
+        // A thread without scratch of its own leaves this one to the others.
+        const limited = call.kernel.buffers.some(({ role }) => role === "temp");
+        if (limited) code.get(THREAD).i32(call.parts.threads).op("i32.lt_u").if();
         if (segment.doneBefore > 0) meet(segment.doneBefore);
-        emitCalls(code, segment.calls, seed);
-        code.get(TURN);
+        code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
+        code.i32(0).set(tried).loop();
+        code.get(first).get(tried).op("i32.add").tee(part).i32(count).op("i32.sub").get(part);
+        code.get(part).i32(count).op("i32.ge_u").select("i32").set(part);
+        code
+          .get(part)
+          .i32(4)
+          .op("i32.mul")
+          .i32(places.control + claims)
+          .op("i32.add")
+          .get(TURN);
+        claim(code);
+        code.if();
+        emitKernel(code, call, part, THREAD);
+        code.get(taken).i32(1).op("i32.add").set(taken).get(TURN);
         finish(code);
         code.end();
-        continue;
+        code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
+        if (limited) code.end();
       }
-      const { call, claims } = segment;
-      const { count } = call.parts;
-      // A thread without scratch of its own leaves this one to the others.
-      const limited = call.kernel.buffers.some(({ role }) => role === "temp");
-      if (limited) code.get(THREAD).i32(call.parts.threads).op("i32.lt_u").if();
-      if (segment.doneBefore > 0) meet(segment.doneBefore);
-      code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
-      code.i32(0).set(tried).loop();
-      code.get(first).get(tried).op("i32.add").tee(part).i32(count).op("i32.sub").get(part);
-      code.get(part).i32(count).op("i32.ge_u").select("i32").set(part);
-      code
-        .get(part)
-        .i32(4)
-        .op("i32.mul")
-        .i32(places.control + claims)
-        .op("i32.add")
-        .get(TURN);
-      claim(code);
-      code.if();
-      emitKernel(code, call, part, THREAD);
-      code.get(taken).i32(1).op("i32.add").set(taken).get(TURN);
-      finish(code);
+      code.get(THREAD).op("i32.eqz").if();
+      meet(doneInRun);
       code.end();
-      code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
-      if (limited) code.end();
     }
-    code.get(THREAD).op("i32.eqz").if();
-    meet(doneInRun);
-    code.end();
-  }
-  module.function(RUN, code.get(taken), "run");
+    module.function(RUN, code.get(taken), "run");
+  };
+  if (options.segments) emitSegments(options.segments);
+  else emitRun();
   if (options.profile === true) {
     run.forEach((call, i) => {
       const rounds = 0;

@@ -14,7 +14,7 @@ import { printSchedule } from "../../ir/text/schedule.ts";
 import { apply } from "../../lower/apply.ts";
 import { gpuElementBytes } from "../../lower/gpuElements.ts";
 import { lowerMath } from "../../lower/math.ts";
-import { lowerMathFully } from "../../lower/mathFully.ts";
+import { lowerMathFully, roundPlainly } from "../../lower/mathFully.ts";
 import type { GpuPlace, GpuPlaces } from "../../lower/placeGpu.ts";
 import { keyOf } from "../kernelKey.ts";
 import { emitNest, type EmittedNest } from "./emit.ts";
@@ -38,11 +38,12 @@ export interface EmittedPipelines {
 export function prepareGpuNest(call: ScheduledKernel): Nest {
   const first = new Map();
   const second = new Map();
+  const third = new Map();
   const lowered: Kernel = {
     ...call.kernel,
     body: mapAssigns(call.kernel.body, (assign) => {
       const math = (e: typeof assign.value): typeof assign.value =>
-        lowerMath(lowerMathFully(e, first), second, true);
+        roundPlainly(lowerMath(lowerMathFully(e, first), second, true), third);
       return {
         ...assign,
         value: math(assign.value),
