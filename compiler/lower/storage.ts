@@ -113,14 +113,23 @@ function signBit(format: Format): number {
   return format.exponentBits + format.mantissaBits;
 }
 
-/** Bits (i32) to f32. */
-function decode(bits: Expr, format: Format): Expr {
+/** Bits (i32) to f32. `flushes`: the device may take subnormal numbers for 0. */
+function decode(bits: Expr, format: Format, flushes = false): Expr {
   const { mantissaBits, bias, infinities, nan, exponentBits } = format;
   const sign = shl(bitAnd(bits, 1 << signBit(format)), 31 - signBit(format));
   const magnitude = bitAnd(bits, (1 << signBit(format)) - 1);
   const moved = shl(magnitude, 23 - mantissaBits);
   // Multiplying rebiases normal and subnormal numbers alike.
-  const value = bias === 127 ? bitcast(moved, "f32") : mul(bitcast(moved, "f32"), f32(2 ** (127 - bias)));
+  const value =
+    bias === 127
+      ? bitcast(moved, "f32")
+      : flushes
+        ? select(
+            lt(magnitude, i32(1 << mantissaBits)),
+            mul(cast(magnitude, "float32"), f32(2 ** (1 - bias - mantissaBits))),
+            bitcast(add(moved, i32((127 - bias) << 23)), "f32"),
+          )
+        : mul(bitcast(moved, "f32"), f32(2 ** (127 - bias)));
   let result = bitcast(value, "i32");
   if (infinities && bias !== 127) {
     const special = ((1 << exponentBits) - 1) << mantissaBits;
@@ -214,14 +223,14 @@ export function lowerStorage(given: Kernel, widens?: (buffer: number) => boolean
           const pad = x.pad === undefined ? undefined : padBits(dtype, x.pad);
           const bits = load(x.buffer, carrier(dtype), x.index, pad);
           const format = formats[dtype];
-          return format ? decode(bits, format) : decodeScale(bits);
+          return format ? decode(bits, format, widens !== undefined) : decodeScale(bits);
         }
         if (x.kind === "cast" && x.to !== "index") {
           if (x.to === "float8e8m0") return decodeScale(encodeScale(toF32(x.a), true));
           const format = formats[x.to];
           if (!format) return undefined;
           // Cast saturates the 8-bit types; storing does not.
-          return decode(encode(toF32(x.a), format, x.to.startsWith("float8")), format);
+          return decode(encode(toF32(x.a), format, x.to.startsWith("float8")), format, widens !== undefined);
         }
         return undefined;
       },
