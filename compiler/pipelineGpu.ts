@@ -153,7 +153,7 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   const emitted = emitter.result([...initSteps, ...dispatches(init)], runSteps);
 
   const slot = (id: ValueId, name: string, isHost: boolean): GpuSlot => {
-    const { dtype, shape } = program.values.get(id)!;
+    const { dtype, shape, dynamicDim } = program.values.get(id)!;
     const elements = elementCount(shape);
     if (isHost && hosted) {
       const size = hosted.places.sizeOf(id);
@@ -163,7 +163,9 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
         address: hosted.places.address(id),
         bytes: elements * bytesPerElement(dtype),
         form: "packed",
-        ...(size === undefined ? {} : { size: { buffer: -1, address: size, bytes: 4 } }),
+        ...(size === undefined || dynamicDim === undefined
+          ? {}
+          : { size: { buffer: -1, address: size, bytes: 4 } }),
       };
     }
     const { buffer, address } = places.place(id);

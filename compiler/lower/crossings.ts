@@ -42,7 +42,14 @@ export function crossings({ batches, inputs, rootOf, fixed }: CrossingInput): Cr
   const hostReads = new Set(
     batches.flatMap(({ side, calls }) => (side === "host" ? [...used(calls, "inputs")] : [])),
   );
-  const hostInputs = new Set(inputs.filter((id) => hostReads.has(rootOf(id))));
+  const gpuReads = new Set(
+    batches.flatMap(({ side, calls }) => (side === "gpu" ? [...used(calls, "inputs")] : [])),
+  );
+  // What nobody reads arrives where nothing has to be done for it.
+  const anyHost = batches.some(({ side }) => side === "host");
+  const hostInputs = new Set(
+    inputs.filter((id) => hostReads.has(rootOf(id)) || (anyHost && !gpuReads.has(rootOf(id)))),
+  );
   const current = { gpu: new Set(fixed.gpu), host: new Set(fixed.host) };
   for (const id of inputs) current[hostInputs.has(id) ? "host" : "gpu"].add(rootOf(id));
   const known = new Set([...current.gpu, ...current.host]);

@@ -125,7 +125,7 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
   const plan = planMemory(arena, options);
   const places = new Map<string, { buffer: number; address: number; written: boolean }>();
   const buffers: number[] = [];
-  if (plan.end > 0) buffers.push(plan.end);
+  if (arena.length > 0) buffers.push(Math.max(ALIGNMENT, plan.end));
   for (const [id, address] of plan.addresses) places.set(id, { buffer: 0, address, written: true });
   // Constants as they are uploaded, and apart from them what is made of them: a packer reads one and writes the other.
   for (const made of [false, true]) {

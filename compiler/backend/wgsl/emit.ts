@@ -270,7 +270,7 @@ class Emitter extends ExpressionWriter {
   private loop(s: ForStatement, at: Point): void {
     const { frames } = this;
     const { from, extent } = s;
-    const name = frames.fresh("i");
+    const name = frames.fresh("k");
     const end = intLiteral(from + extent);
     const group = s.mode === "group" && this.size > 1 && !this.spreads;
     const frame = frames.open();

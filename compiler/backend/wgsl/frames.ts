@@ -18,7 +18,7 @@ export class Frames {
   readonly stack: Frame[] = [];
   private count = 0;
 
-  /** A name that nothing else has. */
+  /** A name that nothing else has; with "f", "i" or "u" it could be a type. */
   fresh(prefix: string): string {
     return `${prefix}${this.count++}`;
   }
