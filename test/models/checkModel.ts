@@ -15,14 +15,20 @@ export interface OutputVerdict extends Comparison {
   readonly absolute: number;
 }
 
+/** A level of WebAssembly, or the GPU. */
+export type Code = Feature | "webgpu";
+
 export interface VariantVerdict {
-  readonly variant: Feature;
+  readonly variant: Code;
   readonly passed: boolean;
   readonly outputs: readonly OutputVerdict[];
   readonly loadMilliseconds: number;
   readonly runMilliseconds: number;
   /** What was thrown, if anything. */
   readonly error?: string;
+  /** On the GPU. */
+  readonly dispatchesPerRun?: number | undefined;
+  readonly hostStepsPerRun?: number | undefined;
 }
 
 export interface ModelVerdict {
@@ -36,14 +42,15 @@ export interface ModelVerdict {
 export async function checkModel(
   data: ModelData,
   accuracy: Accuracy,
-  variants: readonly Feature[],
+  variants: readonly Code[],
 ): Promise<ModelVerdict> {
   // prettier-ignore
   const start = performance.now();
   let compiled: ReturnType<typeof compile>;
   try {
     const inputShapes = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor.shape]));
-    compiled = compile(data.model, { inputShapes });
+    const targets = variants.includes("webgpu") ? (["webgpu"] as const) : (["wasm"] as const);
+    compiled = compile(data.model, { inputShapes, targets });
   } catch (error) {
     return noVerdict(error, variants, performance.now() - start);
   }
@@ -55,7 +62,7 @@ export async function checkModel(
 }
 
 /** The verdict on a model that could not be compiled, or whose page was lost. */
-export function noVerdict(error: unknown, variants: readonly Feature[], milliseconds: number): ModelVerdict {
+export function noVerdict(error: unknown, variants: readonly Code[], milliseconds: number): ModelVerdict {
   return {
     kind: "none",
     compileMilliseconds: milliseconds,
@@ -64,7 +71,7 @@ export function noVerdict(error: unknown, variants: readonly Feature[], millisec
   };
 }
 
-function failed(variant: Feature, error: unknown): VariantVerdict {
+function failed(variant: Code, error: unknown): VariantVerdict {
   const text = error instanceof Error ? `${error.name}: ${error.message.split("\n")[0]}` : String(error);
   return { variant, passed: false, outputs: [], loadMilliseconds: 0, runMilliseconds: 0, error: text };
 }
@@ -73,26 +80,28 @@ async function checkVariant(
   artifact: Uint8Array,
   data: ModelData,
   accuracy: Accuracy,
-  variant: Feature,
+  variant: Code,
 ): Promise<VariantVerdict> {
   try {
     const start = performance.now();
     const session = await load(artifact, {
-      variant,
-      compiler: () => ({ openSource: (bytes) => openSource(bytes) }),
+      ...(variant === "webgpu" ? { device: variant } : { variant }),
+      compiler: () => ({ openSource }),
     });
     const loaded = performance.now();
     try {
       const inputs = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor]));
       const outputs = await session.run(inputs);
       const runMilliseconds = performance.now() - loaded;
-      if (session.variant !== variant)
-        throw new Error(`ran the variant ${session.variant} instead of ${variant}`);
+      const ran = session.device?.kind === "webgpu" ? "webgpu" : session.variant;
+      if (ran !== variant) throw new Error(`ran the variant ${ran} instead of ${variant}`);
       const verdicts = data.outputs.map(({ name, tensor }) =>
         verdictOn(name, outputs[name], tensor, accuracy),
       );
       const passed = verdicts.length > 0 && verdicts.every((verdict) => verdict.passed);
-      return { variant, passed, outputs: verdicts, loadMilliseconds: loaded - start, runMilliseconds };
+      const times = { loadMilliseconds: loaded - start, runMilliseconds };
+      const { dispatchesPerRun, hostStepsPerRun } = session.gpuStats ?? {};
+      return { variant, passed, outputs: verdicts, ...times, dispatchesPerRun, hostStepsPerRun };
     } finally {
       session.dispose();
     }

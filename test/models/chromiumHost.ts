@@ -9,10 +9,9 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { launch, type Browser } from "puppeteer-core";
 import { writeNpy } from "../../compiler/tensors/npy.ts";
-import type { Feature } from "../../runtime/index.ts";
-import { chromeFlags, ensureChrome } from "../../scripts/chrome.ts";
+import { chromeFlags, ensureChrome, webgpuFlags } from "../../scripts/chrome.ts";
 import type { Accuracy } from "./catalog.ts";
-import type { ModelVerdict } from "./checkModel.ts";
+import type { Code, ModelVerdict } from "./checkModel.ts";
 import type { ModelData, NamedTensor } from "./modelData.ts";
 import type { PageJob, RemoteTensor } from "./page.ts";
 
@@ -77,7 +76,7 @@ export class ChromiumHost {
     const server = await serve(files);
     const browser = await launch({
       executablePath: ensureChrome(),
-      args: chromeFlags(),
+      args: chromeFlags(...webgpuFlags()),
       protocolTimeout: seconds * 1000,
     });
     return new ChromiumHost(browser, server, files);
@@ -89,7 +88,7 @@ export class ChromiumHost {
   }
 
   /** Runs one model in a page of its own. */
-  async check(data: ModelData, accuracy: Accuracy, variants: readonly Feature[]): Promise<ModelVerdict> {
+  async check(data: ModelData, accuracy: Accuracy, variants: readonly Code[]): Promise<ModelVerdict> {
     const put = (path: string, content: Uint8Array): string => {
       this.files.set(path, { type: "application/octet-stream", content });
       return path;

@@ -4,9 +4,8 @@
  * product's own sources, bundled; nothing is computed outside the page.
  */
 import { readNpy } from "../../compiler/tensors/npy.ts";
-import type { Feature } from "../../runtime/index.ts";
 import type { Accuracy } from "./catalog.ts";
-import { checkModel, type ModelVerdict } from "./checkModel.ts";
+import { checkModel, type Code, type ModelVerdict } from "./checkModel.ts";
 import type { NamedTensor } from "./modelData.ts";
 
 /** A file of the suite's server. */
@@ -20,7 +19,7 @@ export interface PageJob {
   readonly inputs: readonly RemoteTensor[];
   readonly outputs: readonly RemoteTensor[];
   readonly accuracy: Accuracy;
-  readonly variants: readonly Feature[];
+  readonly variants: readonly Code[];
 }
 
 declare global {

@@ -10,7 +10,7 @@ import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec }
 import { bytesText, millisecondsText, numberText, table } from "../../compiler/tensors/table.ts";
 import { supports, type Feature } from "../../runtime/index.ts";
 import { findModels, type ModelEntry } from "./catalog.ts";
-import { checkModel, noVerdict, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
+import { checkModel, noVerdict, type Code, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
 import { ChromiumHost } from "./chromiumHost.ts";
 import { readModelData } from "./modelData.ts";
 
@@ -25,6 +25,7 @@ const spec: CommandSpec = {
     { name: "data", value: "DIR", description: "folder of folders with model.onnx and test_data_set_0; default: models in TILEWRIGHT_DATA" }, // prettier-ignore
     { name: "light", value: "DIR", description: "folder of the light models; default: ../onnx-conformance/light beside the data" }, // prettier-ignore
     { name: "host", value: "node|chromium|both", description: "where to run; default both" },
+    { name: "device", value: "wasm|webgpu", description: "what computes; default wasm. webgpu: in Chromium, on its software adapter" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd|both", description: "code to run; default both" },
     { name: "filter", value: "REGEX", description: "only models whose name matches" },
     { name: "seconds", value: "N", description: "time limit of one model in Chromium; default 300" },
@@ -33,6 +34,7 @@ const spec: CommandSpec = {
   examples: [
     "npm run models -- --data ../shared/models",
     "npm run models -- --data ../shared/models --host node --filter mobilenet",
+    "npm run models -- --data ../shared/models --device webgpu",
   ],
 };
 
@@ -68,11 +70,14 @@ async function main(words: readonly string[]): Promise<number> {
     "simd",
     "both",
   ] as const);
+  const device = oneOf("--device", args.text("device") ?? "wasm", ["wasm", "webgpu"] as const);
   const variants: readonly Feature[] = variant === "both" ? ["relaxed-simd", "simd"] : [variant];
 
   const results: Result[] = [];
-  if (host !== "chromium") results.push(...(await inNode(entries, variants)));
-  if (host !== "node")
+  if (device === "webgpu")
+    results.push(...(await inChromium(entries, [device], args.integer("seconds", 1) ?? 600)));
+  else if (host !== "chromium") results.push(...(await inNode(entries, variants)));
+  if (device === "wasm" && host !== "node")
     results.push(...(await inChromium(entries, variants, args.integer("seconds", 1) ?? 300)));
 
   const json = args.text("json");
@@ -102,7 +107,7 @@ async function inNode(entries: readonly ModelEntry[], variants: readonly Feature
 
 async function inChromium(
   entries: readonly ModelEntry[],
-  variants: readonly Feature[],
+  variants: readonly Code[],
   seconds: number,
 ): Promise<Result[]> {
   // prettier-ignore
@@ -128,7 +133,7 @@ async function inChromium(
 async function one(
   entry: ModelEntry,
   host: HostName,
-  variants: readonly Feature[],
+  variants: readonly Code[],
   check: () => Promise<ModelVerdict>,
 ): Promise<Result> {
   const start = performance.now();
@@ -165,6 +170,9 @@ function report(results: readonly Result[], entries: readonly ModelEntry[]): num
         millisecondsText(verdict.compileMilliseconds),
         bytesText(verdict.artifactBytes),
         millisecondsText(variant.runMilliseconds),
+        variant.dispatchesPerRun === undefined
+          ? ""
+          : `${variant.dispatchesPerRun}${variant.hostStepsPerRun === 0 ? "" : ` + ${variant.hostStepsPerRun} on the CPU`}`,
         variant.passed ? "ok" : (variant.error ?? worst?.reason ?? "wrong"),
       ];
     }),
@@ -178,6 +186,7 @@ function report(results: readonly Result[], entries: readonly ModelEntry[]): num
     "compile",
     "artifact",
     "first run",
+    "dispatches",
     "",
   ];
   console.log(`\n${table([heading, ...rows], { heading: true })}\n`);
