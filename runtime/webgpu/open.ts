@@ -12,7 +12,7 @@ import { CommandMaker } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext } from "./device.ts";
 import { Host } from "./host.ts";
-import { makePipelines, type Pipelines } from "./pipelines.ts";
+import { makePipelines, nextTask, type Pipelines } from "./pipelines.ts";
 import { GpuProgram, outOfMemory } from "./program.ts";
 import { chooseVariant } from "./variant.ts";
 
@@ -50,10 +50,11 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
     section(name, content) {
       if (name !== WGSL_SECTION) return host!.modules.add(name, content);
       const decoder = new TextDecoder();
-      const texts = variant.modules.map(({ offset, bytes }) =>
-        decoder.decode(content.subarray(offset, offset + bytes)),
-      );
-      pipelines = makePipelines(context, variant, texts);
+      const textOf = (module: number): string => {
+        const { offset, bytes } = variant.modules[module]!;
+        return decoder.decode(content.subarray(offset, offset + bytes));
+      };
+      pipelines = nextTask().then(() => makePipelines(context, variant, textOf));
       pipelines.catch(() => {}); // heard of after the weights
       return undefined;
     },
@@ -82,9 +83,12 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
             { plan, host: variant.host!, memory: host.memory, modules: await host.modules.all() },
             steps,
           ));
+        // Hundreds of bind groups take a while: not in one task with what came before, nor with the first run.
+        await nextTask();
         const resources = { context, buffers, pipelines: made };
         const maker = new CommandMaker(resources, steps);
         const program = new GpuProgram({ ...resources, plan, variant, maker, host: started });
+        await nextTask();
         await program.init();
         context.check();
         return program;

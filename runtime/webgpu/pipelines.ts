@@ -45,13 +45,13 @@ function pipelineLayoutFor(context: GpuContext, bindings: GpuPipeline["bindings"
 /**
  * Makes all pipelines of a variant.
  *
- * @param texts of its modules
+ * @param textOf gives the text of a module
  * @throws TilewrightError `shader-invalid`, `webgpu-limits` (more bindings than the device has), `device-lost`
  */
 export async function makePipelines(
   context: GpuContext,
   variant: GpuVariant,
-  texts: readonly string[],
+  textOf: (module: number) => string,
 ): Promise<Pipelines> {
   const { device } = context;
   const most = device.limits.maxStorageBuffersPerShaderStage;
@@ -66,18 +66,15 @@ export async function makePipelines(
   const pipelines: GPUComputePipeline[] = [];
   const { signal, cancel } = cancelling();
   let next = 0;
-  let turn = performance.now();
+  const turn = new Turn();
   const worker = async (): Promise<void> => {
     while (next < variant.pipelines.length && !signal.cancelled) {
       const index = next++;
-      if (performance.now() - turn > TURN_MILLISECONDS) {
-        await nextTask();
-        turn = performance.now();
-      }
+      while (turn.isOver()) await nextTask();
       const pipeline = variant.pipelines[index]!;
       const module = (modules[pipeline.module] ??= device.createShaderModule({
         label: pipeline.name,
-        code: texts[pipeline.module]!,
+        code: textOf(pipeline.module),
       }));
       try {
         pipelines[index] = await device.createComputePipelineAsync({
@@ -88,9 +85,8 @@ export async function makePipelines(
       } catch (cause) {
         cancel();
         context.check();
-        throw await shaderError(context, pipeline, module, texts[pipeline.module]!, cause);
+        throw await shaderError(context, pipeline, module, textOf(pipeline.module), cause);
       }
-      turn = performance.now(); // a new task began when the pipeline was there
     }
   };
   await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, variant.pipelines.length) }, worker));
@@ -101,6 +97,20 @@ export async function makePipelines(
 function cancelling(): { readonly signal: { readonly cancelled: boolean }; readonly cancel: () => void } {
   const signal = { cancelled: false };
   return { signal, cancel: () => void (signal.cancelled = true) };
+}
+
+/** How long a task has been at work, though it does not know when it began: from the first question in it. */
+class Turn {
+  #start: number | undefined;
+
+  /** Whether the page should get its turn. Pipelines that are ready together come back in one task. */
+  isOver(): boolean {
+    if (this.#start === undefined) {
+      this.#start = performance.now();
+      void nextTask().then(() => (this.#start = undefined));
+    }
+    return performance.now() - this.#start > TURN_MILLISECONDS;
+  }
 }
 
 /** Lets the page do what waits for its turn. */

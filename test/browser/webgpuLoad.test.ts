@@ -1,0 +1,59 @@
+/**
+ * Loading on WebGPU: how the page fares meanwhile, and what is left afterwards. In: generated programs. Out: long tasks as
+ * the browser observes them, and memory after many sessions.
+ */
+import { load } from "../../runtime/index.ts";
+import { chain, scaling } from "../gpuPrograms.ts";
+import { expect } from "./expect.ts";
+
+const PIPELINES = 300;
+
+describe("loading on WebGPU", () => {
+  it(`of a model with ${PIPELINES} pipelines leaves the page responsive`, async function () {
+    this.timeout(120_000);
+    // Kernels of some length, no two of them equal.
+    const artifact = chain(PIPELINES, 256, 24);
+    const first = await load(scaling(), { device: "webgpu" }); // the device is there, the runtime has arrived
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const long: PerformanceEntry[] = [];
+    const observer = new PerformanceObserver((list) => long.push(...list.getEntries()));
+    observer.observe({ type: "longtask" });
+    const start = performance.now();
+    const session = await load(artifact, { device: "webgpu" });
+    const milliseconds = performance.now() - start;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    long.push(...observer.takeRecords());
+    observer.disconnect();
+    const { y } = await session.run({ x: new Float32Array(256) });
+    expect(y!.data[255] === (PIPELINES * (PIPELINES + 1)) / 2, `the sum is ${y!.data[255]}`);
+    expect(session.gpuStats!.pipelines === PIPELINES, `${session.gpuStats!.pipelines} pipelines`);
+    const tasks = long.map(({ duration }) => `${duration} ms`).join(", ");
+    console.log(`${PIPELINES} pipelines in ${milliseconds.toFixed(0)} ms, long tasks: ${tasks || "none"}`);
+    expect(long.length === 0, `tasks of more than 50 ms: ${tasks}`);
+    session.dispose();
+    first.dispose();
+  });
+
+  it("and disposing two hundred times leaves nothing behind", async function () {
+    this.timeout(240_000);
+    // 16 MiB of buffers each: what is not freed is more than there is.
+    const artifact = chain(2, 2 ** 21);
+    const x = new Float32Array(2 ** 21);
+    const { memory } = performance as { readonly memory?: { readonly usedJSHeapSize: number } };
+    const cycle = async (): Promise<void> => {
+      const session = await load(artifact, { device: "webgpu" });
+      await session.run({ x: new Float32Array(x.buffer) });
+      session.dispose();
+    };
+    for (let i = 0; i < 20; i++) await cycle();
+    const before = memory?.usedJSHeapSize ?? 0;
+    const device = (await load(scaling(), { device: "webgpu" })).device!.gpu;
+    for (let i = 0; i < 180; i++) await cycle();
+    const grown = (memory?.usedJSHeapSize ?? 0) - before;
+    expect(grown < 64e6, `the heap has grown by ${grown} bytes`);
+    const last = await load(artifact, { device: "webgpu" });
+    expect(last.device!.gpu === device, "the device was lost on the way");
+    expect((await last.run({ x }))["y"]!.data[0] === 3, "the sum is wrong");
+    last.dispose();
+  });
+});
