@@ -46,7 +46,10 @@ export interface CompileOptions {
   readonly memoryLimit?: number;
   /** Most nodes that the bodies of loops may become in one program; default 10,000. */
   readonly maxUnrolledNodes?: number;
-  /** Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. */
+  /**
+   * Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. A loop
+   * that becomes one kernel may go around a thousand times as often.
+   */
   readonly maxIterations?: number;
   /** Adds what `tilewright/profile` needs: each call of a run as a function of its own, and what is known of it. */
   readonly profile?: boolean;

@@ -71,7 +71,7 @@ export const passOptions: readonly OptionSpec[] = passNames.map((pass) => ({
 export const limitOptions: readonly OptionSpec[] = [
   { name: "memory-limit", value: "BYTES", description: "most memory that a program may need; default 4 GiB less a page" }, // prettier-ignore
   { name: "max-unrolled-nodes", value: "N", description: "most nodes that loops and sequences may become; default 10000" }, // prettier-ignore
-  { name: "max-iterations", value: "N", description: "most iterations of a loop whose condition follows from data; default 1000" }, // prettier-ignore
+  { name: "max-iterations", value: "N", description: "most iterations of a loop whose condition follows from data, and thousands of them of one that is a single kernel; default 1000" }, // prettier-ignore
 ];
 
 /** The options of a compilation that the user gave. */

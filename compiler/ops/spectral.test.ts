@@ -128,3 +128,22 @@ it("MelWeightMatrix has triangles that rise and fall", () => {
     }
   }
 });
+
+it.each([
+  [2 ** 40, 16],
+  [8, 2 ** 45],
+  [2 ** 13, 2 ** 13],
+])("MelWeightMatrix of %s bins and length %s is refused", (bins, length) => {
+  const inputs = [scalar(bins), scalar(length), scalar(8000), tensor("float32", [], [0]), tensor("float32", [], [4000])]; // prettier-ignore
+  expect(() => runOperator({ op: "MelWeightMatrix", inputs })).toThrow(/at most/);
+});
+
+it("MelWeightMatrix of frequencies far beyond the spectrum ends, in time that follows its size", () => {
+  const inputs = [scalar(4), scalar(16), scalar(1), tensor("float32", [], [0]), tensor("float32", [], [1e30])]; // prettier-ignore
+  const [made] = runOperator({ op: "MelWeightMatrix", inputs });
+  expect(made!.shape).toEqual([9, 4]);
+});
+
+it.each(["HannWindow", "HammingWindow", "BlackmanWindow"])("%s of absurd length is refused", (op) => {
+  expect(() => runOperator({ op, inputs: [scalar(2 ** 30)] })).toThrow(/at most/);
+});

@@ -238,6 +238,9 @@ const stft: OpDefinition = { op: "STFT", implementation: { kind: "expand", expan
 // ---------------------------------------------------------------------------------------------------------------
 // Windows and mel filters
 
+/** Windows and filters are made while compiling; some thousand times what speech needs. */
+const MOST_ELEMENTS = 2 ** 24;
+
 /** A float32 constant, converted to the dtype that the attribute output_datatype asks for. */
 function constantOf(
   call: OpCall,
@@ -264,6 +267,8 @@ function windowDefinition(op: string, a0: number, a1: number, a2: number): OpDef
       expand(call, to) {
         const size = call.integers(0)[0]!;
         if (size < 0) call.fail("attribute-invalid", `a window of ${size}`);
+        if (size > MOST_ELEMENTS)
+          call.fail("limit-exceeded", `a window of ${size}: at most ${MOST_ELEMENTS}`);
         const period = Math.max(1, call.int("periodic", 1) ? size : size - 1);
         const values = Array.from({ length: size }, (_, n) => {
           const angle = (2 * Math.PI * n) / period;
@@ -291,8 +296,11 @@ function melFilters(bins: number, dftLength: number, rate: number, low: number, 
   for (let bin = 0; bin < bins; bin++) {
     const [from, centre, end] = [edges[bin]!, edges[bin + 1]!, edges[bin + 2]!];
     if (centre === from) set(centre, bin, 1);
-    else for (let row = from; row <= centre; row++) set(row, bin, (row - from) / (centre - from));
-    for (let row = centre; row < end; row++) set(row, bin, (end - row) / (end - centre));
+    else
+      for (let row = Math.max(0, from); row <= Math.min(centre, rows - 1); row++)
+        set(row, bin, (row - from) / (centre - from));
+    for (let row = Math.max(0, centre); row < Math.min(end, rows); row++)
+      set(row, bin, (end - row) / (end - centre));
   }
   return values;
 }
@@ -305,10 +313,19 @@ const melWeightMatrix: OpDefinition = {
       const [bins, dftLength, rate, low, high] = [0, 1, 2, 3, 4].map((i) => Number(knownNumber(call.value(i)))) as [
         number, number, number, number, number,
       ]; // prettier-ignore
-      if (!(bins >= 0 && dftLength >= 0 && rate > 0)) {
+      if (!(
+        Number.isInteger(bins) &&
+        Number.isInteger(dftLength) &&
+        bins >= 0 &&
+        dftLength >= 0 &&
+        rate > 0
+      )) {
         call.fail("attribute-invalid", `${bins} mel bins, DFT length ${dftLength}, sample rate ${rate}`);
       }
       const shape = [Math.floor(dftLength / 2) + 1, bins];
+      if (!(shape[0]! * bins + bins <= MOST_ELEMENTS)) {
+        call.fail("limit-exceeded", `filters of the shape [${shape}]: at most ${MOST_ELEMENTS} elements`);
+      }
       return [constantOf(call, to, shape, melFilters(bins, dftLength, rate, low, high))];
     },
   },

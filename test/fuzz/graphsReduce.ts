@@ -67,7 +67,8 @@ function reducedRange(op: string, x: Value, count: number): Range {
         error: Math.sqrt(2 * bound * error * count + bound * bound * count * 2 ** -22),
       };
     case "ReduceLogSumExp":
-      return { bound: bound + Math.log(count), error };
+      // A sum of positive numbers is off by a rounding for each of them at most, and its logarithm by as much.
+      return { bound: bound + Math.log(count), error: error + count * 2 ** -24 + 2 ** -21 };
     default:
       return same(x);
   }

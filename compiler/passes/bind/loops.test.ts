@@ -128,6 +128,8 @@ describe("Loop", () => {
       return undefined;
     };
     expect(refusal(() => interpret(halving().toBytes(), inputs, { maxIterations: 5 }))).toEqual(["limit-exceeded", true]); // prettier-ignore
+    expect(refusal(() => compile(counted(3001).toBytes(), { maxIterations: 3 }))).toEqual(["limit-exceeded", true]); // prettier-ignore
+    expect(refusal(() => compile(counted(1_000_003).toBytes()))).toEqual(["limit-exceeded", true]);
     expect(refusal(() => compile(growing(50).toBytes(), { maxUnrolledNodes: 100 }))).toEqual([
       "limit-exceeded",
       true,

@@ -4,6 +4,7 @@
  * then the loop is unrolled. Invariant: only bodies whose every value has the same static type in each iteration
  * and is computed by kernels qualify; what the iterations compute is what unrolling would.
  */
+import { fail } from "../../diagnostic.ts";
 import { axis, cast, int, loadTyped, sub, load, type Expr } from "../../ir/expr.ts";
 import { rewrite } from "../../ir/walk.ts";
 import type { Graph, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
@@ -43,6 +44,9 @@ export interface Iterations {
   readonly results: readonly ScannedOutput[];
 }
 
+/** An iteration in a kernel takes so much less time than one that is a program. */
+const ROLLED_PER_ITERATION = 1000;
+
 /** Binds all iterations as one kernel; false when the body does not allow it, and then nothing was bound. */
 export function roll(walk: Walk, loop: Iterations): boolean {
   const { trips, states, scanned, counted } = loop;
@@ -50,6 +54,15 @@ export function roll(walk: Walk, loop: Iterations): boolean {
   // Derivatives go from operator to operator, backwards through all iterations.
   if (trips < LEAST_TRIPS || walk.hostOnly || walk.tapes.length > 0) return false;
   if (outer.some((id) => walk.mustWait(id) || !walk.types.has(id))) return false;
+  // A scan goes as far as what it scans; a count is only a number, and a wrong one would never come to an end.
+  const most = walk.maxIterations * ROLLED_PER_ITERATION;
+  if (counted && trips > most) {
+    fail("limit-exceeded", `the loop goes around ${trips} times; at most ${most} are allowed`, {
+      node: loop.node.name,
+      op: loop.node.op,
+      hint: "raise maxIterations",
+    });
+  }
   const typed = (type: TensorType): ValueId => {
     const id = walk.fresh();
     walk.types.set(id, { dtype: type.dtype, shape: type.shape });
