@@ -21,6 +21,13 @@ export interface SchedulingContext {
   readonly constants: ReadonlySet<number>;
 }
 
+/**
+ * An operand that is no constant and whose rows lie apart is packed for a run when a panel takes more cache lines than
+ * the first-level cache has room for, and is read so often that the copy is nothing beside it.
+ */
+const LEAST_SCATTERED = 384;
+const LEAST_REUSE = 64;
+
 /** Straight copies of a loop body that are worth their code. */
 const MAX_UNROLL = 16;
 
@@ -330,7 +337,9 @@ function planReduction(
     const stride = a.strides.get(v) ?? 0;
     const constant = context.constants.has(a.buffer);
     const rowStride = Math.max(...reduce.axes.map((x) => Math.abs(a.strides.get(x.name) ?? 0)));
-    if (constant ? stride !== 1 || (depth > 1 && rowStride > 64) : stride !== 1 && reuse >= 8 && depth >= 8)
+    const apart = depth > 1 && rowStride > 64;
+    const scattered = apart && depth >= LEAST_SCATTERED && reuse >= LEAST_REUSE;
+    if (constant ? stride !== 1 || apart : stride === 1 ? scattered : reuse >= 8 && depth >= 8)
       packed.add(a.buffer);
   }
 
