@@ -28,30 +28,35 @@ function executable(name: string): Plugin {
   };
 }
 
-const THREAD_WORKER = "runtime/threads/worker";
+/** The scripts of workers, by the folder of the `start.ts` that names them. */
+const WORKERS = ["runtime/threads", "runtime/worker", "compiler/worker"];
 
 /**
- * Keeps the worker of a thread pool a file beside the others, named in the one form that the bundlers of pages know:
+ * Keeps the script of a worker a file beside the others, named in the one form that the bundlers of pages know:
  * `new URL("...", import.meta.url)`. Vite, left alone, would make it an asset of this build.
  */
-function threadWorker(): Plugin {
+function workerFiles(): Plugin {
   const source = 'new URL("./worker.ts", import.meta.url)';
-  const mark = "__TILEWRIGHT_THREAD_WORKER__";
+  const mark = /__TILEWRIGHT_WORKER_OF\(([^)]*)\)__/g;
   return {
-    name: "tilewright:thread-worker",
+    name: "tilewright:worker-files",
     enforce: "pre",
     transform: {
-      filter: { id: /\/threads\/start\.ts$/ },
-      handler: (code) => {
-        if (!code.includes(source)) throw new Error(`threads/start.ts does not say ${source}`);
-        return { code: code.replace(source, mark), map: null };
+      filter: { id: /\/start\.ts$/ },
+      handler: (code, id) => {
+        const folder = WORKERS.find((folder) => id.endsWith(`/${folder}/start.ts`));
+        if (folder === undefined) return null;
+        if (!code.includes(source)) throw new Error(`${folder}/start.ts does not say ${source}`);
+        return { code: code.replace(source, `__TILEWRIGHT_WORKER_OF(${folder})__`), map: null };
       },
     },
     renderChunk(code, { fileName }) {
-      if (!code.includes(mark)) return null;
-      const path = posix.relative(posix.dirname(fileName), `${THREAD_WORKER}.js`);
-      const url = JSON.stringify(path.startsWith(".") ? path : `./${path}`);
-      return { code: code.replace(mark, `new URL(${url}, import.meta.url)`), map: null };
+      if (code.match(mark) === null) return null;
+      const named = code.replace(mark, (_, folder: string) => {
+        const path = posix.relative(posix.dirname(fileName), `${folder}/worker.js`);
+        return `new URL(${JSON.stringify(path.startsWith(".") ? path : `./${path}`)}, import.meta.url)`;
+      });
+      return { code: named, map: null };
     },
   };
 }
@@ -69,7 +74,11 @@ export default defineConfig({
       entry: {
         "runtime/index": resolve("runtime/index.ts"),
         "runtime/profile": resolve("runtime/profile.ts"),
-        [THREAD_WORKER]: resolve("runtime/threads/worker.ts"),
+        "runtime/cache": resolve("runtime/cache.ts"),
+        "runtime/progress": resolve("runtime/progressElement.ts"),
+        "runtime/worker/index": resolve("runtime/worker/index.ts"),
+        "compiler/worker/index": resolve("compiler/worker/index.ts"),
+        ...Object.fromEntries(WORKERS.map((folder) => [`${folder}/worker`, resolve(folder, "worker.ts")])),
         "compiler/index": resolve("compiler/index.ts"),
         [COMMAND_LINE]: resolve("compiler/node/cli.ts"),
         "node/vitePlugin": resolve("compiler/node/vitePlugin.ts"),
@@ -85,5 +94,5 @@ export default defineConfig({
       },
     },
   },
-  plugins: [executable(COMMAND_LINE), threadWorker()],
+  plugins: [executable(COMMAND_LINE), workerFiles()],
 });

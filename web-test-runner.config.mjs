@@ -11,6 +11,8 @@ import { tsImport } from "tsx/esm/api";
 
 const { chromeFlags, ensureChrome, webgpuFlags } = await tsImport("./scripts/chrome.ts", import.meta.url);
 const { servePlayground } = await tsImport("./scripts/servePlayground.ts", import.meta.url);
+const { serveModels } = await tsImport("./test/support/modelServer.ts", import.meta.url);
+const { browserCommands } = await tsImport("./test/support/browserCommands.ts", import.meta.url);
 
 /** Counts the tests of a suite and of the suites inside it. */
 function count(suite, counts) {
@@ -34,12 +36,19 @@ function countingReporter(path) {
   };
 }
 
+/** What a careful site sends: only its own files, no evaluation of text, no workers from blobs. */
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; base-uri 'none'";
+
 const report = process.env["TILEWRIGHT_TEST_REPORT"];
 
 export default {
   files: "test/browser/**/*.test.ts",
   nodeResolve: { exportConditions: ["browser", "development"] },
-  plugins: [esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" })],
+  plugins: [
+    esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" }),
+    browserCommands(),
+  ],
   browsers: [
     chromeLauncher({
       launchOptions: { executablePath: ensureChrome(), args: chromeFlags(...webgpuFlags()) },
@@ -51,8 +60,12 @@ export default {
       context.set("Cross-Origin-Opener-Policy", "same-origin");
       context.set("Cross-Origin-Embedder-Policy", "require-corp");
       context.set("Cross-Origin-Resource-Policy", "same-origin");
+      // Set for scripts too: a worker has the policy of its own script.
+      const strict = context.path.endsWith("/csp.html") || /\.worker\.ts$|\/worker\.ts$/.test(context.path);
+      if (strict) context.set("Content-Security-Policy", POLICY);
       return next();
     },
+    serveModels(),
     servePlayground(),
   ],
   testFramework: { config: { ui: "bdd", timeout: 30_000 } },

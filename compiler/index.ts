@@ -23,7 +23,7 @@ export {
   type DiagnosticCode,
 } from "./diagnostic.ts";
 export { readTensor } from "./frontend/onnx/tensor.ts";
-export { inspectStages, passNames, type CompileOptions, type CompileReport, type InspectStage, type KernelReport, type PassName, type PortDescription, type VariantName } from "./options.ts"; // prettier-ignore
+export { inspectStages, passNames, compileStages, type CompileOptions, type CompileProgress, type CompileReport, type CompileStage, type InspectStage, type KernelReport, type PassName, type PortDescription, type VariantName } from "./options.ts"; // prettier-ignore
 export { traceFilter, type TraceSink } from "./trace.ts";
 export { VERSION as version } from "./version.ts";
 export { describe, openDimensions, type CompileResult, type ModelDescription } from "./compile.ts";
@@ -39,7 +39,7 @@ export { describe, openDimensions, type CompileResult, type ModelDescription } f
  * const { artifact, report } = await compile(modelBytes, { dims: { batch: 1 } });
  */
 export async function compile(model: Uint8Array, options: CompileOptions = {}): Promise<CompileResult> {
-  const clock = new StageClock();
+  const clock = new StageClock(options);
   const opened = openModel(model, options, clock);
   return whenLoaded(opened.graph, () => compileOpened(opened, options, clock));
 }

@@ -25,6 +25,31 @@ export type InspectStage = (typeof inspectStages)[number];
 
 /** What an artifact has code for. */
 export type CompileTarget = "wasm" | "webgpu";
+/** The stages that take time, in order; a pass that is switched off is passed over. */
+export const compileStages = [
+  "read",
+  "import",
+  "bind",
+  "lower",
+  "fuse",
+  "simplify",
+  "rows",
+  "winograd",
+  "layout",
+  "gpu",
+  "schedule",
+  "memory",
+  "emit",
+  "pack",
+] as const;
+export type CompileStage = (typeof compileStages)[number];
+
+/** How far a compilation is: it enters `stage`, with `done` stages of `total` behind it. */
+export interface CompileProgress {
+  readonly stage: CompileStage;
+  readonly done: number;
+  readonly total: number;
+}
 
 export interface CompileOptions {
   /** What the artifact runs on; default `["wasm"]`. With both, weights are stored once. */
@@ -42,6 +67,8 @@ export interface CompileOptions {
   /** Code variants to emit; default: "relaxed-simd", of which the runtime makes the other where an engine needs it. */
   readonly variants?: readonly VariantName[];
   readonly trace?: TraceSink;
+  /** Called as each stage begins. */
+  readonly progress?: (progress: CompileProgress) => void;
   /** Most bytes of memory that the program may need; default 4 GiB less a page. */
   readonly memoryLimit?: number;
   /** Most nodes that the bodies of loops may become in one program; default 10,000. */

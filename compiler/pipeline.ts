@@ -18,7 +18,7 @@ import { WeightStore } from "./lower/weightStore.ts";
 import { buildForGpu, type GpuBuild } from "./pipelineGpu.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
-import type { CompileOptions, CompileReport, KernelReport, PassName, VariantName } from "./options.ts";
+import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
 import { fuse } from "./passes/fuse.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
@@ -32,7 +32,13 @@ import { bytesOfCalls, bytesOfProgram } from "./traffic.ts";
 /** Time spent per stage, in milliseconds. */
 export class StageClock {
   readonly milliseconds: Record<string, number> = {};
-  time<T>(stage: string, work: () => T): T {
+  readonly #progress: CompileOptions["progress"];
+  constructor({ progress }: Pick<CompileOptions, "progress"> = {}) {
+    this.#progress = progress;
+  }
+  time<T>(stage: CompileStage, work: () => T): T {
+    if (!(stage in this.milliseconds))
+      this.#progress?.({ stage, done: compileStages.indexOf(stage), total: compileStages.length });
     const start = performance.now();
     try {
       return work();

@@ -1,2 +1,2 @@
-/** Version of the compiler, as it is written into artifacts. Kept equal to package.json's by a test. */
-export const VERSION = "0.1.0";
+/** Version of the compiler, as it is written into artifacts: that of the package. */
+export { VERSION } from "../runtime/format/version.ts";

@@ -29,7 +29,7 @@ addAllGroups();
 
 /** As `compile` of `index.ts`, in the call. */
 export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {
-  const clock = new StageClock();
+  const clock = new StageClock(options);
   return compileOpened(openModel(model, options, clock), options, clock);
 }
 

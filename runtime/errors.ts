@@ -27,6 +27,9 @@ export type ErrorCode =
   | "profile-needed" // the program was not compiled to be profiled: compile it with `profile: true`
   | "network" // the source could not be read
   | "aborted" // the caller's signal was aborted
+  | "queue-full" // as many runs as the queue of a worker takes are waiting already
+  | "worker-lost" // the worker of a session is gone: it was terminated or died
+  | "worker-only" // what was asked for needs a session in this thread
   | "run-failed"; // the program trapped or broke its own contract
 
 /**

@@ -22,11 +22,14 @@ export { type Feature, type Port } from "./format.ts";
 export { type Environment, environment } from "./environment.ts";
 export { type ElementData, type TensorInput, type TensorLike } from "./inputs.ts";
 export { type Into } from "./into.ts";
-export { load, type LoadOptions, type Progress } from "./load.ts";
+export { load, type LoadOptions, type WorkerLoadOptions } from "./load.ts";
+export { type LoadPart, type PartProgress, type Progress } from "./progress.ts";
 export { type Model, model, type ModelSource } from "./model.ts";
 export { type AnyModelTypes, type DataOf, type InputOf, type InputsOf, type ModelTypes, type OutputOf, type OutputsOf, type PortType, type TypedSession } from "./modelTypes.ts"; // prettier-ignore
 export { type GpuRunOptions, type Inputs, type Outputs, type RunOptions, type Session } from "./session.ts";
 export { type Source } from "./source.ts";
+export { type LoadTimes, type Place, type SessionStats } from "./stats.ts";
+export { type CacheOptions, type CacheOutcome, type CacheStats, type ModelUpdate } from "./store/options.ts";
 export { type Threads } from "./threads/shared.ts";
 export { type AdapterInfo, type WebGpuOptions } from "./webgpu/device.ts";
 export { type GpuStats } from "./webgpu/engine.ts";
@@ -39,3 +42,6 @@ export {
   type Picture,
   type PictureSource,
 } from "./webgpu/types.ts";
+export { type Warning, type WarningCode } from "./warning.ts";
+export { type WorkerOptions, type WorkerRunOptions } from "./worker/options.ts";
+export { type WorkerSession } from "./worker/session.ts";

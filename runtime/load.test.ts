@@ -16,7 +16,8 @@ import {
 import { TilewrightError } from "./errors.ts";
 import { supports } from "./features.ts";
 import { writeArtifact } from "./format.ts";
-import { load, type LoadOptions, type Progress } from "./load.ts";
+import { load, type LoadOptions } from "./load.ts";
+import { type Progress } from "./progress.ts";
 import { type Session } from "./session.ts";
 import { type Source } from "./source.ts";
 
@@ -163,14 +164,39 @@ describe("load", () => {
   it("reports its progress", async () => {
     const seen: Progress[] = [];
     await load(streamOf(file, 500), { progress: (progress) => seen.push(progress) });
-    expect(seen[0]).toEqual({ phase: "download", loaded: 500, total: undefined });
+    expect(seen[0]).toMatchObject({ phase: "download", loaded: 500, total: undefined, fraction: undefined });
     const downloads = seen.filter(({ phase }) => phase === "download");
     expect(downloads.length).toBeGreaterThan(2);
     for (let i = 1; i < seen.length; i++) expect(seen[i]!.loaded).toBeGreaterThanOrEqual(seen[i - 1]!.loaded);
-    expect(seen.slice(-2)).toEqual([
-      { phase: "compile", loaded: file.length, total: file.length },
-      { phase: "ready", loaded: file.length, total: file.length },
-    ]);
+    const last = seen.at(-1)!;
+    expect(last).toMatchObject({ phase: "ready", loaded: file.length, total: file.length, fraction: 1 });
+    expect(seen.find(({ phase }) => phase === "compile")?.loaded).toBe(file.length);
+    for (const { done, total } of Object.values(last.parts)) expect(done).toBe(total);
+    expect(last.parts.verify.done).toBe(last.parts.compile.done + last.parts.upload.done);
+    expect(last.parts.run.total).toBe(0);
+    for (let i = 1; i < seen.length; i++)
+      expect(seen[i]!.fraction ?? 1).toBeGreaterThanOrEqual(seen[i - 1]!.fraction ?? 0);
+  });
+
+  it("knows all totals with the header, the first run's too", async () => {
+    const large = largeArtifact();
+    const seen: Progress[] = [];
+    const session = await load(streamOf(large, 100_000), {
+      firstRun: true,
+      progress: (one) => seen.push(one),
+    });
+    const totals = (progress: Progress) => Object.values(progress.parts).map(({ total }) => total);
+    const known = seen.findIndex((progress) => totals(progress).every((total) => total !== undefined));
+    expect(seen[known]!.loaded).toBeLessThan(large.length / 2);
+    for (const progress of seen.slice(known)) expect(totals(progress)).toEqual(totals(seen.at(-1)!));
+    expect(seen.at(-1)!.parts.run).toEqual({ done: 1, total: 1 });
+    expect(seen.map(({ phase }) => phase)).toContain("run");
+    expect(session.stats()).toMatchObject({
+      runs: 1,
+      loadedBytes: large.length,
+      warnings: [],
+      cache: undefined,
+    });
   });
 
   it("stops when it is aborted, before or while bytes arrive", async () => {

@@ -5,23 +5,20 @@
  */
 import { type Compiler, type SourceOptions } from "./binder.ts";
 import { type DeviceOptions, openBound, type Reopen } from "./device.ts";
+import { allocate, elementCount } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Feature, isArtifact, PREFIX_BYTES } from "./format.ts";
 import { LateModel } from "./late.ts";
 import { openLate, peekHeader } from "./open.ts";
+import { Meter, type Progress } from "./progress.ts";
 import { ByteReader, throwIfAborted } from "./reader.ts";
 import { Session } from "./session.ts";
-import { openSource, type Source } from "./source.ts";
-
-/** How far a load has come. */
-export interface Progress {
-  /** "download": bytes arrive; "compile": they are all here and a program is being made; "ready": it is done. */
-  readonly phase: "download" | "compile" | "ready";
-  /** Bytes that have arrived. */
-  readonly loaded: number;
-  /** Bytes in all, as soon as they are known. */
-  readonly total: number | undefined;
-}
+import { type OpenSource, openSource, type Source } from "./source.ts";
+import { LoadRecord } from "./stats.ts";
+import { type CachedSource, type CacheOptions } from "./store/options.ts";
+import { reasonOf } from "./warning.ts";
+import { type WorkerOptions } from "./worker/options.ts";
+import { type WorkerSession } from "./worker/session.ts";
 
 export interface LoadOptions extends Pick<DeviceOptions, "device" | "webgpu" | "trialMilliseconds"> {
   /** Stops the load, which then fails with `aborted`. */
@@ -41,6 +38,20 @@ export interface LoadOptions extends Pick<DeviceOptions, "device" | "webgpu" | "
    * isolated, and a program with kernels that are worth sharing: `session.threads` tells.
    */
   readonly threads?: number | "auto" | undefined;
+  /**
+   * Keeps what is loaded from a URL in IndexedDB, so that a later load needs no network: `true`, or how. Default:
+   * false, since what a site stores counts against its quota and stays on a device of someone else's until it is
+   * removed, which a library should not decide. See `tilewright/cache` for what is stored and for removing it.
+   */
+  readonly cache?: boolean | CacheOptions | undefined;
+  /** Runs the program once on zeros, so that the first real run finds code that the engine has seen. Default: false. */
+  readonly firstRun?: boolean | undefined;
+}
+
+/** As {@link LoadOptions}, for a session off this thread. */
+export interface WorkerLoadOptions extends LoadOptions {
+  /** Runs the session in a worker: `true`, or how. Where there is none it runs here, and `session.stats()` says why. */
+  readonly worker: true | WorkerOptions;
 }
 
 const DEFAULT_KEPT_PROGRAMS = 8;
@@ -60,19 +71,104 @@ const DEFAULT_KEPT_PROGRAMS = 8;
  * // Shapes that are open until the first run, or an ONNX file as it is:
  * const session = await load(file, { compiler: () => import("tilewright/compiler") });
  */
-export async function load(source: Source, options: LoadOptions = {}): Promise<Session> {
-  const { signal, progress } = options;
-  const { content, total } = await openSource(source, signal);
-  let position: Progress = { phase: "download", loaded: 0, total };
-  const report = (change: Partial<Progress>): void => {
-    position = { ...position, ...change };
-    progress?.(position);
-  };
-  const reader = new ByteReader(content, { signal, arrived: (loaded) => report({ loaded }) });
+export async function load(
+  source: Source,
+  options?: LoadOptions & { readonly worker?: false | undefined },
+): Promise<Session>;
+export async function load(source: Source, options: WorkerLoadOptions): Promise<WorkerSession>;
+export async function load(
+  source: Source,
+  options: LoadOptions & { readonly worker?: boolean | WorkerOptions | undefined },
+): Promise<Session | WorkerSession>;
+export async function load(
+  source: Source,
+  options: LoadOptions & { readonly worker?: boolean | WorkerOptions | undefined } = {},
+): Promise<Session | WorkerSession> {
+  const { worker = false } = options;
+  const record = new LoadRecord();
+  if (worker !== false) {
+    let client: typeof import("./worker/client.ts");
+    try {
+      client = await import("./worker/client.ts");
+    } catch (error) {
+      // A service worker imports nothing later.
+      const reason = `what talks to workers cannot be imported here: ${reasonOf(error)}`;
+      record.warn("worker-unavailable", reason);
+      record.place = { kind: "here", reason };
+      return loadHere(source, options, record);
+    }
+    return client.loadInWorker(source, options, worker === true ? {} : worker);
+  }
+  return loadHere(source, options, record);
+}
+
+async function loadHere(source: Source, options: LoadOptions, record: LoadRecord): Promise<Session> {
+  for (let attempt = 0; ; attempt++) {
+    const opened = await openAnywhere(source, options, record);
+    try {
+      const session = await loadFrom(opened, options, record, reopenOf(source));
+      await opened.settle?.();
+      return session;
+    } catch (error) {
+      // What was stored turned out to be damaged: it is gone, and the network has another one.
+      const again = (await opened.settle?.(error)) ?? false;
+      if (!again || attempt >= MOST_ATTEMPTS) throw error;
+    }
+  }
+}
+
+const MOST_ATTEMPTS = 2;
+
+/** By way of the cache, if that is wanted and the source has an address. */
+async function openAnywhere(
+  source: Source,
+  options: LoadOptions,
+  record: LoadRecord,
+): Promise<OpenSource & Partial<CachedSource>> {
+  const { signal, cache = false } = options;
+  const hasAddress = typeof source === "string" || source instanceof URL || source instanceof Request;
+  if (cache === false || !hasAddress) return openSource(source, signal);
+  if ((globalThis as { readonly indexedDB?: IDBFactory }).indexedDB === undefined) {
+    record.warn("cache-unavailable", "the cache is not used: there is no IndexedDB here");
+    return openSource(source, signal);
+  }
+  const wanted = cache === true ? {} : cache;
+  let store = wanted.store;
   try {
-    const session = await open(reader, options, report, reopenOf(source));
+    store ??= (await import("./store/store.ts")).store;
+  } catch (error) {
+    const hint = "pass store of tilewright/cache as cache: { store }";
+    record.warn("cache-unavailable", `the cache cannot be imported here, ${hint}: ${reasonOf(error)}`);
+    return openSource(source, signal);
+  }
+  const opened = await store.open(source, wanted, { signal, warn: record.warn });
+  record.cache = opened.stats;
+  return opened;
+}
+
+async function loadFrom(
+  { content, total }: OpenSource,
+  options: LoadOptions,
+  record: LoadRecord,
+  reopen: Reopen,
+): Promise<Session> {
+  const { signal, progress } = options;
+  const meter = new Meter(progress, total);
+  const arrived = (loaded: number): void => {
+    record.arrived(loaded);
+    meter.arrived(loaded);
+  };
+  const reader = new ByteReader(content, { signal, arrived });
+  try {
+    const session = await open(reader, options, meter, record, reopen);
+    if (options.firstRun === true && session.kind === "bound") {
+      meter.enter("run");
+      await runFirst(session);
+      meter.add("run", 1);
+    }
     throwIfAborted(signal);
-    report({ phase: "ready", total: position.loaded });
+    record.ready();
+    meter.enter("ready");
     return session;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -83,26 +179,43 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<S
   }
 }
 
+/** One run on zeros. */
+async function runFirst(session: Session): Promise<void> {
+  if (session.device?.kind === "wasm") {
+    session.invoke();
+    return;
+  }
+  const zeros = session.inputs.map(({ name, dtype, shape }) => {
+    const fixed = shape.filter((dim) => typeof dim === "number");
+    return [name, { dtype, shape: fixed, data: allocate(dtype, elementCount(fixed)) }] as const;
+  });
+  await session.run(Object.fromEntries(zeros));
+}
+
 async function open(
   reader: ByteReader,
   options: LoadOptions,
-  report: (change: Partial<Progress>) => void,
+  meter: Meter,
+  record: LoadRecord,
   reopen: Reopen,
 ): Promise<Session> {
   const start = await reader.peek(PREFIX_BYTES);
   if (isArtifact(start)) {
     const header = await peekHeader(reader, options);
     const { plan } = header;
-    report({ total: header.fileBytes });
+    meter.expect({
+      download: header.fileBytes,
+      run: options.firstRun === true && plan.kind === "bound" ? 1 : 0,
+    });
     if (plan.kind === "bound") {
-      const bound = await openBound(reader, header, plan, options, reopen, () =>
-        report({ phase: "compile" }),
+      const bound = await openBound(reader, header, plan, { ...options, meter }, reopen, () =>
+        meter.enter("compile"),
       );
-      return new Session({ kind: "bound", bound }, plan.name);
+      return new Session({ kind: "bound", bound }, plan.name, record);
     }
     const compiler = compilerOf(options, `the shapes of "${plan.name}" are open until it runs`);
     const file = await openLate(reader, header);
-    return bindLate(await compiler, file, plan.name, options, report);
+    return bindLate(await compiler, file, plan.name, options, meter, record);
   }
   const beginsLikeModel = start.length > 0 && MODEL_FIELD_TAGS.includes(start[0]!);
   if (options.compiler === undefined && !beginsLikeModel) {
@@ -113,7 +226,7 @@ async function open(
   }
   const compiler = compilerOf(options, "this is not an artifact but, it seems, an ONNX model");
   const bytes = await reader.rest();
-  return bindLate(await compiler, bytes, "model", options, report);
+  return bindLate(await compiler, bytes, "model", options, meter, record);
 }
 
 /** How to read a source from its start once more; undefined where that is not possible. */
@@ -147,14 +260,16 @@ async function bindLate(
   bytes: Uint8Array,
   name: string,
   options: LoadOptions,
-  report: (change: Partial<Progress>) => void,
+  meter: Meter,
+  record: LoadRecord,
 ): Promise<Session> {
   throwIfAborted(options.signal);
-  report({ phase: "compile", total: bytes.length });
+  meter.expect({ download: bytes.length, verify: 0, compile: 0, upload: 0, run: 0 });
+  meter.enter("compile");
   const { keptPrograms = DEFAULT_KEPT_PROGRAMS, device } = options;
   const targets: SourceOptions["targets"] = device === "auto" ? ["wasm", "webgpu"] : [device ?? "wasm"];
   const stage = device === undefined ? compiler.openSource(bytes) : compiler.openSource(bytes, { targets });
   const model = new LateModel(stage, keptPrograms, options);
   await model.prepare();
-  return new Session({ kind: "late", model }, name);
+  return new Session({ kind: "late", model }, name, record);
 }

@@ -22,6 +22,7 @@ import {
 } from "./format.ts";
 import { supports } from "./features.ts";
 import { createMemory, createProgram, instantiate, pagesOf, type Program } from "./program.ts";
+import { type Meter } from "./progress.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
 import { unshared, verify } from "./verify.ts";
@@ -35,6 +36,8 @@ export interface OpenOptions {
   /** Whether chunks are checked against their hashes; only a program that was just made here is trusted. */
   readonly verify?: boolean | undefined;
   readonly threads?: number | "auto" | undefined;
+  /** Told what has been done. */
+  readonly meter?: Meter | undefined;
 }
 
 /** Checks what comes before the sections, and leaves it in the reader. */
@@ -71,11 +74,21 @@ export async function stream(
   header: Header,
   sinks: readonly Sink[],
   check: boolean,
+  meter?: Meter,
 ): Promise<void> {
+  const takersOf = ({ name }: SectionEntry): readonly Sink[] =>
+    sinks.filter(({ wanted }) => wanted.has(name));
+  if (meter !== undefined) {
+    const compile = sum(header.sections.filter((entry) => takersOf(entry).length > 0));
+    const upload = sum(header.sections.filter(({ name }) => name === WEIGHTS_SECTION));
+    meter.expect({ verify: check ? compile + upload : 0, compile, upload });
+  }
+  const checked = (bytes: number): void => void (check && meter?.add("verify", bytes));
   await forEachSection(reader, header, async (entry) => {
-    const takers = sinks.filter(({ wanted }) => wanted.has(entry.name));
+    const takers = takersOf(entry);
     if (takers.length > 0) {
       const content = await readSection(reader, entry, check);
+      checked(content.length);
       for (const taker of takers) await taker.section(entry.name, content);
     } else if (entry.name === WEIGHTS_SECTION) {
       const pause = async (): Promise<void> => void (await Promise.all(sinks.map((sink) => sink.pause?.())));
@@ -83,13 +96,21 @@ export async function stream(
         reader,
         entry,
         check,
-        (chunk, offset) => sinks.forEach((sink) => sink.weights?.(chunk, offset)),
+        (chunk, offset) => {
+          checked(chunk.length);
+          sinks.forEach((sink) => sink.weights?.(chunk, offset));
+          meter?.add("upload", chunk.length);
+        },
         sinks.some((sink) => sink.pause !== undefined) ? pause : undefined,
       );
     } else {
       await forEachChunk(reader, entry, false, () => {}); // a variant for another engine
     }
   });
+}
+
+function sum(entries: readonly SectionEntry[]): number {
+  return entries.reduce((total, { bytes }) => total + bytes, 0);
 }
 
 /** Something that takes in an artifact, and then makes something of it. */
@@ -113,7 +134,7 @@ export async function openProgram(
   allArrived: () => void = () => {},
 ): Promise<Program> {
   const opening = openingOf(plan, options);
-  await stream(reader, header, [opening], options.verify ?? true);
+  await stream(reader, header, [opening], options.verify ?? true, options.meter);
   allArrived();
   return opening.finish();
 }
@@ -124,7 +145,7 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
   const threads = chooseThreads(options.threads ?? "auto", plan.control !== undefined);
   const shared = threads.count > 1;
   const memory = createMemory(plan.memoryBytes, shared);
-  const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined);
+  const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined, options.meter);
   const ranges = plan.weights.filter((range) => range.bytes > 0);
   let exports: Promise<WebAssembly.Exports> | undefined;
   const instantiated = (): Promise<WebAssembly.Exports> => {
@@ -151,10 +172,12 @@ export class Modules {
   readonly wanted: ReadonlySet<string>;
   readonly #choice: Choice;
   readonly #sharedPages: number | undefined;
+  readonly #meter: Meter | undefined;
   readonly #compiling = new Map<string, Promise<WebAssembly.Module>>();
 
   /** @param sharedPages pages of the memory, if it is shared */
-  constructor({ libraries }: BoundPlan, choice: Choice, sharedPages?: number) {
+  constructor({ libraries }: BoundPlan, choice: Choice, sharedPages?: number, meter?: Meter) {
+    this.#meter = meter;
     this.wanted = new Set([choice.variant, ...libraries].map(({ section }) => section));
     this.#choice = choice;
     this.#sharedPages = sharedPages;
@@ -168,7 +191,11 @@ export class Modules {
     }
     const pages = this.#sharedPages;
     const module = compile(pages === undefined ? code : withSharedMemory(code, pages), name);
-    module.catch(() => {}); // heard of below, after the weights
+    // A failure is heard of below, after the weights.
+    module.then(
+      () => this.#meter?.add("compile", content.length),
+      () => {},
+    );
     this.#compiling.set(name, module);
   }
 

@@ -13,6 +13,7 @@ import { copyOf, type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
 import { type Profile, type ProfileOptions } from "./profile.ts";
 import { throwIfAborted } from "./reader.ts";
+import { LoadRecord, type SessionStats } from "./stats.ts";
 import { type Threads } from "./threads/shared.ts";
 import { type GpuEngine, type GpuStats } from "./webgpu/engine.ts";
 import { type GpuInput, type GpuOutputs, type Location } from "./webgpu/types.ts";
@@ -65,12 +66,16 @@ export class Session {
   /** "bound": shapes are fixed and no compiler is involved; "late": programs are bound to shapes as they come. */
   readonly kind: Engine["kind"];
   #engine: Engine | undefined;
+  readonly #record: LoadRecord;
+  #runs = 0;
+  #lastRun = 0;
   /** Settles when the last run that was asked for is over; never rejects. */
   #last: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(engine: Engine, name: string) {
+  constructor(engine: Engine, name: string, record = new LoadRecord()) {
     this.#engine = engine;
+    this.#record = record;
     this.name = name;
     this.kind = engine.kind;
     if (engine.kind === "bound") {
@@ -152,7 +157,12 @@ export class Session {
     throwIfAborted(signal);
     if (into !== undefined) checkInto(into, this.outputs);
     if (engine.kind === "bound" && engine.bound.kind === "webgpu") {
-      const result = engine.bound.program.runValues(this, inputs, location, into);
+      const start = performance.now();
+      const running = engine.bound.program.runValues(this, inputs, location, into);
+      const result = running.then((outputs) => {
+        this.#ran(start);
+        return outputs;
+      });
       return signal === undefined ? result : orAborted(result, signal);
     }
     if (location !== undefined && location !== "cpu") {
@@ -160,14 +170,22 @@ export class Session {
       throw new TilewrightError("option-invalid", `location: this session ${which}, outputs are in memory`);
     }
     const tensors = readInputs(this.inputs, inputs as Readonly<Record<string, TensorLike>>);
-    if (engine.kind === "bound") return Object.fromEntries(this.boundProgram("run").run(tensors, into));
+    if (engine.kind === "bound") {
+      const program = this.boundProgram("run");
+      return Object.fromEntries(this.#timed(() => program.run(tensors, into)));
+    }
 
     const copies = new Map([...tensors].map(([name, tensor]) => [name, copyOf(tensor)]));
     const check = (): void => {
       this.#alive();
       throwIfAborted(signal);
     };
-    const result = this.#last.then(() => engine.model.run(copies, check, into));
+    const result = this.#last.then(async () => {
+      const start = performance.now();
+      const outputs = await engine.model.run(copies, check, into);
+      this.#ran(start);
+      return outputs;
+    });
     this.#last = result.catch(() => {});
     const outputs = await (signal === undefined ? result : orAborted(result, signal));
     return Object.fromEntries(outputs);
@@ -183,7 +201,7 @@ export class Session {
     const program = this.boundProgram("runSync");
     const tensors = readInputs(this.inputs, inputs as Readonly<Record<string, TensorLike>>);
     if (into !== undefined) checkInto(into, this.outputs);
-    return Object.fromEntries(program.run(tensors, into));
+    return Object.fromEntries(this.#timed(() => program.run(tensors, into)));
   }
 
   /**
@@ -219,7 +237,30 @@ export class Session {
    * @example session.invoke();
    */
   invoke(): void {
-    this.boundProgram("invoke").invoke();
+    const program = this.boundProgram("invoke");
+    this.#timed(() => program.invoke());
+  }
+
+  /**
+   * What loading took, where the bytes came from, what was run, and what did not go as it was asked for.
+   *
+   * @example
+   * const { load, cache, warnings } = session.stats();
+   * console.log(cache?.outcome, load.total, warnings);
+   */
+  stats(): SessionStats {
+    const { place, loadedBytes, cache, programs, warnings } = this.#record;
+    return {
+      place,
+      load: this.#record.times(),
+      loadedBytes,
+      cache: cache?.(),
+      programs: { ...programs },
+      runs: this.#runs,
+      lastRun: this.#lastRun,
+      memoryBytes: this.memoryBytes,
+      warnings: [...warnings],
+    };
   }
 
   /**
@@ -273,6 +314,18 @@ export class Session {
     if (this.#engine?.kind === "late") this.#engine.model.dispose();
     else this.#engine?.bound.program.dispose();
     this.#engine = undefined;
+  }
+
+  #timed<T>(run: () => T): T {
+    const start = performance.now();
+    const result = run();
+    this.#ran(start);
+    return result;
+  }
+
+  #ran(start: number): void {
+    this.#runs++;
+    this.#lastRun = performance.now() - start;
   }
 
   #alive(): Engine {

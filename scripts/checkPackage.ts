@@ -34,10 +34,17 @@ function tool(name: string, ...args: readonly string[]): Promise<string> {
 const USER_SOURCE = `import * as runtime from "tilewright";
 import * as compiler from "tilewright/compiler";
 import { profile, type Profile } from "tilewright/profile";
+import { listCache, storeModel, type CachedModel } from "tilewright/cache";
+import { compile as compileBeside, modelWorker } from "tilewright/compiler/worker";
+import { defineProgress } from "tilewright/progress";
+import { serve } from "tilewright/worker";
 import tilewright, { type TilewrightPluginOptions } from "tilewright/vite";
 const load: typeof runtime.load = runtime.load;
 const compile: typeof compiler.compile = compiler.compile;
 const profiled: (session: runtime.Session) => Promise<Profile> = (session) => profile(session);
+export const listed: () => Promise<readonly CachedModel[]> = () => listCache();
+export const beside: Promise<runtime.WorkerSession> = load("/m.tile", { worker: modelWorker, cache: true });
+export const others = [storeModel, compileBeside, defineProgress, serve];
 export const options: TilewrightPluginOptions = { models: { "*.onnx": { dims: { batch: 1 } } } };
 console.log([typeof load, typeof compile, typeof profiled, typeof tilewright].join());
 `;

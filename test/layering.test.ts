@@ -61,7 +61,7 @@ const LAYERS: readonly Layer[] = [
   // The runtime knows nothing of the compiler. Its format files are the one place where the two meet.
   { name: FORMAT, files: /^runtime\/(format|dtype|errors|binder|sha256)(\.ts$|\/)/, imports: [] },
   { name: "runtime-node", files: /^runtime\/node\//, imports: RUNTIME_ALL, node: true },
-  { name: "runtime", files: /^runtime\//, imports: [FORMAT] },
+  { name: "runtime", files: /^runtime\//, imports: [FORMAT], packages: ["idb", "comlink"] },
 
   // The compiler, from the bottom up.
   { name: "compiler-base", files: /^compiler\/(diagnostic|trace|globals\.d)\.ts$/, imports: [FORMAT] },
@@ -82,6 +82,12 @@ const LAYERS: readonly Layer[] = [
     imports: [...COMPILER_ALL, ...RUNTIME_ALL, "runtime-node", "compiler-tensors"],
     packages: ["*"],
     node: true,
+  },
+  {
+    name: "compiler-worker",
+    files: /^compiler\/worker\//,
+    imports: [...COMPILER_ALL, ...RUNTIME_ALL],
+    packages: ["comlink"],
   },
   { name: "compiler-entry", files: /^compiler\/[^/]+\.ts$/, imports: COMPILER_LATE },
 ];

@@ -1,0 +1,108 @@
+/**
+ * Contents on their way out of the store, and how they are named. In: a Blob. Out: a stream of it, a few megabytes in
+ * memory at a time, checked where the content has no hashes of its own (an artifact has: its loader checks it). The
+ * key of an artifact is the hash of its header, which holds the hashes of everything else; that of another file is the
+ * hash of the hashes of its pieces.
+ */
+import { corrupt, FORMAT_VERSION, isArtifact, PREFIX_BYTES, readHeader, readPrefix } from "../format.ts";
+import { ByteReader } from "../reader.ts";
+import { hex, sha256, sha256Hex } from "../sha256.ts";
+import { verify } from "../verify.ts";
+
+/** Bytes of a piece: what a download that is killed loses at most, and what is hashed together. */
+export const PIECE_BYTES = 1 << 20;
+/** Bytes that are read from disk at once. */
+const READ_BYTES = 4 << 20;
+
+/** The key of the artifact that starts so; undefined for what is none, or of another format version. */
+export function artifactKey(start: Uint8Array): string | undefined {
+  if (start.length < PREFIX_BYTES || !isArtifact(start)) return undefined;
+  try {
+    return `artifact/f${FORMAT_VERSION}/${readPrefix(start.subarray(0, PREFIX_BYTES)).sha256}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The key of any other file. */
+export function fileKey(hashes: readonly string[]): string {
+  return `file/${sha256Hex(new TextEncoder().encode(hashes.join()))}`;
+}
+
+/** SHA-256 in hex, by the platform where it has one. */
+export async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
+  return hex(subtle === undefined ? sha256(bytes) : new Uint8Array(await subtle.digest("SHA-256", bytes)));
+}
+
+/** The content as a stream; `hashes` are those of its pieces, if it is to be checked on the way. */
+export function streamOf(content: Blob, hashes?: readonly string[]): ReadableStream<Uint8Array> {
+  const step = hashes === undefined ? READ_BYTES : PIECE_BYTES;
+  const read = async (at: number): Promise<Uint8Array> => {
+    const bytes = new Uint8Array(await content.slice(at, at + step).arrayBuffer());
+    if (hashes !== undefined) await verify(bytes, hashes[at / step] ?? "", "a stored copy");
+    return bytes;
+  };
+  let at = 0;
+  let ahead: Promise<Uint8Array> | undefined;
+  const next = (): Promise<Uint8Array> | undefined => {
+    if (at >= content.size) return undefined;
+    const reading = read(at);
+    reading.catch(() => {}); // heard of when its turn comes
+    at += step;
+    return reading;
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const bytes = await (ahead ?? next());
+        ahead = next();
+        if (bytes === undefined) controller.close();
+        else controller.enqueue(bytes);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * Reads a file to its end and checks what can be checked without running it: all hashes of an artifact. Keeps nothing.
+ *
+ * @param known key of an artifact that is here already: as soon as the file turns out to be that, it is left
+ * @returns its bytes; undefined if it is the known one
+ * @throws TilewrightError as `load` would
+ */
+export async function checkContent(
+  stream: ReadableStream<Uint8Array>,
+  known?: string,
+): Promise<number | undefined> {
+  const reader = new ByteReader(stream);
+  try {
+    const start = await reader.peek(PREFIX_BYTES);
+    if (isArtifact(start)) {
+      if (known !== undefined && artifactKey(start) === known) return undefined;
+      await checkArtifact(reader);
+    }
+    for (;;) {
+      const { length } = await reader.peek(1);
+      if (length === 0) return reader.consumed;
+      await reader.read((await reader.peek(PIECE_BYTES)).length);
+    }
+  } finally {
+    reader.close();
+  }
+}
+
+async function checkArtifact(reader: ByteReader): Promise<void> {
+  const prefix = readPrefix(await reader.read(PREFIX_BYTES));
+  const headerBytes = await reader.read(prefix.headerBytes);
+  await verify(headerBytes, prefix.sha256, "the header");
+  const header = readHeader(headerBytes);
+  for (const { name, offset, bytes, chunkBytes, sha256: hashes } of header.sections) {
+    await reader.read(header.dataStart + offset - reader.consumed);
+    for (let at = 0, chunk = 0; at < bytes; at += chunkBytes, chunk++) {
+      await verify(await reader.read(Math.min(chunkBytes, bytes - at)), hashes[chunk]!, `section "${name}"`);
+    }
+  }
+  if ((await reader.peek(1)).length > 0) throw corrupt("the end");
+}

@@ -1,0 +1,60 @@
+/**
+ * What is kept beside a model: programs that were bound to shapes, descriptions. In: the key of the model. Out: records
+ * by name. Invariants: names carry the versions of the artifact format and of code generation, so that code of
+ * another version is never found; what comes out has the hash that it had when it went in; a record leaves with its
+ * model; failing to keep one is no failure.
+ */
+import { hashOf, PIECE_BYTES, streamOf } from "./content.ts";
+import { type Database } from "./database.ts";
+import { dropEntries, makeRoom, touch, VERSIONS } from "./library.ts";
+import { type ModelRecords } from "./options.ts";
+
+export function recordsOf(db: Database, owner: string, mostBytes: number | undefined): ModelRecords {
+  const idOf = (name: string): string => `${owner} ${VERSIONS} ${name}`;
+  return {
+    async get(name) {
+      const id = idOf(name);
+      const entry = await db.get("entries", id);
+      if (entry === undefined) return undefined;
+      touch(db, id).catch(() => {});
+      if (entry.content === undefined) return { note: entry.note };
+      try {
+        const bytes = new Uint8Array(entry.bytes);
+        let at = 0;
+        for (const reader = streamOf(entry.content, entry.hashes).getReader(); ;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          bytes.set(value, at);
+          at += value.length;
+        }
+        if (at !== entry.bytes) throw new Error("a part is missing");
+        return { bytes, note: entry.note };
+      } catch (error) {
+        await dropEntries(db, [{ id, key: "" }]);
+        throw error;
+      }
+    },
+    async put(name, { bytes, note }) {
+      const id = idOf(name);
+      const hashes: string[] = [];
+      for (let at = 0; at < (bytes?.length ?? 0); at += PIECE_BYTES)
+        hashes.push(await hashOf(bytes!.slice(at, at + PIECE_BYTES)));
+      const size = bytes?.length ?? 0;
+      await makeRoom(db, size, { mostBytes, keep: id });
+      await db.put("entries", {
+        id,
+        kind: "record",
+        key: "",
+        owner,
+        urls: [],
+        whole: true,
+        bytes: size,
+        versions: VERSIONS,
+        freshUntil: 0,
+        made: Date.now(),
+        ...(bytes === undefined ? {} : { content: new Blob([bytes as BlobPart]), hashes }),
+        ...(note === undefined ? {} : { note }),
+      });
+    },
+  };
+}

@@ -1,0 +1,4 @@
+/** A shared worker that serves sessions. */
+import { serve } from "../../../runtime/worker/index.ts";
+
+serve();
