@@ -232,36 +232,30 @@ describe("cache", () => {
     upgraded.close();
   });
 
-  it("runs when the quota is full, and makes room when it can", async () => {
+  it("runs when the quota is full, having made what room there is, and stores again when there is more", async () => {
     const place = newPlace();
     const other = { ...newPlace({ bytes: MEGABYTES + 1 }), database: place.database };
     const { origin } = location;
+    await answer(place);
     try {
-      // Files of what earlier tests have removed go in their own time.
-      for (const database of databases) await clearCache({ database });
-      await answer(place);
-      const deadline = Date.now() + 20_000;
-      while ((await storageState()).used > 1.5 * MEGABYTES && Date.now() < deadline)
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      await executeServerCommand("set-quota", { origin, quota: 1.7 * MEGABYTES });
-      const evicting = await answer(other);
-      expect(evicting.y === "2,3,4,5", `the answer is ${evicting.y}`);
-      expect(evicting.stats.cache?.kept === true, `not kept: ${JSON.stringify(evicting.stats)}`);
-      const left = await listCache(place);
-      expect(
-        left.length === 1 && left[0]!.urls[0] === other.url,
-        `the older one is still there: ${JSON.stringify(left)}`,
-      );
       await executeServerCommand("set-quota", { origin, quota: 1_000_000 });
-      const full = { ...newPlace({ bytes: MEGABYTES + 2 }), database: place.database };
-      const result = await answer(full);
-      expect(result.y === "2,3,4,5", `the answer is ${result.y}`);
-      expectOutcome(result, "miss", "cache-full");
-      expect(result.stats.cache?.kept === false, "it says that it was kept");
-      expectOutcome(await answer(full), "miss", "cache-full");
+      for (let round = 0; round < 2; round++) {
+        const full = await answer(other);
+        expect(full.y === "2,3,4,5", `the answer is ${full.y}`);
+        expectOutcome(full, "miss", "cache-full");
+        expect(full.stats.cache?.kept === false, "it says that it was kept");
+      }
+      expect(
+        (await listCache(place)).length === 0,
+        "the older one did not leave, or a part of the new one stayed",
+      );
     } finally {
       await executeServerCommand("set-quota", { origin, quota: 0 });
     }
+    const again = await answer(other);
+    expect(again.stats.cache?.kept === true, JSON.stringify(again.stats));
+    expectOutcome(await answer(other), "hit");
+    expect((await storageState()).used > MEGABYTES, "the browser counts less than is stored");
   });
 
   it("keeps to the limit that it is given, the least recently used leaving first", async () => {
