@@ -17,6 +17,7 @@ import { type OpenSource, openSource, type Source } from "./source.ts";
 import { LoadRecord } from "./stats.ts";
 import { type CachedSource, type CacheOptions } from "./store/options.ts";
 import { reasonOf } from "./warning.ts";
+import type * as Client from "./worker/client.ts";
 import { type WorkerOptions } from "./worker/options.ts";
 import { type WorkerSession } from "./worker/session.ts";
 
@@ -87,7 +88,7 @@ export async function load(
   const { worker = false } = options;
   const record = new LoadRecord();
   if (worker !== false) {
-    let client: typeof import("./worker/client.ts");
+    let client: typeof Client;
     try {
       client = await import("./worker/client.ts");
     } catch (error) {

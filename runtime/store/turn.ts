@@ -81,6 +81,7 @@ export class Teller {
   readonly #channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(CHANNEL);
   readonly #url: string;
   #told = -Infinity;
+  #closed = false;
 
   constructor(url: string) {
     this.#url = url;
@@ -88,12 +89,14 @@ export class Teller {
 
   tell(loaded: number, total: number | undefined): void {
     const now = performance.now();
-    if (now - this.#told < TELL_EVERY_MS) return;
+    // A download goes on after its storing has ended.
+    if (this.#closed || now - this.#told < TELL_EVERY_MS) return;
     this.#told = now;
     this.#channel?.postMessage({ url: this.#url, loaded, total } satisfies Told);
   }
 
   close(): void {
+    this.#closed = true;
     this.#channel?.close();
   }
 }

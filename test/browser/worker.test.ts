@@ -4,6 +4,7 @@
  */
 import { onnxModel } from "../../compiler/frontend/onnx/write.ts";
 import { CompileError } from "../../compiler/diagnostic.ts";
+import type * as Compiler from "../../compiler/index.ts";
 import { compile } from "../../compiler/index.ts";
 import { modelWorker } from "../../compiler/worker/index.ts";
 import { clearCache } from "../../runtime/cache.ts";
@@ -152,8 +153,7 @@ describe("a session in a worker", () => {
     const b = onnxModel("open", { opset: 22 });
     const x = b.input("x", "float32", ["n", 2]);
     b.output(b.node("MatMul", [x, x]), "float32", undefined, "y");
-    const compiler = (): Promise<typeof import("../../compiler/index.ts")> =>
-      import("../../compiler/index.ts");
+    const compiler = (): Promise<typeof Compiler> => import("../../compiler/index.ts");
     await withSession(load(b.toBytes(), { worker: modelWorker, compiler }), async (session) => {
       const { y } = await session.run({ x: { shape: [2, 2], data: [1, 2, 3, 4] } });
       expect(y!.data.join() === "7,10,15,22", `y is ${y!.data.join()}`);

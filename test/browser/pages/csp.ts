@@ -21,7 +21,7 @@ async function check(database: string): Promise<Record<string, unknown>> {
   const stats = there.stats();
   there.dispose();
   // What the policy must refuse, so that it is known to be in force.
-  let evaluates = true;
+  let evaluates: boolean;
   try {
     setTimeout.call(globalThis, "globalThis.evaluated = true" as never);
     await new Promise((resolve) => setTimeout(resolve, 50));
