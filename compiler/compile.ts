@@ -50,7 +50,7 @@ export function openDimensions(
 }
 
 function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: StageClock): Compiled {
-  const ports = portsOf(opened.graph, opened.model);
+  const ports = portsOf(opened);
   const sections = sectionsOf(opened);
   const plan = { kind: "late", name: opened.graph.name, compiler: VERSION, ...ports } as const;
   const artifact = clock.time("pack", () => writeArtifact(plan, sections, { unsealed: options.unsealed ?? false })); // prettier-ignore
@@ -80,7 +80,7 @@ export type Binding = (graph: Graph, bind: () => BoundStage) => BoundStage | Pro
 /** The first stage of a model; `openSource` of `index.ts` says more. */
 export function openStage(bytes: Uint8Array, options: CompileOptions, when: Binding): Stage {
   const opened = openModel(bytes, options, new StageClock());
-  return stageOf(opened.graph, portsOf(opened.graph, opened.model), options, when);
+  return stageOf(opened.graph, portsOf(opened), options, when);
 }
 
 interface Ports {
@@ -137,16 +137,13 @@ export interface ModelDescription {
 
 /** Reads a model's interface and counts its operators. */
 export function describe(bytes: Uint8Array, options: CompileOptions = {}): ModelDescription {
-  const { graph, model } = openModel(bytes, options, new StageClock());
-  const ops: Record<string, number> = {};
-  for (const node of model.graph.nodes) ops[node.op] = (ops[node.op] ?? 0) + 1;
+  const opened = openModel(bytes, options, new StageClock());
+  const { opset, ops } = opened.about;
   return {
-    name: graph.name,
-    ...portsOf(graph, model),
-    opset: Object.fromEntries(
-      [...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version]),
-    ),
-    nodes: model.graph.nodes.length,
+    name: opened.graph.name,
+    ...portsOf(opened),
+    opset,
+    nodes: Object.values(ops).reduce((sum, count) => sum + count, 0),
     ops,
   };
 }

@@ -90,7 +90,7 @@ describe("rare operators", () => {
 
   it("come when shapes are bound at run time, and for the interpreter", async () => {
     const bytes = model("Det", ["n", "n"]).toBytes();
-    const stage = compiler.openSource(bytes);
+    const stage = await compiler.openSource(bytes);
     expect(isLoaded("Det")).toBe(false);
     const bound = await stage.bind({ x: { dtype: "float32", shape: [2, 2] } }, {});
     expect(bound.artifact).toBeDefined();

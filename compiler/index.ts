@@ -1,12 +1,20 @@
 /**
- * The compiler, for pages: bytes of a model in, bytes of an artifact out. In: an ONNX model and options. Out: a
+ * The compiler, for pages: bytes of a model in, bytes of an artifact out. In: an ONNX or TF.js model and options. Out: a
  * `.tile` file, bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time.
  * Invariant: pure; neither the DOM nor Node is needed, so the same code runs in a page, a worker and Node. What most
  * models do not need (groups of rare operators, printing, interpreting) is downloaded when it is first needed, which
  * is why functions return promises; `whole.ts` is the same compiler all at once.
  */
 import type { Stage } from "../runtime/binder.ts";
-import { compileOpened, openStage, type CompileResult } from "./compile.ts";
+import {
+  compileOpened,
+  describe as describeNow,
+  openDimensions as openDimensionsNow,
+  openStage,
+  type CompileResult,
+  type ModelDescription,
+} from "./compile.ts";
+import { loadGraphModelFrontend, MissingFrontend } from "./frontend/graphModel.ts";
 import type { inspect as inspectNow } from "./inspect.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { Graph } from "./ir/graph.ts";
@@ -26,10 +34,10 @@ export { readTensor } from "./frontend/onnx/tensor.ts";
 export { inspectStages, passNames, compileStages, type CompileOptions, type CompileProgress, type CompileReport, type CompileStage, type InspectStage, type KernelReport, type PassName, type PortDescription, type VariantName } from "./options.ts"; // prettier-ignore
 export { traceFilter, type TraceSink } from "./trace.ts";
 export { VERSION as version } from "./version.ts";
-export { describe, openDimensions, type CompileResult, type ModelDescription } from "./compile.ts";
+export { type CompileResult, type ModelDescription } from "./compile.ts";
 
 /**
- * Compiles an ONNX model.
+ * Compiles an ONNX model, or the `model.json` of a TF.js GraphModel, whose weight files `externalData` gives.
  *
  * When every dimension is known (from the model, `dims` or `inputShapes`) the artifact is a bound program.
  * Otherwise it holds the model itself, and a session binds it with the shapes of its first run.
@@ -40,18 +48,40 @@ export { describe, openDimensions, type CompileResult, type ModelDescription } f
  */
 export async function compile(model: Uint8Array, options: CompileOptions = {}): Promise<CompileResult> {
   const clock = new StageClock(options);
-  const opened = openModel(model, options, clock);
+  const opened = await whenReadable(() => openModel(model, options, clock));
   return whenLoaded(opened.graph, () => compileOpened(opened, options, clock));
 }
 
 /**
  * Opens a model for binding at run time: what a session needs when shapes are not known ahead.
  *
- * @param bytes an ONNX model, or a late `.tile` file
+ * @param bytes an ONNX model, the `model.json` of a TF.js one, or a late `.tile` file
  * @throws CompileError when the model cannot be read or imported
  */
-export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Stage {
-  return openStage(bytes, options, whenLoaded);
+export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Stage | Promise<Stage> {
+  const open = (): Stage => openStage(bytes, options, whenLoaded);
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof MissingFrontend)) throw error;
+    return whenReadable(open);
+  }
+}
+
+/**
+ * Reads a model's interface and counts its operators.
+ *
+ * @throws CompileError (the promise rejects) when the model cannot be read or imported
+ */
+export async function describe(bytes: Uint8Array, options: CompileOptions = {}): Promise<ModelDescription> {
+  return whenReadable(() => describeNow(bytes, options));
+}
+
+/** The names of dimensions that `compile` would need to make a bound program, by input. */
+export async function openDimensions(
+  ...[bytes, options]: Parameters<typeof openDimensionsNow>
+): Promise<ReturnType<typeof openDimensionsNow>> {
+  return whenReadable(() => openDimensionsNow(bytes, options));
 }
 
 /**
@@ -62,7 +92,8 @@ export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Sta
 export async function inspect(...args: Parameters<typeof inspectNow>): Promise<string> {
   const [bytes, , options = {}] = args;
   const { inspect } = await import("./inspect.ts");
-  return whenLoaded(openModel(bytes, options, new StageClock()).graph, () => inspect(...args));
+  const { graph } = await whenReadable(() => openModel(bytes, options, new StageClock()));
+  return whenLoaded(graph, () => inspect(...args));
 }
 
 /**
@@ -77,9 +108,19 @@ export async function interpret(
   options: CompileOptions = {},
 ): Promise<Record<string, Tensor>> {
   const { interpret } = await import("./interpret.ts");
-  return whenLoaded(openModel(bytes, options, new StageClock()).graph, () =>
-    interpret(bytes, inputs, options),
-  );
+  const { graph } = await whenReadable(() => openModel(bytes, options, new StageClock()));
+  return whenLoaded(graph, () => interpret(bytes, inputs, options));
+}
+
+/** Reads a model, once the frontend for its kind is there. */
+async function whenReadable<T>(read: () => T): Promise<T> {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MissingFrontend)) throw error;
+    await loadGraphModelFrontend();
+    return read();
+  }
 }
 
 /** Loads the groups that the operators of a graph are in, then those that `work` finds missing. */

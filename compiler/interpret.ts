@@ -21,7 +21,8 @@ export function interpret(
   inputs: Readonly<Record<string, Tensor>>,
   options: CompileOptions = {},
 ): Record<string, Tensor> {
-  const { graph, model } = openModel(bytes, options, new StageClock());
+  const opened = openModel(bytes, options, new StageClock());
+  const { graph } = opened;
   const values = new Map<ValueId, Tensor>();
   const given = new Map(Object.entries(inputs));
   for (const { id, container } of graph.inputs) {
@@ -33,7 +34,7 @@ export function interpret(
   const strings = [...values].filter(([, { dtype }]) => dtype === "string");
   const draw = Math.floor(Math.random() * 2 ** 32) | 0;
   interpretGraph(graph, values, new Map(strings), options, results, draw);
-  const { outputs } = portsOf(graph, model);
+  const { outputs } = portsOf(opened);
   const made = new Map(Object.entries(results));
   const names = outputs.flatMap((output) => namesOf(output.name, output.container, made));
   return Object.fromEntries(names.map((name) => [name, results[name]!]));

@@ -1,6 +1,6 @@
 /**
- * From bytes to a Graph with known or open input types. In: ONNX bytes, or a late artifact that holds them, and
- * options. Out: the graph, the types of its inputs as far as they are known, and its inputs and outputs as users see
+ * From bytes to a Graph with known or open input types. In: an ONNX model, the model.json of a TF.js one, or a late
+ * artifact that holds either, and options. Out: the graph, the types of its inputs as far as they are known, and its inputs and outputs as users see
  * them. Invariant: nothing is bound here; what is open is told by name.
  */
 import { isArtifact, readArtifact, SOURCE_SECTION, unknownShape, type Port } from "../runtime/format.ts";
@@ -8,6 +8,7 @@ import { didYouMean, fail } from "./diagnostic.ts";
 import { importModel } from "./frontend/onnx/import.ts";
 import { readModel, type OnnxModel, type OnnxValue } from "./frontend/onnx/model.ts";
 import { contained } from "./frontend/onnx/valueType.ts";
+import { graphModelFrontend, looksLikeJson } from "./frontend/graphModel.ts";
 import type { Graph, GraphInput, TensorType, ValueId } from "./ir/graph.ts";
 import { operatorNames, supports } from "./ops/table.ts";
 import type { CompileOptions } from "./options.ts";
@@ -16,11 +17,21 @@ import type { StageClock } from "./pipeline.ts";
 
 export interface OpenedModel {
   readonly graph: Graph;
-  readonly model: OnnxModel;
-  /** The ONNX bytes. */
+  readonly about: AboutModel;
+  /** The bytes of the model's own file. */
   readonly source: Uint8Array;
   /** The files beside the model that its weights were read from, by location. */
   readonly external: ReadonlyMap<string, Uint8Array>;
+}
+
+/** What a model's file says of it beside the graph. */
+export interface AboutModel {
+  /** Outputs as they are declared, in the order of the graph's. */
+  readonly outputs: readonly Port[];
+  /** Versions of operator sets by domain. */
+  readonly opset: Readonly<Record<string, number>>;
+  /** Number of nodes by operator, as the file calls them; those of functions and subgraphs not counted. */
+  readonly ops: Readonly<Record<string, number>>;
 }
 
 /** Before the location of a weights file in the name of its section of a late artifact. */
@@ -39,11 +50,27 @@ export function openModel(bytes: Uint8Array, options: CompileOptions, clock: Sta
     if (file) external.set(location, file);
     return file;
   };
-  const model = clock.time("read", () => readModel(source, { externalData }));
-  const graph = clock.time("import", () => importModel(model, { supports: supported, operatorNames }));
+  const { graph, about } = looksLikeJson(source)
+    ? graphModelFrontend().open(source, externalData, clock)
+    : openOnnx(source, externalData, clock);
   checkNames(graph, options);
   options.trace?.("import", () => `${graph.nodes.length} nodes, ${graph.constants.size} constants`);
-  return { graph, model, source, external };
+  return { graph, about, source, external };
+}
+
+function openOnnx(
+  source: Uint8Array,
+  externalData: (location: string) => Uint8Array | undefined,
+  clock: StageClock,
+): Pick<OpenedModel, "graph" | "about"> {
+  const model = clock.time("read", () => readModel(source, { externalData }));
+  const graph = clock.time("import", () => importModel(model, { supports: supported, operatorNames }));
+  const ops: Record<string, number> = {};
+  for (const node of model.graph.nodes) ops[node.op] = (ops[node.op] ?? 0) + 1;
+  const opset = Object.fromEntries(
+    [...model.opsetImports].map(([domain, version]) => [domain || "ai.onnx", version]),
+  );
+  return { graph, about: { outputs: declaredOutputs(graph, model), opset, ops } };
 }
 
 /** Control flow and containers are dissolved while binding and have no definitions of their own. */
@@ -141,7 +168,10 @@ function checkedShape(id: string, type: GraphInput["type"], given: readonly numb
   return given;
 }
 
-export function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outputs: Port[] } {
+export function portsOf({ graph, about }: Pick<OpenedModel, "graph" | "about">): {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+} {
   const inputs = graph.inputs.map(({ id, type, container }, i): Port => {
     const shape = type.shape ?? [unknownShape(id)];
     return {
@@ -151,9 +181,12 @@ export function portsOf(graph: Graph, model: OnnxModel): { inputs: Port[]; outpu
       ...(container ? { container } : {}),
     };
   });
+  return { inputs, outputs: about.outputs };
+}
+
+function declaredOutputs(graph: Graph, model: OnnxModel): Port[] {
   const declared = new Map(model.graph.outputs.map((o) => [o.name, o]));
-  const outputs = graph.outputs.map(({ name }): Port => declaredPort(name, declared.get(name)));
-  return { inputs, outputs };
+  return graph.outputs.map(({ name }): Port => declaredPort(name, declared.get(name)));
 }
 
 function declaredPort(name: string, value: OnnxValue | undefined): Port {

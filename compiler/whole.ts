@@ -5,6 +5,8 @@
  */
 import type { Stage } from "../runtime/binder.ts";
 import { compileOpened, openStage, type CompileResult } from "./compile.ts";
+import { addGraphModelFrontend } from "./frontend/graphModel.ts";
+import { graphModels } from "./frontend/tfjs/index.ts";
 import { inspect as inspectLoaded } from "./inspect.ts";
 import { interpret as interpretLoaded } from "./interpret.ts";
 import { openModel } from "./openModel.ts";
@@ -26,6 +28,7 @@ export { VERSION as version } from "./version.ts";
 export { describe, openDimensions, type CompileResult, type ModelDescription } from "./compile.ts";
 
 addAllGroups();
+addGraphModelFrontend(graphModels);
 
 /** As `compile` of `index.ts`, in the call. */
 export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {

@@ -64,7 +64,7 @@ async function open({ model, beside }: Extract<Request, { kind: "open" }>): Prom
   reply({ kind: "progress", text: "Loading the compiler" });
   const { describe } = await compiler();
   reply({ kind: "progress", text: "Reading the model" });
-  const description = describe(bytes, { externalData: externalData(beside) });
+  const description = await describe(bytes, { externalData: externalData(beside) });
   const { inputs, outputs } = description;
   const format = artifact === undefined ? "onnx" : "tile";
   reply({

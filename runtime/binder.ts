@@ -16,10 +16,10 @@ export interface TensorShape {
 /** A compiler, for instance the module `tilewright/compiler`. */
 export interface Compiler {
   /**
-   * Opens ONNX bytes or a late artifact. The runtime has checked an artifact's hashes already, so
+   * Opens the bytes of a model or a late artifact. The runtime has checked an artifact's hashes already, so
    * `readArtifact(bytes, { verify: false })` is enough.
    */
-  openSource(bytes: Uint8Array, options?: SourceOptions): Stage;
+  openSource(bytes: Uint8Array, options?: SourceOptions): Stage | Promise<Stage>;
 }
 
 export interface SourceOptions {

@@ -270,7 +270,7 @@ async function bindLate(
   const { keptPrograms = DEFAULT_KEPT_PROGRAMS, device } = options;
   const targets: SourceOptions["targets"] = device === "auto" ? ["wasm", "webgpu"] : [device ?? "wasm"];
   const stage = device === undefined ? compiler.openSource(bytes) : compiler.openSource(bytes, { targets });
-  const model = new LateModel(stage, keptPrograms, options);
+  const model = new LateModel(await stage, keptPrograms, options);
   await model.prepare();
   return new Session({ kind: "late", model }, name, record);
 }

@@ -71,7 +71,7 @@ const LAYERS: readonly Layer[] = [
     name: "compiler-stages",
     files: /^compiler\/(frontend|passes|lower)\//,
     imports: COMPILER_OPS,
-    packages: ["pbf"],
+    packages: ["pbf", "@tensorflow/tfjs-converter"],
   },
   { name: "compiler-late", files: /^compiler\/(backend|tune)\//, imports: COMPILER_STAGES },
   // What the command line, the page and the tests feed a model, compare and show of it; pure.

@@ -87,7 +87,7 @@ export async function checkCommand(args: Arguments, terminal: Terminal): Promise
   const file: ModelFile = {
     path: `${folder.path}/model.onnx`,
     name: folder.path,
-    kind: "onnx",
+    kind: "model",
     bytes: folder.model,
     externalData: externalDataIn(folder.path),
   };

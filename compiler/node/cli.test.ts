@@ -283,7 +283,7 @@ describe("words that make no sense", () => {
   it.each([
     [["compil"], "did you mean compile?"],
     [["frobnicate"], "the commands are compile, run, profile, inspect, check"],
-    [["compile"], "compile needs MODEL.onnx"],
+    [["compile"], "compile needs MODEL"],
     [["compile", "nowhere.onnx"], "there is no file nowhere.onnx"],
     [["compile", DIGITS, "--dmi", "batch=1"], "did you mean --dim?"],
     [["compile", DIGITS, "--dim", "batch"], "--dim takes NAME=N"],

@@ -1,5 +1,5 @@
 /**
- * `tilewright compile`: a model to an artifact. In: an ONNX file. Out: a `.tile` file, and a table of what was made.
+ * `tilewright compile`: a model to an artifact. In: an ONNX file or a TF.js model.json. Out: a `.tile` file, and a table of what was made.
  * Invariant: the file is written whole or not at all.
  */
 import { renameSync, writeFileSync } from "node:fs";
@@ -27,8 +27,8 @@ import { bytesText, grouped, millisecondsText, table } from "../tensors/table.ts
 
 export const compileSpec: CommandSpec = {
   name: "compile",
-  summary: "compile an ONNX model to one artifact file",
-  usage: "MODEL.onnx -o OUT.tile [options]",
+  summary: "compile an ONNX or TF.js model to one artifact file",
+  usage: "MODEL -o OUT.tile [options]",
   arity: { least: 1, most: 1 },
   options: [
     { name: "output", short: "o", value: "OUT.tile", description: "where to write the artifact; default: MODEL.tile in this folder" }, // prettier-ignore
@@ -49,11 +49,13 @@ export const compileSpec: CommandSpec = {
     jsonOption,
   ],
   notes: [
+    "MODEL is an .onnx file, the model.json of a TF.js graph model (its weight files lie beside it), or a folder with either.",
     "Dimensions that stay open are bound when the model runs, by the compiler in the page: the artifact is then late, and its loader needs the option `compiler`.",
   ],
   examples: [
     "tilewright compile model.onnx -o model.tile",
     "tilewright compile model.onnx -o model.tile --dim batch=1 --dim height=224 --dim width=224",
+    "tilewright compile blazeface/model.json -o blazeface.tile",
     "tilewright compile model.onnx --kernels --no-fuse --trace=fuse",
   ],
 };

@@ -58,7 +58,7 @@ export async function openModel(
 
 function interpreted(file: Pick<ModelFile, "bytes" | "kind" | "path">, options: CompileOptions): OpenModel {
   if (file.kind === "tile")
-    usage(`--device interp needs the ONNX file; ${file.path} holds only compiled code`);
+    usage(`--device interp needs the model itself; ${file.path} holds only compiled code`);
   const { inputs, outputs } = describe(file.bytes, options);
   return {
     inputs,

@@ -53,7 +53,7 @@ export const inspectSpec: CommandSpec = {
 
 export async function inspectCommand(args: Arguments, terminal: Terminal): Promise<number> {
   const file = readModelFile(args.positionals[0]!);
-  if (file.kind === "tile") usage(`${file.path} is an artifact; inspect needs the ONNX file`);
+  if (file.kind === "tile") usage(`${file.path} is an artifact; inspect needs the model`);
   const stage = args.choice("stage", stages);
   const node = args.text("node");
   if (stage === undefined) {

@@ -11,7 +11,8 @@ export interface ModelFile {
   readonly path: string;
   /** The file's name without folder and extension. */
   readonly name: string;
-  readonly kind: "onnx" | "tile";
+  /** Something to compile (an ONNX file or the model.json of a TF.js model), or an artifact. */
+  readonly kind: "model" | "tile";
   readonly bytes: Uint8Array;
   readonly externalData: (location: string) => Uint8Array | undefined;
 }
@@ -46,21 +47,29 @@ export function externalDataIn(folder: string): (location: string) => Uint8Array
   };
 }
 
+/** What a folder stands for, the first of them that it holds. */
+const MODEL_FILES = ["model.onnx", "model.json"];
+
 /**
- * Reads a model; a folder stands for the `model.onnx` in it.
+ * Reads a model; a folder stands for the `model.onnx` or `model.json` in it.
  *
  * @throws UsageError when there is no such file
  */
 export function readModelFile(given: string): ModelFile {
   if (!existsSync(given)) usage(`there is no file ${given}`);
-  const path = statSync(given).isDirectory() ? join(given, "model.onnx") : given;
-  if (!existsSync(path)) usage(`there is no model.onnx in the folder ${given}`);
+  const isFolder = statSync(given).isDirectory();
+  const inFolder = MODEL_FILES.map((file) => join(given, file)).find((file) => existsSync(file));
+  const path = isFolder
+    ? (inFolder ?? usage(`there is no ${MODEL_FILES.join(" or ")} in the folder ${given}`))
+    : given;
   const bytes = readFileSync(path);
-  const name = path === given ? basename(path, extname(path)) : basename(resolve(given));
+  // Every TF.js model is called model.json; its folder has the name.
+  const byFolder = isFolder || basename(path) === "model.json";
+  const name = byFolder ? basename(resolve(dirname(path))) : basename(path, extname(path));
   return {
     path,
     name,
-    kind: isArtifact(bytes) ? "tile" : "onnx",
+    kind: isArtifact(bytes) ? "tile" : "model",
     bytes,
     externalData: externalDataIn(dirname(path)),
   };

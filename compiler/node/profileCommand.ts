@@ -97,7 +97,7 @@ async function profileOf(
   let artifact = file.bytes;
   let movedBytes: MovedBytes | undefined;
   let inputs: Tensors | undefined;
-  if (file.kind === "onnx") {
+  if (file.kind === "model") {
     inputs = readInputs(args, describe(file.bytes, options).inputs, options, DEFAULT_SEED);
     const inputShapes = Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape]));
     const made = compile(file.bytes, { ...options, inputShapes, profile: true });

@@ -18,7 +18,7 @@ import { drawnAtRandom, toleranceFor } from "./tolerances.ts";
 
 /** Opens a model in another way than on a device of this process. */
 export type Opener = (
-  file: { readonly path: string; readonly kind: "onnx"; readonly bytes: Uint8Array },
+  file: { readonly path: string; readonly kind: "model"; readonly bytes: Uint8Array },
   options: CompileOptions,
 ) => Promise<OpenModel>;
 
@@ -71,7 +71,7 @@ async function firstDifference(
   { device, variant, open }: CaseOptions,
 ): Promise<string | undefined> {
   // prettier-ignore
-  const file = { path: folder.path, kind: "onnx", bytes: folder.model } as const;
+  const file = { path: folder.path, kind: "model", bytes: folder.model } as const;
   const options = { externalData: externalDataIn(folder.path) };
   const model = await (open?.(file, options) ?? openModel(file, device, options, variant));
   try {

@@ -6,6 +6,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { isGraphModelFolder } from "../tfjs/folder.ts";
 
 export interface Accuracy {
   /** Relative tolerance. */
@@ -35,7 +36,8 @@ const exceptions: Readonly<Record<string, Accuracy>> = {
 export interface ModelEntry {
   readonly name: string;
   readonly accuracy: Accuracy;
-  readonly kind: "folder" | "light";
+  /** A TF.js model (`tfjs`) has no stored outputs: TF.js itself computes them. */
+  readonly kind: "folder" | "light" | "tfjs";
   /** The folder of a model with its data, or the `.onnx` file of a light one. */
   readonly path: string;
 }
@@ -48,6 +50,7 @@ export function findModels(folders: string | undefined, light: string | undefine
     const path = join(folders!, name);
     if (existsSync(join(path, "model.onnx")))
       entries.push({ name, accuracy: accuracyOf(name), kind: "folder", path });
+    else if (isGraphModelFolder(path)) entries.push({ name, accuracy: accuracyOf(name), kind: "tfjs", path });
   }
   for (const file of light === undefined ? [] : readdirSync(light).sort()) {
     if (!file.endsWith(".onnx")) continue;

@@ -50,7 +50,7 @@ export async function checkModel(
   try {
     const inputShapes = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor.shape]));
     const targets = variants.includes("webgpu") ? (["webgpu"] as const) : (["wasm"] as const);
-    compiled = compile(data.model, { inputShapes, targets });
+    compiled = compile(data.model, { inputShapes, targets, externalData: (file) => data.external.get(file) });
   } catch (error) {
     return noVerdict(error, variants, performance.now() - start);
   }

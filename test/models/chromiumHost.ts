@@ -97,6 +97,10 @@ export class ChromiumHost {
       tensors.map(({ name, tensor }, i) => ({ name, url: put(`/${kind}_${i}.npy`, writeNpy(tensor)) }));
     const job: PageJob = {
       model: put("/model.onnx", data.model),
+      external: [...data.external].map(([name, bytes], i) => ({
+        name,
+        url: put(`/external_${i}.bin`, bytes),
+      })),
       inputs: remote("input", data.inputs),
       outputs: remote("output", data.outputs),
       accuracy,

@@ -9,6 +9,7 @@ import { readModel, type OnnxModel, type OnnxValue } from "../../compiler/fronte
 import { readTensor } from "../../compiler/frontend/onnx/tensor.ts";
 import { readTestFolder } from "../../compiler/node/testFolder.ts";
 import { elementCount, type Tensor } from "../../runtime/dtype.ts";
+import { readGraphModelFolder, tfjsOutputs } from "../tfjs/folder.ts";
 import type { ModelEntry } from "./catalog.ts";
 
 export interface NamedTensor {
@@ -18,13 +19,28 @@ export interface NamedTensor {
 
 export interface ModelData {
   readonly model: Uint8Array;
+  /** Weight files beside the model, by their name. */
+  readonly external: ReadonlyMap<string, Uint8Array>;
   readonly inputs: readonly NamedTensor[];
   readonly outputs: readonly NamedTensor[];
 }
 
+const none: ReadonlyMap<string, Uint8Array> = new Map();
+const computed = new Map<string, Promise<ModelData>>();
+
 /** Reads a model and its data. */
-export function readModelData(entry: ModelEntry): ModelData {
-  return entry.kind === "light" ? readLight(entry.path) : readFolder(entry.path);
+export async function readModelData(entry: ModelEntry): Promise<ModelData> {
+  if (entry.kind === "light") return readLight(entry.path);
+  if (entry.kind === "folder") return readFolder(entry.path);
+  // TF.js takes seconds for a model; both hosts are given the same.
+  const known = computed.get(entry.path) ?? readGraphModel(entry);
+  computed.set(entry.path, known);
+  return known;
+}
+
+async function readGraphModel({ path, name }: ModelEntry): Promise<ModelData> {
+  const folder = readGraphModelFolder(path, name);
+  return { ...folder, outputs: await tfjsOutputs(folder) };
 }
 
 function readFolder(path: string): ModelData {
@@ -37,7 +53,7 @@ function readFolder(path: string): ModelData {
       if (value === undefined || !("dtype" in value)) throw new Error(`${path}: ${name} is no tensor`);
       return { name, tensor: value };
     });
-  return { model, inputs: tensors(set.inputs), outputs: tensors(set.outputs) };
+  return { model, external: none, inputs: tensors(set.inputs), outputs: tensors(set.outputs) };
 }
 
 function readLight(path: string): ModelData {
@@ -47,7 +63,7 @@ function readLight(path: string): ModelData {
   const inputs = graph.inputs
     .filter(({ name }) => !initialized.has(name))
     .map((input) => ({ name: input.name, tensor: ramp(input) }));
-  return { model, inputs, outputs: lightOutputs(path, graph) };
+  return { model, external: none, inputs, outputs: lightOutputs(path, graph) };
 }
 
 function lightOutputs(path: string, graph: OnnxModel["graph"]): NamedTensor[] {

@@ -34,26 +34,27 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("findModels and readModelData", () => {
-  it("finds models with data and light ones, and makes the inputs of the latter", () => {
+  it("finds models with data and light ones, and makes the inputs of the latter", async () => {
     const [folder, light, ...more] = findModels(join(root, "models"), root);
     expect(more).toEqual([]);
     expect(folder).toMatchObject({ name: "doubling", kind: "folder", accuracy });
-    expect(readModelData(folder!).inputs).toEqual([{ name: "x", tensor: row(1, 2, 3, 4) }]);
+    expect((await readModelData(folder!)).inputs).toEqual([{ name: "x", tensor: row(1, 2, 3, 4) }]);
     expect(light).toMatchObject({ name: "light_doubling", kind: "light" });
-    const { inputs, outputs } = readModelData(light!);
+    const { inputs, outputs } = await readModelData(light!);
     expect(inputs).toEqual([{ name: "x", tensor: row(0, 0.25, 0.5, 0.75) }]);
     expect(outputs).toEqual([{ name: "y", tensor: row(0, 0.5, 1, 1.5) }]);
   });
 
-  it("refuses a model without outputs to compare with", () => {
+  it("refuses a model without outputs to compare with", async () => {
     writeCase(join(root, "empty"), doubling(), [row(1, 2, 3, 4)], []);
-    expect(() => readModelData({ name: "empty", kind: "folder", path: join(root, "empty"), accuracy })).toThrow("with outputs"); // prettier-ignore
+    await expect(readModelData({ name: "empty", kind: "folder", path: join(root, "empty"), accuracy })).rejects.toThrow("with outputs"); // prettier-ignore
   });
 });
 
 describe("checkModel", () => {
   const data = (...expected: number[]): ModelData => ({
     model: doubling(),
+    external: new Map(),
     inputs: [{ name: "x", tensor: row(1, 2, 3, 4) }],
     outputs: [{ name: "y", tensor: row(...expected) }],
   });

@@ -16,6 +16,8 @@ export interface RemoteTensor {
 
 export interface PageJob {
   readonly model: string;
+  /** Weight files beside it. */
+  readonly external: readonly RemoteTensor[];
   readonly inputs: readonly RemoteTensor[];
   readonly outputs: readonly RemoteTensor[];
   readonly accuracy: Accuracy;
@@ -39,5 +41,8 @@ async function tensorsOf(remote: readonly RemoteTensor[]): Promise<NamedTensor[]
 globalThis.checkInPage = async (job) => {
   const model = await bytesOf(job.model);
   const [inputs, outputs] = [await tensorsOf(job.inputs), await tensorsOf(job.outputs)];
-  return checkModel({ model, inputs, outputs }, job.accuracy, job.variants);
+  const files = await Promise.all(
+    job.external.map(async ({ name, url }) => [name, await bytesOf(url)] as const),
+  );
+  return checkModel({ model, external: new Map(files), inputs, outputs }, job.accuracy, job.variants);
 };

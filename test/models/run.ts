@@ -22,7 +22,7 @@ const spec: CommandSpec = {
   usage: "-- --data DIR [options]",
   arity: { least: 0, most: 0 },
   options: [
-    { name: "data", value: "DIR", description: "folder of folders with model.onnx and test_data_set_0; default: models in TILEWRIGHT_DATA" }, // prettier-ignore
+    { name: "data", value: "DIR", description: "folder of folders with model.onnx and test_data_set_0, or a TF.js model.json; default: models in TILEWRIGHT_DATA" }, // prettier-ignore
     { name: "light", value: "DIR", description: "folder of the light models; default: ../onnx-conformance/light beside the data" }, // prettier-ignore
     { name: "host", value: "node|chromium|both", description: "where to run; default both" },
     { name: "device", value: "wasm|webgpu", description: "what computes; default wasm. webgpu: in Chromium, on its software adapter" }, // prettier-ignore
@@ -98,7 +98,7 @@ async function inNode(entries: readonly ModelEntry[], variants: readonly Feature
   for (const entry of entries) {
     results.push(
       await one(entry, "node", variants, async () =>
-        checkModel(readModelData(entry), entry.accuracy, variants),
+        checkModel(await readModelData(entry), entry.accuracy, variants),
       ),
     );
   }
@@ -116,7 +116,7 @@ async function inChromium(
   const results: Result[] = [];
   for (const entry of entries) {
     const result = await one(entry, "chromium", variants, async () =>
-      host.check(readModelData(entry), entry.accuracy, variants),
+      host.check(await readModelData(entry), entry.accuracy, variants),
     );
     results.push(result);
     // A model that took its page down may have taken the browser along.
