@@ -33,7 +33,9 @@ export interface Diagnostic {
 /** The user's model or options cannot be compiled; every reason found is listed. */
 export class CompileError extends Error {
   override readonly name = "CompileError";
+  /** Of the first diagnostic. */
   readonly code: DiagnosticCode;
+  /** All that is wrong. */
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(diagnostics: readonly Diagnostic[]) {

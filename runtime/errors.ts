@@ -45,6 +45,7 @@ export type ErrorCode =
  */
 export class TilewrightError extends Error {
   override readonly name = "TilewrightError";
+  /** What went wrong, to switch on. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, cause?: unknown) {

@@ -1,11 +1,12 @@
 /**
- * The runtime: what a page downloads to run a compiled model. `load` is the only way in. Nothing here depends on
- * the compiler, on a package, or on anything that is not in every browser, worker and Node alike.
+ * The runtime: what a page downloads to run a compiled model. `load` gives a session, `model` a function that loads
+ * itself. Nothing here depends on the compiler, on a package, or on anything that is not in every browser, worker and
+ * Node alike.
  *
  * @example
  * import { load } from "tilewright";
  * const session = await load("/models/digits.tile");
- * const { logits } = await session.run({ image: new Float32Array(28 * 28) });
+ * const { probabilities } = await session.run({ image: new Float32Array(28 * 28) });
  */
 export {
   type BoundStage,

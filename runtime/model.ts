@@ -51,7 +51,7 @@ export interface Model<M extends ModelTypes = AnyModelTypes> {
  *
  * @param options as for `load`; those of `model.load(options)` win over these
  * @example
- * const classify = model(new URL("/models/digits.tile", location.href));
+ * const classify = model("/models/digits.tile");
  * const { probabilities } = await classify({ image: new Float32Array(28 * 28) });
  */
 export function model<M extends ModelTypes = AnyModelTypes>(

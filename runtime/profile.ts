@@ -11,7 +11,7 @@
  * @example
  * import { load } from "tilewright";
  * import { profile, traceOf } from "tilewright/profile";
- * const session = await load("/model.tile"); // tilewright compile --profile
+ * const session = await load("/models/digits.tile"); // tilewright compile --profile
  * const { totalMilliseconds, calls } = await profile(session, { image: pixels });
  */
 import { TilewrightError } from "./errors.ts";
@@ -312,7 +312,7 @@ export interface Trace {
  * One run as a trace for `chrome://tracing` or ui.perfetto.dev: the calls one after the other, each for its median
  * time.
  *
- * @example writeFileSync("trace.json", JSON.stringify(traceOf(await profile(session, inputs))));
+ * @example const text = JSON.stringify(traceOf(await profile(session, { image: pixels })));
  */
 export function traceOf({ calls, ...rest }: Profile): Trace {
   const place = { pid: 1, tid: 1 };

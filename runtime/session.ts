@@ -52,8 +52,8 @@ export type Outputs = Record<string, Tensor>;
  * @example
  * const session = await load("/models/digits.tile");
  * console.log(session.inputs); // [{ name: "image", dtype: "float32", shape: [1, 1, 28, 28] }]
- * const { logits } = await session.run({ image: pixels });
- * console.log(logits.shape, logits.data);
+ * const { probabilities } = await session.run({ image: pixels });
+ * console.log(probabilities.shape, probabilities.data);
  * session.dispose();
  */
 export class Session {
@@ -142,9 +142,9 @@ export class Session {
    * `output-unfit` (before anything runs, but for the size of outputs that is open until then), `run-failed` (the
    * session stays usable), `aborted`, `disposed`, `device-lost`
    * @example
-   * const { y } = await session.run({ x: [1, 2, 3, 4] });
-   * const { mask } = await session.run({ ids: { shape: [1, 5], data: [101, 7, 8, 9, 102] } });
-   * await session.run({ image }, { into: { mask: kept } }); // kept: a Float32Array, used again and again
+   * const { probabilities } = await session.run({ image: pixels });
+   * await session.run({ image: { shape: [1, 1, 28, 28], data: [...pixels] } }); // lists of numbers are converted
+   * await session.run({ image }, { into: { probabilities: kept } }); // kept: a Float32Array, used again and again
    * @example
    * const { depth } = await session.run({ image: canvas }, { location: "gpu" });
    * draw(depth.buffer); // and depth.buffer.destroy() when it is no longer needed
@@ -195,7 +195,7 @@ export class Session {
    * One inference, at once, where that is possible: in a session of kind "bound" on WebAssembly.
    *
    * @throws TilewrightError as {@link run}; `run-failed` in a session of kind "late"
-   * @example const { y } = session.runSync({ x: new Float32Array(4) });
+   * @example const { probabilities } = session.runSync({ image: pixels });
    */
   runSync(inputs: Inputs = {}, { into }: Pick<RunOptions, "into"> = {}): Outputs {
     const program = this.boundProgram("runSync");
@@ -210,10 +210,10 @@ export class Session {
    *
    * @throws TilewrightError `input-unknown`, `disposed`; `run-failed` in a session of kind "late"
    * @example
-   * const image = session.input("image"); // once
+   * const image = session.input("image") as Float32Array; // once
    * image.set(pixels);
    * session.invoke();
-   * const best = session.output("scores").indexOf(1);
+   * const digit = (session.output("probabilities") as Float32Array).indexOf(1);
    */
   input(name: string): NumericData {
     return this.#view(name, this.inputs, "input");
@@ -224,7 +224,7 @@ export class Session {
    * output depends on data, it is all the room that there is.
    *
    * @throws TilewrightError `input-unknown`, `disposed`; `run-failed` in a session of kind "late"
-   * @example const scores = session.output("scores");
+   * @example const probabilities = session.output("probabilities");
    */
   output(name: string): NumericData {
     return this.#view(name, this.outputs, "output");

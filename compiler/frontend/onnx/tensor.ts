@@ -288,7 +288,7 @@ export function readSparseTensorField(wire: WireReader, context: TensorContext):
 /**
  * Reads a `TensorProto` file, such as the `input_0.pb` of the ONNX backend tests.
  *
- * @example const tensor = readTensor(readFileSync("test_data_set_0/input_0.pb"));
+ * @example const tensor = readTensor(tensorBytes); // of a file such as input_0.pb
  * @throws CompileError `model-malformed`, `model-too-large`, `dtype-unsupported`, `external-data-missing`
  */
 export function readTensor(bytes: Uint8Array, externalData?: ExternalData): Tensor {
