@@ -147,7 +147,7 @@ export class Session {
    * await session.run({ image }, { into: { probabilities: kept } }); // kept: a Float32Array, used again and again
    * @example
    * const { depth } = await session.run({ image: canvas }, { location: "gpu" });
-   * draw(depth.buffer); // and depth.buffer.destroy() when it is no longer needed
+   * if (depth && "buffer" in depth) draw(depth.buffer); // and depth.buffer.destroy() when it is no longer needed
    */
   run(inputs: Inputs, options: GpuRunOptions): Promise<GpuOutputs>;
   run(inputs?: Inputs, options?: RunOptions): Promise<Outputs>;

@@ -32,5 +32,8 @@ export const classify = model(artifact);
 
 /** A progress bar. */
 export const bar = { show(_loaded: number, _total: number | undefined): void {} };
+/** A picture on a page, and what a page does with numbers that stay on the GPU: Node has neither. */
+export const canvas = undefined as unknown as HTMLCanvasElement;
+export function draw(_buffer: unknown): void {}
 export function askForAnotherImage(): void {}
 export function showThatTheBrowserIsTooOld(): void {}

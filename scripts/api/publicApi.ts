@@ -99,7 +99,7 @@ function describe(exported: ts.Symbol, checker: ts.TypeChecker): Exported[] {
     return [{ ...head, kind: "function", signature: `function ${name}${callText(declaration, checker)}` }];
   }
   if (ts.isClassDeclaration(declaration)) {
-    const members = declaration.members.flatMap((member) => memberOf(member, checker));
+    const members = overloadsJoined(declaration.members.flatMap((member) => memberOf(member, checker)));
     const base = declaration.heritageClauses?.map((clause) => ` ${clause.getText()}`).join("") ?? "";
     return [{ ...head, kind: "class", signature: `class ${name}${base}`, members }];
   }
@@ -114,18 +114,31 @@ function nameOf(declaration: ts.Declaration): string {
   return ts.getNameOfDeclaration(declaration)?.getText() ?? "default";
 }
 
-function memberOf(member: ts.ClassElement, checker: ts.TypeChecker): Member[] {
+function memberOf(
+  member: ts.ClassElement,
+  checker: ts.TypeChecker,
+): (Member & { readonly implemented: boolean })[] {
   const name = member.name?.getText() ?? "";
   const comments = commentsOf(member);
   const hidden = ts.getJSDocTags(member).some((tag) => tag.tagName.text === "internal");
   if (hidden || name.startsWith("#") || ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Private)
     return [];
   if (ts.isMethodDeclaration(member))
-    return [{ name, signature: `${name}${callText(member, checker)}`, ...docOf(comments) }];
+    return [{ name, implemented: member.body !== undefined, signature: `${name}${callText(member, checker)}`, ...docOf(comments) }]; // prettier-ignore
   if (!ts.isPropertyDeclaration(member) && !ts.isGetAccessorDeclaration(member)) return [];
   const type =
     member.type?.getText() ?? checker.typeToString(checker.getTypeAtLocation(member), member, NO_TRUNCATION);
-  return [{ name, signature: `readonly ${name}: ${type}`, ...docOf(comments) }];
+  return [{ name, implemented: true, signature: `readonly ${name}: ${type}`, ...docOf(comments) }];
+}
+
+/** Overloads as one member with several signatures; what implements them is not for callers. */
+function overloadsJoined(members: readonly (Member & { readonly implemented: boolean })[]): Member[] {
+  return [...new Set(members.map(({ name }) => name))].map((name) => {
+    const same = members.filter((member) => member.name === name);
+    const called = same.length > 1 ? same.filter(({ implemented }) => !implemented) : same;
+    const { implemented: _, ...first } = called.find(({ text }) => text !== "") ?? called[0]!;
+    return { ...first, signature: called.map(({ signature }) => signature).join("\n") };
+  });
 }
 
 /** Parameters and result, as they are written; a default value is shown as `?`. */
