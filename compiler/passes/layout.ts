@@ -24,7 +24,7 @@ import { copyKernel } from "../lower/copy.ts";
 import type { TraceSink } from "../trace.ts";
 import { concatenationOf, remainder } from "./layout/concatenation.ts";
 import { haloAssigns, leavesShape, widen, type Wish } from "./layout/halo.ts";
-import { readFewTimes, withoutRepeatedOutputs } from "./layout/outputs.ts";
+import { readFewTimes, withoutRepeatedOutputs, withoutTurnedOutputs } from "./layout/outputs.ts";
 import { idOf, innermostDimensions } from "./layout/votes.ts";
 import { windowedReads } from "./layout/windows.ts";
 
@@ -73,6 +73,7 @@ class LayoutChoice {
       ? innermostDimensions(this.calls, this.values, this.program.constants)
       : new Map<ValueId, number>();
     if (this.options.views) this.dropRepeatedOutputs(inner);
+    if (this.options.views && this.options.layout) this.dropTurnedOutputs(inner);
     if (this.options.layout) this.copyPinned(inner);
     const wishes = this.options.layout ? this.halos() : new Map<ValueId, Wish>();
     const places = this.options.views ? this.concatenations(inner, wishes) : new Map<ValueId, never>();
@@ -121,6 +122,21 @@ class LayoutChoice {
       this.values.delete(id);
       inner.delete(id);
       this.trace("views", () => `${id} is made in output ${output}`);
+    }
+  }
+
+  /** What is only turned into an output is made there, in the order that the caller expects. */
+  private dropTurnedOutputs(inner: Map<ValueId, number>): void {
+    const wishes = this.halos();
+    const free = (id: ValueId): boolean =>
+      !this.pinned.has(id) && !wishes.has(id) && this.value(id).storage === undefined;
+    const { calls, turned } = withoutTurnedOutputs(this.calls, this.program, inner, free);
+    this.calls = calls;
+    for (const [id, { output, strides }] of turned) {
+      this.values.set(id, { ...this.value(id), storage: output, layout: { strides, offset: 0 } });
+      this.pinned.add(id);
+      inner.delete(id);
+      this.trace("views", () => `${id} is made in output ${output}, turned`);
     }
   }
 

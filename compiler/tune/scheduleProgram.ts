@@ -47,7 +47,9 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
   const run: ScheduledCall[] = [];
   const fixed = new Set<ValueId>(program.constants.keys());
   const varying = new Set<ValueId>();
-  const isOutput = new Set(program.outputs.map((o) => o.id));
+  // Whatever lies in an output's memory is of it.
+  const outputs = new Set(program.outputs.map((o) => o.id));
+  const isOutput = new Set([...outputs, ...[...values].flatMap(([id, { storage }]) => (storage !== undefined && outputs.has(storage) ? [id] : []))]); // prettier-ignore
   const packs = new Map<string, ValueId>();
   const mixed = madeEarlyAndLate(program, isOutput);
   for (const call of program.calls) {

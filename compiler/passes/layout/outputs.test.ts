@@ -90,3 +90,49 @@ describe("outputs that repeat a value", () => {
     );
   }, 60_000);
 });
+
+describe("outputs that are another value, turned", () => {
+  /** Parts of channels, each activated, that are joined, turned to channels last and given. */
+  const joined = (constantPart: boolean, reader: boolean): OnnxModelBuilder => {
+    const model = onnxModel("joined", { opset: 17 });
+    const x = model.input("x", "float32", [1, 3, 10]);
+    const filled = model.initializer(
+      "float32",
+      [1, 2, 10],
+      Float32Array.from({ length: 20 }, (_, i) => i),
+    );
+    const parts = [model.node("Exp", [x]), constantPart ? model.node("Sqrt", [filled]) : x];
+    const all = model.node("Concat", parts, { axis: 1 });
+    const turned = model.node("Transpose", [all], { perm: [0, 2, 1] });
+    model.output(turned, "float32", [1, 10, constantPart ? 5 : 6], "turned");
+    if (reader) model.output(model.node("ReduceSum", [all]), "float32", [1, 1, 1], "sum");
+    return model;
+  };
+
+  it("are made in that order at once", async () => {
+    for (const constantPart of [false, true]) {
+      const model = joined(constantPart, false);
+      const plain = await outputsOf(model, { x: numbers(30) }, false);
+      const viewed = await outputsOf(model, { x: numbers(30) }, true);
+      expect(viewed.values).toEqual(plain.values);
+      expect(viewed.kernels).toBeLessThan(plain.kernels);
+    }
+  });
+
+  it("are written whole in every run, as a caller may have changed them", async () => {
+    const { artifact } = compile(joined(true, false).toBytes());
+    const session = await load(artifact, { threads: 1 });
+    const { turned } = await session.run({ x: numbers(30) });
+    (session.output("turned") as Float32Array).fill(-1);
+    const again = await session.run({ x: numbers(30) });
+    session.dispose();
+    expect(again["turned"]!.data).toEqual(turned!.data);
+  });
+
+  it("stay calls where another one reads the value", async () => {
+    const model = joined(false, true);
+    const plain = await outputsOf(model, { x: numbers(30) }, false);
+    const viewed = await outputsOf(model, { x: numbers(30) }, true);
+    expect(viewed.values).toEqual(plain.values);
+  });
+});
