@@ -6,8 +6,11 @@ import { bindGraph, enabled, optimize, StageClock } from "./pipeline.ts";
 import { disassemble } from "./backend/wasm/disassemble.ts";
 import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
 import type { Graph, OpNode } from "./ir/graph.ts";
-import type { ScheduledProgram } from "./ir/program.ts";
+import type { Program, ScheduledProgram } from "./ir/program.ts";
+import { WGSL_SECTION } from "../runtime/format/gpu.ts";
 import { placeProgram } from "./lower/place.ts";
+import { WeightStore } from "./lower/weightStore.ts";
+import { buildForGpu } from "./pipelineGpu.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
@@ -16,7 +19,7 @@ import type { BoundGraph } from "./passes/bind.ts";
 
 /**
  * Prints a model at a stage: `import` (the graph as imported), `graph` (bound: one call per node), `fused` (calls after the passes), `kernels` (with
- * layouts and schedules), `nest` (loops), `wat` (WebAssembly text).
+ * layouts and schedules), `nest` (loops), `wat` (WebAssembly text), `wgsl` (shaders for WebGPU and the steps of a run).
  *
  * @param options.node only what belongs to nodes whose name contains this
  */
@@ -60,6 +63,7 @@ function printBound(
   if (stage === "graph" || stage === "fused") {
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
   }
+  if (stage === "wgsl") return printShaders(program, wanted, options);
   const scheduled = scheduleProgram(program);
   if (stage === "wat") return printModule(scheduled, wanted, options);
   return [...scheduled.init, ...scheduled.run]
@@ -96,6 +100,37 @@ function onlyNodes(graph: Graph, wanted: string): Graph {
   const nodes = graph.nodes.filter((node) => namesOf([node]).some((name) => name.includes(wanted)));
   const read = new Set(nodes.flatMap(({ inputs }) => inputs));
   return { ...graph, nodes, constants: new Map([...graph.constants].filter(([id]) => read.has(id))) };
+}
+
+/** Each module once, with the dispatches that use it; what runs on the host by name. */
+function printShaders(
+  program: Program,
+  wanted: (nodes: readonly string[]) => boolean,
+  options: CompileOptions,
+): string {
+  const { plan, sections, scheduled } = buildForGpu(program, {
+    reuse: enabled(options, "reuse"),
+    weights: new WeightStore(4),
+  });
+  const { modules, pipelines, run } = plan.variants[0]!;
+  const bytes = sections.find(({ name }) => name === WGSL_SECTION)!.data as Uint8Array;
+  const shown = new Set<number>();
+  const lines: string[] = [];
+  for (const step of run) {
+    if (step.kind !== "dispatch") {
+      if (step.kind === "host") lines.push(`// host: ${step.segment}, ${step.reads.length} read, ${step.writes.length} written`); // prettier-ignore
+      continue;
+    }
+    const nodes = scheduled.run[step.call!]!.nodes;
+    if (!wanted(nodes)) continue;
+    const { module, entry } = pipelines[step.pipeline]!;
+    lines.push(`// ${nodes.join(" + ")}: module ${module}, ${entry}, ${step.groups.join(" x ")} workgroups`);
+    if (shown.has(module)) continue;
+    shown.add(module);
+    const { offset, bytes: length } = modules[module]!;
+    lines.push(new TextDecoder().decode(bytes.subarray(offset, offset + length)));
+  }
+  return lines.join("\n");
 }
 
 /** The module of the first variant asked for, relaxed SIMD if none is; `wanted` leaves other kernels' code out. */

@@ -20,7 +20,7 @@ export type PassName = (typeof passNames)[number];
 export type VariantName = "relaxed-simd" | "simd";
 
 /** The stages at which `inspect` prints a model, in order. */
-export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
+export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat", "wgsl"] as const;
 export type InspectStage = (typeof inspectStages)[number];
 
 /** What an artifact has code for. */

@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { compile, openDimensions } from "../whole.ts";
-import type { CompileReport } from "../options.ts";
+import type { CompileReport, GpuReport } from "../options.ts";
 import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import type { Terminal } from "./terminal.ts";
 import { variants } from "./device.ts";
@@ -34,7 +34,7 @@ export const compileSpec: CommandSpec = {
     { name: "output", short: "o", value: "OUT.tile", description: "where to write the artifact; default: MODEL.tile in this folder" }, // prettier-ignore
     dimOption,
     shapeOption,
-    { name: "target", value: "wasm", description: "what to compile for; WebAssembly is the only target" },
+    { name: "target", value: "wasm|webgpu|auto", description: "what to compile for: WebAssembly (default), WebGPU, or both, from which the page takes what is faster" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd", multiple: true, description: "code to put in; default: both, and the runtime takes what the engine has" }, // prettier-ignore
     {
       name: "kernels",
@@ -60,16 +60,19 @@ export const compileSpec: CommandSpec = {
   ],
 };
 
+const TARGETS = { wasm: ["wasm"], webgpu: ["webgpu"], auto: ["wasm", "webgpu"] } as const;
+
 export async function compileCommand(args: Arguments, terminal: Terminal): Promise<number> {
   const file = readModelFile(args.positionals[0]!);
   if (file.kind === "tile") usage(`${file.path} is an artifact already`);
-  args.choice("target", ["wasm"]);
+  const target = args.choice("target", ["wasm", "webgpu", "auto"]);
   const chosen = args.texts("variant").map((text) => oneOf("--variant", text, variants));
   const output = args.text("output") ?? `${file.name}.tile`;
   const trace = traceTo(terminal.error, args);
   const options = {
     ...compileOptions(args, file, terminal.watch(trace.sink)),
     ...(chosen.length > 0 ? { variants: chosen } : {}),
+    ...(target === undefined ? {} : { targets: TARGETS[target] }),
     ...(args.has("profile") ? { profile: true } : {}),
   };
   const start = performance.now();
@@ -117,6 +120,19 @@ function openText(open: ReturnType<typeof openDimensions>): string {
   return `${text}; to bind them now, give ${options}.`;
 }
 
+/** What one run on WebGPU takes. */
+function gpuRows(gpu: GpuReport): string[][] {
+  const rows = [
+    ["WebGPU", `${grouped(gpu.dispatches)} dispatches by ${grouped(gpu.pipelines)} pipelines, ${bytesText(gpu.wgslBytes)} of WGSL`], // prettier-ignore
+    ["on the GPU", `${bytesText(gpu.arenaBytes)} for intermediate values`],
+  ];
+  if (gpu.hostCalls.length === 0) return rows;
+  const reasons = new Map<string, number>();
+  for (const { why } of gpu.hostCalls) reasons.set(why, (reasons.get(why) ?? 0) + 1);
+  const text = [...reasons].map(([why, count]) => (count > 1 ? `${why} (${count})` : why)).join(", ");
+  return [...rows, ["on the host", `${grouped(gpu.hostCalls.length)} calls, ${grouped(gpu.roundTrips)} round trips: ${text}`]]; // prettier-ignore
+}
+
 /** The figures of a compilation. */
 function reportTable(report: CompileReport, artifactBytes: number, milliseconds: number): string {
   const stages = Object.entries(report.milliseconds)
@@ -132,13 +148,14 @@ function reportTable(report: CompileReport, artifactBytes: number, milliseconds:
       ["ops in", grouped(report.opsIn)],
       ["kernels out", late ? "made when the shapes are known" : grouped(report.kernelsOut)],
       ...(late ? [] : [["fused", grouped(report.fused)]]),
-      ...(late ? [] : [["code", code.join(", ")]]),
+      ...(late || code.length === 0 ? [] : [["code", code.join(", ")]]),
+      ...(report.gpu ? gpuRows(report.gpu) : []),
       ["weights", bytesText(report.weightBytes)],
       ...(late
         ? []
         : [
             ["arena", bytesText(report.arenaBytes)],
-            ["memory", `${bytesText(report.memoryBytes)}, of which no plan can do without ${bytesText(report.memoryBoundBytes)}`], // prettier-ignore
+            ...(report.memoryBytes === 0 ? [] : [["memory", `${bytesText(report.memoryBytes)}, of which no plan can do without ${bytesText(report.memoryBoundBytes)}`]]), // prettier-ignore
           ]),
       ...(late
         ? []

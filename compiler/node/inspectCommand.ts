@@ -19,7 +19,7 @@ import {
 import { grouped, shapeText, table } from "../tensors/table.ts";
 import type { Terminal } from "./terminal.ts";
 
-const stages = ["import", "graph", "fused", "kernels", "nest", "wat"] as const;
+const stages = ["import", "graph", "fused", "kernels", "nest", "wat", "wgsl"] as const;
 
 export const inspectSpec: CommandSpec = {
   name: "inspect",
@@ -42,7 +42,7 @@ export const inspectSpec: CommandSpec = {
     jsonOption,
   ],
   notes: [
-    "import: the graph as read. graph: with shapes bound and constants folded, one call per node. fused: the calls that the passes made of them. kernels: what each computes. nest: the loops that compute it. wat: their WebAssembly. Without --stage: inputs, outputs and operators.",
+    "import: the graph as read. graph: with shapes bound and constants folded, one call per node. fused: the calls that the passes made of them. kernels: what each computes. nest: the loops that compute it. wat: their WebAssembly. wgsl: their shaders for WebGPU, and the dispatches of a run. Without --stage: inputs, outputs and operators.",
   ],
   examples: [
     "tilewright inspect model.onnx",
