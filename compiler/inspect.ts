@@ -59,7 +59,8 @@ function printBound(
   options: CompileOptions,
   clock: StageClock,
 ): string {
-  const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock);
+  const target = stage === "wgsl" ? "webgpu" : "wasm";
+  const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock, undefined, target);
   if (stage === "graph" || stage === "fused") {
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
   }

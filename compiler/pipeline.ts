@@ -18,7 +18,7 @@ import { WeightStore } from "./lower/weightStore.ts";
 import { buildForGpu, type GpuBuild } from "./pipelineGpu.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
-import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
+import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
 import { fuse } from "./passes/fuse.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
@@ -72,20 +72,29 @@ export function bindGraph(
   });
 }
 
+/**
+ * A dispatch, and a way of the results through memory, cost a GPU more than a function for each result: SiLU, GELU and
+ * their like stay with what they follow.
+ */
+const GPU_EPILOGUE_COST = 60;
+
 /** Stages 4 to 6: what runs, as kernels with layouts. */
 export function optimize(
   bound: BoundGraph,
   options: CompileOptions,
   clock: StageClock,
-  lowered: (program: Program) => void = () => undefined,
+  lowered: (program: Program) => unknown = () => undefined,
+  target: CompileTarget = "wasm",
 ): Program {
   let program = clock.time("lower", () => lowerGraph(bound));
   lowered(program);
   const { trace } = options;
   if (enabled(options, "fuse")) {
     program = clock.time("fuse", () =>
-      fuse(program, (rule, from, into) =>
-        trace?.("fuse", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+      fuse(
+        program,
+        (rule, from, into) => trace?.("fuse", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+        target === "webgpu" ? GPU_EPILOGUE_COST : undefined,
       ),
     );
     trace?.("fuse", () => `${bound.nodes.length} nodes, ${program.calls.length} calls`);
@@ -111,7 +120,8 @@ export function optimize(
     );
     trace?.("rows", () => `${program.calls.length} calls`);
   }
-  if (enabled(options, "winograd")) {
+  // Fewer multiplications, but three dispatches for one: on a GPU that has not paid.
+  if (enabled(options, "winograd") && target === "wasm") {
     program = clock.time("winograd", () =>
       filterMinimally(program, options.winograd, (text, nodes) => trace?.("winograd", text, nodes)),
     );
@@ -136,16 +146,15 @@ export function build(
   change = (scheduled: ScheduledProgram): ScheduledProgram => scheduled,
 ): Compiled {
   let unfused = 0;
-  const program = optimize(bound, options, clock, (lowered) => (unfused = bytesOfProgram(lowered)));
   const targets = options.targets ?? ["wasm"];
   const weightStore = new WeightStore(targets.includes("webgpu") ? 4 : 1);
-  const gpu = targets.includes("webgpu")
-    ? clock.time("gpu", () =>
-        buildForGpu(program, { reuse: enabled(options, "reuse"), weights: weightStore }),
-      )
-    : undefined;
+  const reuse = enabled(options, "reuse");
+  const lowered = (program: Program): unknown => (unfused = bytesOfProgram(program));
+  const forGpu = targets.includes("webgpu") ? optimize(bound, options, clock, lowered, "webgpu") : undefined;
+  const gpu = forGpu && clock.time("gpu", () => buildForGpu(forGpu, { reuse, weights: weightStore }));
   if (gpu && !targets.includes("wasm"))
-    return gpuOnly(bound, program, gpu, opsIn, unfused, weightStore, options, clock);
+    return gpuOnly(bound, forGpu, gpu, opsIn, unfused, weightStore, options, clock);
+  const program = optimize(bound, options, clock, lowered);
   const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));

@@ -31,14 +31,20 @@ export interface FuseTrace {
   (rule: string, producer: string, consumer: string): void;
 }
 
-export function fuse(program: Program, trace: FuseTrace = () => undefined): Program {
-  const fusion = new Fusion(program, trace);
+/** @param epilogueCost the most that an epilogue may cost for each result; WebAssembly's own where left out */
+export function fuse(
+  program: Program,
+  trace: FuseTrace = () => undefined,
+  epilogueCost = MAX_EPILOGUE_COST,
+): Program {
+  const fusion = new Fusion(program, trace, epilogueCost);
   return fusion.run();
 }
 
 class Fusion {
   private readonly program: Program;
   private readonly trace: FuseTrace;
+  private readonly epilogueCost: number;
   private readonly numbers: ValueNumbers;
   private calls: (OpenCall | undefined)[];
   private readonly producer = new Map<ValueId, number>();
@@ -46,9 +52,10 @@ class Fusion {
   private readonly outputs: ReadonlySet<ValueId>;
   private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
 
-  constructor(program: Program, trace: FuseTrace) {
+  constructor(program: Program, trace: FuseTrace, epilogueCost: number) {
     this.program = program;
     this.trace = trace;
+    this.epilogueCost = epilogueCost;
     this.numbers = new ValueNumbers(program.values);
     this.outputs = new Set(program.outputs.map((o) => o.id));
     this.calls = program.calls.flatMap((call) => splitCall(openCall(call, this.numbers), this.numbers));
@@ -312,7 +319,7 @@ class Fusion {
     });
     const [load] = loads;
     if (loads.size !== 1 || !load || load.pad !== undefined) return undefined;
-    if (writer.assign.reduce && costOf(consumer.value) > MAX_EPILOGUE_COST) return undefined;
+    if (writer.assign.reduce && costOf(consumer.value) > this.epilogueCost) return undefined;
     // The consumer reads each element once: every coordinate of the load is another of the consumer's axes.
     const by = new Map<string, Expr>();
     for (let d = 0; d < load.index.length; d++) {

@@ -26,8 +26,10 @@ describe("what is emitted for fixed models", () => {
     }
     const text = [lines.join("\n"), inspect(bytes, "nest"), ""].join("\n\n");
     await expect(text).toMatchFileSnapshot(`text/${name}.txt`);
+    await expect(inspect(bytes, "wgsl")).toMatchFileSnapshot(`text/${name}.wgsl`);
     // The same again in the same process: nothing depends on what was compiled before.
     expect(inspect(bytes, "nest")).toBe(inspect(make(), "nest"));
     expect(compile(bytes).artifact).toEqual(artifact);
+    expect(inspect(bytes, "wgsl")).toBe(inspect(make(), "wgsl"));
   });
 });
