@@ -127,7 +127,9 @@ export function optimize(
     );
   }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
-  program = clock.time("layout", () => separate(chooseLayouts(program, layout, trace)));
+  // Threads meet between calls; a GPU's invocations cannot meet at all, and parts of a call become dispatches.
+  const parted = target === "wasm" ? separate : (whole: Program): Program => whole;
+  program = clock.time("layout", () => parted(chooseLayouts(program, layout, trace)));
   trace?.("layout", () => `${program.calls.length} calls`);
   return program;
 }

@@ -16,7 +16,8 @@ import { ExpressionWriter, narrowed, type Declared, type Lanes, type Register } 
 import { indented } from "./frames.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
-import { chainOf, spread, stagesOf, type Chain } from "./grid.ts";
+import { wavesOf } from "./waves.ts";
+import { chainOf, spread, type Chain } from "./grid.ts";
 
 export interface EmittedEntry {
   readonly name: string;
@@ -80,10 +81,19 @@ class Emitter extends ExpressionWriter {
   run(): EmittedNest {
     const entries: EmittedEntry[] = [];
     const functions: string[] = [];
-    for (const stage of stagesOf(this.nest.body)) {
+    for (const wave of wavesOf(this.nest)) {
       const name = entries.length === 0 ? "main" : `main${entries.length}`;
-      const { lines, groups } = this.entry(name, stage);
-      functions.push(...lines);
+      const parts = wave.map((stage, i) => this.entry(wave.length === 1 ? name : `${name}part${i}`, stage));
+      const [only] = parts;
+      if (parts.length === 1) {
+        functions.push(`@compute @workgroup_size(${only!.size})`, ...only!.lines(BUILTINS));
+        entries.push({ name, groups: only!.groups });
+        continue;
+      }
+      const size = Math.max(...parts.map((part) => part.size));
+      for (const part of parts) functions.push(...part.lines("group: vec3u, index: u32"));
+      const { lines, groups } = together(name, parts, size);
+      functions.push(`@compute @workgroup_size(${size})`, ...lines);
       entries.push({ name, groups });
     }
     const declarations = this.bindings.map(({ mode, bytes }, i) => {
@@ -200,10 +210,7 @@ class Emitter extends ExpressionWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Entry points and loops
 
-  private entry(
-    name: string,
-    stage: readonly Statement[],
-  ): { lines: string[]; groups: EmittedEntry["groups"] } {
+  private entry(name: string, stage: readonly Statement[]): Part {
     const { frames } = this;
     this.owned = new Set();
     this.registers.clear();
@@ -216,14 +223,12 @@ class Emitter extends ExpressionWriter {
     const { groups, guard } = spread(chain, root);
     this.statements(chain.body, { scope: this.values.root, values: [] });
     const lines = frames.close();
+    const { size } = chain;
     return {
-      lines: [
-        `@compute @workgroup_size(${chain.size})`,
-        `fn ${name}(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {`,
-        ...indented([...guard, ...lines]),
-        "}",
-      ],
+      name,
+      size,
       groups,
+      lines: (parameters) => [`fn ${name}(${parameters}) {`, ...indented([...guard, ...lines]), "}"],
     };
   }
 
@@ -559,6 +564,37 @@ class Emitter extends ExpressionWriter {
   private index64(buffer: number, at: Address): string {
     return this.sum(at.constant + this.firstOf(buffer), at.terms, 0.5);
   }
+}
+
+const BUILTINS = "@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32";
+
+/** The function of a stage. */
+interface Part {
+  readonly name: string;
+  /** Invocations of a workgroup. */
+  readonly size: number;
+  readonly groups: EmittedEntry["groups"];
+  readonly lines: (parameters: string) => string[];
+}
+
+/** An entry point whose workgroups are those of several functions, one after the other. */
+function together(
+  name: string,
+  parts: readonly Part[],
+  size: number,
+): { readonly lines: readonly string[]; readonly groups: EmittedEntry["groups"] } {
+  const lines = [`fn ${name}(${BUILTINS}) {`];
+  let first = 0;
+  for (const { name: part, groups, size: own } of parts) {
+    const [x, y, z] = groups;
+    const at = first === 0 ? "group.x" : `group.x - ${first}u`;
+    first += x * y * z;
+    const place = y * z === 1 ? `vec3u(${at}, 0u, 0u)` : `vec3u((${at}) % ${x}u, (${at}) / ${x}u % ${y}u, (${at}) / ${x * y}u)`; // prettier-ignore
+    const call =
+      own < size ? `if (index < ${own}u) { ${part}(${place}, index); }` : `${part}(${place}, index);`;
+    lines.push(` if (group.x < ${first}u) { ${call} return; }`);
+  }
+  return { lines: [...lines, "}"], groups: [first, 1, 1] };
 }
 
 /** x of a value that is x, or -Infinity where x is no number. */

@@ -1,0 +1,83 @@
+/**
+ * Stages of a nest that one dispatch runs side by side. In: a nest. Out: its stages in lists: those of a list do not depend
+ * on one another, those of later lists may depend on any before. Invariant: within a list nobody reads what another stage
+ * writes, or writes where it does; and no stage needs workgroups of its own size.
+ */
+import { elementCount } from "../../ir/dtype.ts";
+import { range, type Expr } from "../../ir/expr.ts";
+import type { Nest, Statement } from "../../ir/nest.ts";
+import { visit } from "../../ir/walk.ts";
+import { chainOf, stagesOf, type Chain } from "./grid.ts";
+
+type Stage = readonly Statement[];
+
+/** Workgroups of a list: they are numbered along one dimension. */
+const MOST_GROUPS = 65_535;
+/** Functions of one entry point. */
+const MOST_STAGES = 16;
+
+export function wavesOf(nest: Nest): Stage[][] {
+  const waves: { readonly stages: Stage[]; groups: number; readonly uses: Uses[] }[] = [];
+  for (const stage of stagesOf(nest.body)) {
+    const chain = chainOf(stage, nest.workgroup);
+    const uses = usesOf(stage);
+    const groups = groupsOf(chain);
+    const last = waves.at(-1);
+    const joins =
+      last !== undefined &&
+      last.stages.length < MOST_STAGES &&
+      last.groups + groups <= MOST_GROUPS &&
+      (chain.own || chain.size === 1) &&
+      last.stages.every((other) => isAlone(chainOf(other, nest.workgroup))) &&
+      last.uses.every((other) => apart(uses, other));
+    if (joins) {
+      last.stages.push(stage);
+      last.uses.push(uses);
+      last.groups += groups;
+    } else waves.push({ stages: [stage], groups, uses: [uses] });
+  }
+  return waves.map(({ stages }) => stages);
+}
+
+function isAlone({ own, size }: Chain): boolean {
+  return own || size === 1;
+}
+
+function groupsOf({ grid, group, size, own }: Chain): number {
+  const blocks = own ? Math.ceil(elementCount(group.map((s) => s.extent)) / size) : 1;
+  return elementCount(grid.map((s) => s.extent)) * blocks;
+}
+
+interface Uses {
+  readonly reads: Set<number>;
+  /** By buffer: what may be written, as bounds of each index. */
+  readonly writes: Map<number, (readonly (readonly [number, number])[])[]>;
+}
+
+function usesOf(body: readonly Statement[], uses: Uses = { reads: new Set(), writes: new Map() }): Uses {
+  const read = (e: Expr): void => visit(e, (x) => x.kind === "load" && uses.reads.add(x.buffer));
+  for (const s of body) {
+    if (s.kind === "for") usesOf(s.body, uses);
+    else if (s.kind === "update") read(s.body);
+    else if (s.kind === "store") {
+      read(s.value);
+      s.index.forEach(read);
+      const bounds = s.index.map((e) => range(e));
+      uses.writes.set(s.buffer, [...(uses.writes.get(s.buffer) ?? []), bounds]);
+    }
+  }
+  return uses;
+}
+
+function apart(a: Uses, b: Uses): boolean {
+  for (const buffer of a.writes.keys()) if (b.reads.has(buffer)) return false;
+  for (const buffer of b.writes.keys()) if (a.reads.has(buffer)) return false;
+  for (const [buffer, places] of a.writes) {
+    const others = b.writes.get(buffer) ?? [];
+    const separate = places.every((one) =>
+      others.every((other) => one.some(([low, high], d) => high < other[d]![0] || low > other[d]![1])),
+    );
+    if (!separate) return false;
+  }
+  return true;
+}
