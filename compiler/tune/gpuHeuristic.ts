@@ -12,6 +12,7 @@ import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, type Access, type AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
 import { storesApart } from "../lower/independent.ts";
+import { costOf } from "../passes/cost.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
 import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } from "./heuristic.ts";
 
@@ -19,6 +20,8 @@ import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } 
 const MOST_COPIES = 32;
 /** Windows that are written out. */
 const MOST_TAPS = 9;
+/** Cost of an epilogue without functions. */
+const LIGHT_EPILOGUE = 11;
 /** Rows that an invocation takes by itself, of so many elements at most. */
 const SHORT_ROW = 16;
 
@@ -229,7 +232,9 @@ function contraction(
   const tileAxis = spatial.axes.findLast((x) => x.extent > 1 && !accesses.opaque.has(x.inner) && shares(x));
   const vectors = vector.extent / LANES;
   const points = elementCount(assign.axes.map((a) => a.extent)) / LANES;
-  let rows = tileAxis ? Math.min(device.tile.rows, tileAxis.extent) : 1;
+  // What follows the reduction is written out for each row: with functions in it, that is what takes long to compile.
+  const most = costOf(assign.value) > LIGHT_EPILOGUE ? Math.ceil(device.tile.rows / 2) : device.tile.rows;
+  let rows = tileAxis ? Math.min(most, tileAxis.extent) : 1;
   // Enough invocations before large tiles.
   while (rows > 1 && points / rows < device.busy) rows = Math.ceil(rows / 2);
   for (const buffer of packed) steps.unshift({ kind: "pack", buffer, panels: [[v, LANES]] });

@@ -228,7 +228,11 @@ class Emitter extends ExpressionWriter {
       name,
       size,
       groups,
-      lines: (parameters) => [`fn ${name}(${parameters}) {`, ...indented([...guard, ...lines]), "}"],
+      lines: (parameters) => [
+        `fn ${name}(${parameters}) {`,
+        ...indented(withoutIdle([...guard, ...lines])),
+        "}",
+      ],
     };
   }
 
@@ -564,6 +568,22 @@ class Emitter extends ExpressionWriter {
   private index64(buffer: number, at: Address): string {
     return this.sum(at.constant + this.firstOf(buffer), at.terms, 0.5);
   }
+}
+
+/** Lines without names that nobody uses. */
+function withoutIdle(lines: readonly string[]): string[] {
+  const uses = new Map<string, number>();
+  const wordsOf = (line: string): readonly string[] => line.match(/[A-Za-z_]\w*/g) ?? [];
+  for (const line of lines) for (const word of wordsOf(line)) uses.set(word, (uses.get(word) ?? 0) + 1);
+  const kept: string[] = [];
+  // From the last to the first, since names stand before what uses them.
+  for (const line of lines.toReversed()) {
+    const name = /^\s*let (\w+) =/.exec(line)?.[1];
+    if (name !== undefined && uses.get(name) === 1) {
+      for (const word of wordsOf(line)) uses.set(word, uses.get(word)! - 1);
+    } else kept.push(line);
+  }
+  return kept.reverse();
 }
 
 const BUILTINS = "@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32";
