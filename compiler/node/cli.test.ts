@@ -289,7 +289,7 @@ describe("words that make no sense", () => {
     [["compile", DIGITS, "--dim", "batch"], "--dim takes NAME=N"],
     [["compile", DIGITS, "--dim", "batch=one"], 'whole number, not "one"'],
     [["compile", DIGITS, "--shape", "image=1xx28"], "numbers with x between them"],
-    [["compile", DIGITS, "--target", "webgpu"], "--target is one of wasm"],
+    [["compile", DIGITS, "--target", "webnn"], "--target is one of wasm, webgpu, auto"],
     [["profile", DIGITS], "give --dim batch=N"],
     [["profile", DIGITS, "--runs", "0"], "--runs takes a number of at least 1"],
     [["run", DIGITS, "--device", "interpreter"], "--device is one of wasm, interp"],
