@@ -37,7 +37,7 @@ const WORKERS = ["runtime/threads", "runtime/worker", "compiler/worker"];
  */
 function workerFiles(): Plugin {
   const source = 'new URL("./worker.ts", import.meta.url)';
-  const mark = /__TILEWRIGHT_WORKER_OF\(([^)]*)\)__/g;
+  const mark = /__TILEWRIGHT_WORKER_(\d+)__/g;
   return {
     name: "tilewright:worker-files",
     enforce: "pre",
@@ -47,13 +47,13 @@ function workerFiles(): Plugin {
         const folder = WORKERS.find((folder) => id.endsWith(`/${folder}/start.ts`));
         if (folder === undefined) return null;
         if (!code.includes(source)) throw new Error(`${folder}/start.ts does not say ${source}`);
-        return { code: code.replace(source, `__TILEWRIGHT_WORKER_OF(${folder})__`), map: null };
+        return { code: code.replace(source, `__TILEWRIGHT_WORKER_${WORKERS.indexOf(folder)}__`), map: null };
       },
     },
     renderChunk(code, { fileName }) {
       if (code.match(mark) === null) return null;
-      const named = code.replace(mark, (_, folder: string) => {
-        const path = posix.relative(posix.dirname(fileName), `${folder}/worker.js`);
+      const named = code.replace(mark, (_, index: string) => {
+        const path = posix.relative(posix.dirname(fileName), `${WORKERS[Number(index)]}/worker.js`);
         return `new URL(${JSON.stringify(path.startsWith(".") ? path : `./${path}`)}, import.meta.url)`;
       });
       return { code: named, map: null };

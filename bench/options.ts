@@ -39,6 +39,7 @@ Options
                         (default ${DEFAULTS.runtimes})
   --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
   --cold N              also N starts of each in a fresh process: from an empty page to the first answer
+  --warm N              also N starts of pages that come again, from the HTTP cache, for us from IndexedDB
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
@@ -73,6 +74,8 @@ export interface Options {
   readonly seconds: number;
   /** Starts in fresh pages; 0 for none. */
   readonly cold: number;
+  /** Starts of pages that come again; 0 for none. */
+  readonly warm: number;
   readonly memory: boolean;
   readonly accuracy: boolean;
   readonly json: string | undefined;
@@ -94,6 +97,7 @@ export function readOptions(words: readonly string[]): Options | string {
       generated: { type: "string" },
       kernels: { type: "boolean", default: false },
       cold: { type: "string" },
+      warm: { type: "string" },
       memory: { type: "boolean", default: false },
       accuracy: { type: "boolean", default: false },
       filter: { type: "string" },
@@ -132,6 +136,7 @@ export function readOptions(words: readonly string[]): Options | string {
     generated,
     kernels,
     cold: values.cold === undefined ? 0 : positive("cold", values.cold),
+    warm: values.warm === undefined ? 0 : positive("warm", values.warm),
     memory: values.memory,
     accuracy: values.accuracy,
     runtimes: runtimeNames(values.runtimes),

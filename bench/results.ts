@@ -34,5 +34,7 @@ export interface BenchResults extends Environment {
   readonly models: readonly ModelResult[];
   /** Starts in fresh pages, and memory. */
   readonly cold: readonly ColdModel[];
+  /** Starts of pages that come again. */
+  readonly warm?: readonly ColdModel[];
   readonly kernels: readonly KernelResult[];
 }

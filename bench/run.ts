@@ -11,7 +11,7 @@ import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agre
 import { BenchBrowser } from "./browser.ts";
 import { exactOutputs } from "./accuracy/doubles.ts";
 import { accuracyTable } from "./accuracy/table.ts";
-import { type ColdModel, measureCold } from "./cold/coldStart.ts";
+import { type ColdModel, measureCold, measureWarm } from "./cold/coldStart.ts";
 import { coldTable } from "./cold/table.ts";
 import { describeEnvironment } from "./environment.ts";
 import { generatedFolder } from "./generated/cache.ts";
@@ -58,7 +58,8 @@ async function run(options: Options, command: readonly string[]): Promise<number
     }
     const models: ModelResult[] = [];
     const colds: ColdModel[] = [];
-    const { cold, memory } = options;
+    const { cold, memory, warm } = options;
+    const warms: ColdModel[] = [];
     for (const [index, folder] of folders.entries()) {
       progress(`${index + 1}/${folders.length} ${basename(folder)}`);
       models.push(await measureFolder(bench, folder));
@@ -71,6 +72,16 @@ async function run(options: Options, command: readonly string[]): Promise<number
           ),
         );
       }
+    }
+    for (const folder of warm > 0 ? folders : []) {
+      progress(`${basename(folder)}, pages that come again`);
+      server.cacheable = true;
+      warms.push(
+        await whileServing(server, async (serve) =>
+          measureWarm(browser, lanes, readModelFolder(folder), serve, warm),
+        ),
+      );
+      server.cacheable = false;
     }
     const kernels: KernelResult[] = [];
     const module = peakModule();
@@ -85,6 +96,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
     if (models.length > 0) tables.push(modelTable(models, ids, REFERENCE));
     if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
     if (colds.length > 0) tables.push(coldTable(colds, REFERENCE));
+    if (warms.length > 0) tables.push(coldTable(warms, REFERENCE, "page again"));
     if (kernels.length > 0) tables.push(kernelTable(kernels, REFERENCE));
     console.log(tables.join("\n\n"));
     const results: BenchResults = {
@@ -101,6 +113,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
       ratios: meanRatios(models, ids, REFERENCE),
       models,
       cold: colds,
+      warm: warms,
       kernels,
     };
     if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(results, null, 2) + "\n");

@@ -16,6 +16,8 @@ export interface BenchServer {
   /** Serves `content` under `path` (with a slash in front) until it is removed. */
   put(path: string, content: Content): void;
   remove(path: string): void;
+  /** Whether browsers may keep what they were sent: for starts that are not the first. */
+  cacheable: boolean;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ const ISOLATION = {
 /** Starts a server on a free port of the local machine. */
 export async function startServer(): Promise<BenchServer> {
   const contents = new Map<string, Content>();
+  let cacheable = false;
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     const content = contents.get(path);
@@ -46,7 +49,8 @@ export async function startServer(): Promise<BenchServer> {
       response.writeHead(404, ISOLATION).end(`nothing is served at ${path}`);
       return;
     }
-    send(response, extname(path), content);
+    const caching = cacheable ? "public, max-age=86400" : "no-store";
+    send(response, extname(path), content, caching);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -58,6 +62,12 @@ export async function startServer(): Promise<BenchServer> {
     origin: `http://127.0.0.1:${address.port}`,
     put: (path, content) => void contents.set(path, content),
     remove: (path) => void contents.delete(path),
+    get cacheable() {
+      return cacheable;
+    },
+    set cacheable(value) {
+      cacheable = value;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -66,9 +76,10 @@ export async function startServer(): Promise<BenchServer> {
   };
 }
 
-function send(response: ServerResponse, extension: string, content: Content): void {
+function send(response: ServerResponse, extension: string, content: Content, caching: string): void {
   const headers = {
     ...ISOLATION,
+    "Cache-Control": caching,
     "Content-Type": TYPES[extension] ?? "application/octet-stream",
     "Content-Length": typeof content === "string" ? statSync(content).size : content.byteLength,
   };

@@ -75,6 +75,7 @@ function laboratory(
   const jobs: Job[] = [];
   const bench: Bench = {
     server: {
+      cacheable: false,
       origin: "",
       put: (path, content) => void served.set(path, content),
       remove: (path) => void served.delete(path),

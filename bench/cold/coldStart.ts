@@ -6,7 +6,7 @@
 import { type BenchBrowser } from "../browser.ts";
 import { type Lane } from "../lanes.ts";
 import { type BenchModel } from "../models.ts";
-import { type ColdTimes, type StoredTensors } from "../protocol.ts";
+import { type ColdJob, type ColdTimes, type StoredTensors } from "../protocol.ts";
 import { type PrepareOptions, type Prepared } from "../runtimes/runtime.ts";
 import { median } from "../statistics.ts";
 import { storeTensors } from "../storedTensors.ts";
@@ -99,6 +99,27 @@ export async function measureCold(
     };
   });
   return { model: model.name, results };
+}
+
+/**
+ * Starts of pages that come again: the first one has filled the browser's HTTP cache and, for us, IndexedDB.
+ */
+export function measureWarm(
+  browser: Pick<BenchBrowser, "warm">,
+  lanes: readonly Lane[],
+  model: BenchModel,
+  serve: PrepareOptions["serve"],
+  starts: number,
+): Promise<ColdModel> {
+  const withCache = (job: ColdJob): ColdJob => {
+    if (!job.entry.name.startsWith("tilewright")) return job;
+    return { ...job, entry: { ...job.entry, create: { ...job.entry.create, cache: true } } };
+  };
+  const again = {
+    cold: (job: ColdJob) => browser.warm(withCache(job)),
+    coldMemory: () => Promise.resolve(undefined),
+  };
+  return measureCold(again, lanes, model, serve, { starts, memory: false });
 }
 
 function medianTimes(times: readonly ColdTimes[]): ColdTimes {

@@ -33,7 +33,8 @@ export function coldRatio(
 
 const COLUMNS = ["fresh page", "runtime", "code", "create", "first run", "answer", "ratio", "code KB", "ratio", "peak MB", "ratio", "empty", "net ratio"]; // prettier-ignore
 
-export function coldTable(models: readonly ColdModel[], reference: string): string {
+/** @param title what these starts are */
+export function coldTable(models: readonly ColdModel[], reference: string, title = "fresh page"): string {
   const lines = models.flatMap((model) =>
     model.results.map((result, index) => coldLine(model, result, index === 0 ? model.model : "", reference)),
   );
@@ -55,7 +56,7 @@ export function coldTable(models: readonly ColdModel[], reference: string): stri
         `first answer: ${lane} ${mean} times as early as ${laneBeside(lane, reference)}, least ${least}`,
       ];
     });
-  return [aligned([COLUMNS, ...lines], 2), ...failures, ...means].join("\n");
+  return [aligned([[title, ...COLUMNS.slice(1)], ...lines], 2), ...failures, ...means].join("\n");
 }
 
 function coldLine(model: ColdModel, result: ColdResult, name: string, reference: string): string[] {

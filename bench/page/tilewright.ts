@@ -15,6 +15,8 @@ import { type PageRuntime, type PageSession } from "./runtime.ts";
 export interface TilewrightOptions {
   readonly artifact: string;
   readonly variant?: Runtime.Feature;
+  /** Whether the artifact is kept in IndexedDB: for starts that are not the first (--warm). */
+  readonly cache?: boolean;
 }
 
 /** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
@@ -29,8 +31,8 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
   const compiler = async () => (await import(own(COMPILER_SCRIPT))) as typeof Compiler;
   return {
     async create(options) {
-      const { artifact, variant } = options as unknown as TilewrightOptions;
-      const session = await load(new URL(artifact, location.href), { variant, compiler, threads });
+      const { artifact, variant, cache = false } = options as unknown as TilewrightOptions;
+      const session = await load(new URL(artifact, location.href), { variant, compiler, threads, cache });
       let inputs: Tensors = {};
       // Outputs of known size go into the arrays of the first run, as in an application that runs again and again.
       const kept = session.outputs.filter(({ shape }) => shape.every((dim) => typeof dim === "number"));
