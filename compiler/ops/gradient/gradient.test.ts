@@ -40,8 +40,8 @@ function numbers({ shape, range = [-1, 1], apart = false }: Operand, seed: numbe
   return { dtype: "float64", shape, data };
 }
 
-/** A model with y, weighted so that its elements differ, and with the gradients of the sum of it. */
-function modelOf(formula: Formula, operands: readonly Operand[], opset = 22): Built {
+/** A model with y, weighted so that its elements differ, and, if wanted, the gradients of the sum of it. */
+function modelOf(formula: Formula, operands: readonly Operand[], opset = 22, differentiated = true): Built {
   const model = onnxModel("gradient", { opset });
   model.importOpset(DOMAIN, 1);
   const names = operands.map(({ shape }, i) => model.input(`x${i}`, "float64", shape));
@@ -53,13 +53,7 @@ function modelOf(formula: Formula, operands: readonly Operand[], opset = 22): Bu
   const weights = model.node("Add", [model.node("Sin", [places]), model.scalar("float64", 0.4)]);
   const y = model.node("ReduceSum", [model.node("Mul", [flat, weights])], { keepdims: 0 });
   model.output(y, "float64", [], "y");
-  const outputs = model.nodeWithOutputs(
-    "Gradient",
-    names,
-    names.length,
-    { xs: names, y },
-    { domain: DOMAIN },
-  );
+  const outputs = differentiated ? model.nodeWithOutputs("Gradient", names, names.length, { xs: names, y }, { domain: DOMAIN }) : []; // prettier-ignore
   outputs.forEach((value, i) => model.output(value, "float64", operands[i]!.shape, `d${i}`));
   return { model, inputs: Object.fromEntries(operands.map((o, i) => [`x${i}`, numbers(o, 17 * i + 5)])) };
 }
@@ -80,13 +74,14 @@ function slope(bytes: Uint8Array, inputs: Built["inputs"], name: string, at: num
 async function check(formula: Formula, operands: readonly Operand[], opset?: number): Promise<void> {
   const { model, inputs } = modelOf(formula, operands, opset);
   const bytes = model.toBytes();
+  const forward = modelOf(formula, operands, opset, false).model.toBytes();
   const interpreted = interpret(bytes, inputs);
   const session = await load(compile(bytes).artifact);
   const ran = await session.run(inputs as Parameters<typeof session.run>[0]);
   session.dispose();
   operands.forEach((_, i) => {
     const [a, b] = [interpreted[`d${i}`]!, ran[`d${i}`]!].map(({ data }) => [...(data as Float64Array)]);
-    const expected = a!.map((_, at) => slope(bytes, inputs, `x${i}`, at));
+    const expected = a!.map((_, at) => slope(forward, inputs, `x${i}`, at));
     a!.forEach((value, at) => {
       const allowed = 1e-6 + 1e-6 * Math.abs(expected[at]!);
       expect(Math.abs(value - expected[at]!), `d${i}[${at}] is ${value}, not ${expected[at]}`).toBeLessThan(allowed); // prettier-ignore
@@ -306,6 +301,63 @@ const norms: readonly Case[] = [
   ["SoftmaxCrossEntropyLoss", (b, [x]) => b.node("SoftmaxCrossEntropyLoss", [x!, b.initializer("int64", [2, 2], [1, 2, 0, 1])]), [{ shape: [2, 3, 2] }]], // prettier-ignore
 ];
 
+/** Operands of a recurrent operator of two directions: X, W, R, B, then states, and peepholes. */
+const recurrentOperands = (
+  gates: number,
+  directions: number,
+  states: number,
+  peephole = false,
+): Operand[] => [
+  { shape: [3, 2, 2] },
+  { shape: [directions, gates * 2, 2] },
+  { shape: [directions, gates * 2, 2] },
+  { shape: [directions, gates * 4] },
+  ...Array.from({ length: states }, () => ({ shape: [directions, 2, 2] })),
+  ...(peephole ? [{ shape: [directions, 6] }] : []),
+];
+
+/** All outputs of a recurrent operator in one row; `lengths` are those of the sequences. */
+function recurrent(
+  op: string,
+  outputs: number,
+  attributes: OnnxAttributes,
+  lengths?: readonly number[],
+): Formula {
+  return (b, [x, w, r, bias, ...rest]) => {
+    const counts = lengths ? b.initializer("int32", [lengths.length], lengths) : "";
+    const made = b.nodeWithOutputs(op, [x!, w!, r!, bias!, counts, ...rest], outputs, {
+      hidden_size: 2,
+      ...attributes,
+    });
+    return b.node(
+      "Concat",
+      made.map((value) => b.node("Reshape", [value, b.int64s([-1])])),
+      { axis: 0 },
+    );
+  };
+}
+
+const heads: Operand = { shape: [2, 2, 3, 2] };
+
+const compound: readonly Case[] = [
+  ["tilewright:AttentionScores", op("Attention"), [heads, { shape: [2, 2, 4, 2] }, { shape: [2, 2, 4, 3] }], 24],
+  ["tilewright:AttentionOutput, 3-D, grouped, causal, capped", op("Attention", { q_num_heads: 4, kv_num_heads: 2, is_causal: 1, softcap: 0.5 }), [{ shape: [1, 3, 8] }, { shape: [1, 3, 4] }, { shape: [1, 3, 6] }], 24],
+  ["tilewright:MaskedSoftmax, with a mask that hides a row, and a past", (b, [q, k, v, pk, pv]) => b.node("Attention", [q!, k!, v!, b.initializer("bool", [3, 5], [1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), pk!, pv!]), [heads, heads, heads, { shape: [2, 2, 2, 2] }, { shape: [2, 2, 2, 2] }], 24],
+  ["tilewright:AttentionScores, with an added mask", (b, [q, k, v, m]) => b.node("Attention", [q!, k!, v!, m!]), [heads, heads, heads, { shape: [3, 3] }], 24],
+  ["tilewright:Resample", op("Resize", { mode: "linear" }, (b) => ["", "", b.int64s([2, 1, 5, 2])]), [{ shape: [2, 1, 3, 4] }]],
+  ["tilewright:Resample, cubic, antialiased", op("Resize", { mode: "cubic", antialias: 1 }, (b) => ["", "", b.int64s([2, 7])]), [{ shape: [4, 5] }]],
+  ["tilewright:Resample, nearest", op("Resize", {}, (b) => ["", b.initializer("float32", [2], [1.6, 0.5])]), [{ shape: [4, 5] }]],
+  ["tilewright:Resample, cropped", op("Resize", { mode: "linear", coordinate_transformation_mode: "tf_crop_and_resize", extrapolation_value: 2 }, (b) => [b.initializer("float32", [4], [0.1, -0.3, 0.9, 1.2]), "", b.int64s([4, 6])]), [{ shape: [4, 5] }]],
+  ["LRN", op("LRN", { size: 3, alpha: 0.5, beta: 0.6, bias: 1.5 }), [{ shape: [2, 5, 2, 2] }]],
+  ["LRN, of an even size", op("LRN", { size: 4, alpha: 0.5 }), [{ shape: [1, 3, 2] }]],
+  ["RNN", recurrent("RNN", 2, { direction: "bidirectional", activations: ["Tanh", "Affine"], activation_alpha: [0.7], activation_beta: [0.1] }), recurrentOperands(1, 2, 1)],
+  ["RNN, reversed, of several lengths", recurrent("RNN", 2, { direction: "reverse", activations: ["ScaledTanh"], activation_alpha: [0.8], activation_beta: [0.6] }, [2, 3]), recurrentOperands(1, 1, 1)],
+  ["GRU", recurrent("GRU", 2, { direction: "bidirectional" }), recurrentOperands(3, 2, 1)],
+  ["GRU, with the reset after the product", recurrent("GRU", 2, { linear_before_reset: 1, clip: 0.8 }, [3, 1]), recurrentOperands(3, 1, 0)],
+  ["LSTM", recurrent("LSTM", 3, { direction: "bidirectional" }, [3, 2]), recurrentOperands(4, 2, 2, true)],
+  ["LSTM, coupled", recurrent("LSTM", 3, { input_forget: 1, activations: ["Sigmoid", "Softsign", "Elu"] }), recurrentOperands(4, 1, 2)],
+]; // prettier-ignore
+
 const cases = [
   ...unary,
   ...domains,
@@ -315,6 +367,7 @@ const cases = [
   ...windows,
   ...movement,
   ...norms,
+  ...compound,
 ];
 
 describe("derivatives agree with finite differences", () => {

@@ -3,6 +3,7 @@
  * ("op" of ai.onnx, or "domain:op"). Invariant: an operator that is not here is differentiated through what it
  * expands into, or else refused by its name.
  */
+import { compoundGradients } from "./compound.ts";
 import { contractGradients } from "./contract.ts";
 import type { OperatorGradient } from "./differential.ts";
 import { elementwiseGradients } from "./elementwise.ts";
@@ -19,5 +20,6 @@ export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
     ...windowGradients,
     ...movementGradients,
     ...normaliseGradients,
+    ...compoundGradients,
   }),
 );

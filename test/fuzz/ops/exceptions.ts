@@ -51,6 +51,8 @@ const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (nod
   [/'Linear' mode only supports|'Cubic' mode only support/, "Resize blends some pairs and triples of dimensions only"],
   // The specification wants less than "the corresponding stride/dilation dimension".
   [/output_padding \(\d+\) may be too large for stride/, "output_padding below the dilation, but not below the stride, is refused"],
+  [/invalid expand shape/, "reductions of tensors without elements give other shapes", ({ op }) => /^(Reduce|Arg)/.test(op)],
+  [/Input 3 must have a non null shape/, "shape inference of open dimensions", ({ op }) => op === "EmbedLayerNormalization"],
   [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
   [/\[ShapeInferenceError\] Incompatible dimensions/, "shape inference counts windows that start beyond the end, which running does not", ({ op, attributes }) => /Pool$/.test(op) && attributes["ceil_mode"] === 1],
   [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
@@ -112,7 +114,7 @@ function largestOf({ dtype, data }: Tensor): number {
 }
 
 /** Operators whose results are made of many elements. */
-const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
+const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|CDist|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
 
 const DEVIATIONS: readonly Deviation[] = [
   {
@@ -143,6 +145,15 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => /^(Cast|CastLike)$/.test(w.node.op) && some(input(w, 0), (value) => !(Math.abs(value) < 2 ** 63) || value < 0 || value > 127),
     reason: "numbers out of the range of an integer type: the specification leaves the result open",
+  },
+  {
+    applies: (w) => w.node.op === "Mod" && w.node.attributes["fmod"] === 1 && /^u?int64$/.test(input(w, 0)?.dtype ?? "") && anyInput(w, (tensor) => some(tensor, (value) => Math.abs(value) > 2 ** 53)),
+    reason: "integers past 2^53 are divided as float64",
+  },
+  {
+    applies: (w) => w.node.op === "Sigmoid" && some(input(w, 0), (value) => value < -16),
+    reason: "a Sigmoid below 10^-7 is 0",
+    within: 2 ** -23,
   },
   {
     // ONNX's reference drops the fraction, as of every other integer type.
