@@ -25,7 +25,11 @@ export {
 } from "./store/options.ts";
 export { store, whenSettled };
 
-/** @returns what is stored, the most recently used first; nothing where there is no store */
+/**
+ * What is stored.
+ *
+ * @returns the most recently used first; nothing where there is no store
+ */
 export async function listCache(
   options: Pick<CacheOptions, "database"> = {},
 ): Promise<readonly CachedModel[]> {

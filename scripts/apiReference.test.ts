@@ -4,7 +4,7 @@ import { join } from "node:path";
 import ts from "typescript";
 import { afterAll, describe, expect, it } from "vitest";
 import * as context from "./api/exampleContext.ts";
-import { examplesOf, moduleOf } from "./api/examples.ts";
+import { examplesOf, moduleOf, needsBrowser } from "./api/examples.ts";
 import { referencePage } from "./api/markdown.ts";
 import { compilerOptions, publicApi, root } from "./api/publicApi.ts";
 
@@ -58,8 +58,8 @@ describe("examples", () => {
     expect(problems).toEqual([]);
   });
 
-  // What takes a GPU runs in the browser tests.
-  it.each(examples.filter(({ text }) => !text.includes('"gpu"')))(
+  // What Node has no part of is run by the browser tests of each of these; here it has to compile.
+  it.each(examples.filter((example) => !needsBrowser(example)))(
     "run: $of, $text",
     { timeout: 30_000 },
     async ({ path }) => {

@@ -7,7 +7,7 @@
  * @example
  * import { load } from "tilewright";
  * import { compile, modelWorker } from "tilewright/compiler/worker";
- * const { artifact } = await compile(await file.bytes(), { dims: { batch: 1 } });
+ * const { artifact } = await compile(new Uint8Array(await file.arrayBuffer()), { dims: { batch: 1 } });
  * const session = await load(artifact, { worker: true });
  * const open = await load(file, { worker: modelWorker }); // shapes are bound when they come
  */

@@ -52,8 +52,11 @@ interface Waiting {
 /** A loaded model in a worker; made by `load` with the option `worker`. */
 export class WorkerSession {
   readonly name: string;
+  /** As in a `Session`. */
   readonly kind: "bound" | "late";
+  /** What `run` takes. */
   readonly inputs: readonly Port[];
+  /** What `run` gives. */
   readonly outputs: readonly Port[];
   readonly #connection: Connection;
   readonly #options: WorkerOptions;
@@ -109,7 +112,8 @@ export class WorkerSession {
    *
    * @throws TilewrightError as `Session.run`, and `queue-full`, `worker-lost`
    * @example
-   * const { logits } = await session.run({ image: pixels }, { transfer: false }); // pixels stays usable
+   * const session = await load("/models/digits.tile", { worker: true });
+   * const { probabilities } = await session.run({ image: pixels }, { transfer: false }); // pixels stays usable
    */
   async run(inputs: Inputs = {}, options: WorkerRunOptions = {}): Promise<Outputs> {
     const { signal, into, transfer: mayTake = this.#options.transfer ?? true } = options;
@@ -155,9 +159,10 @@ export class WorkerSession {
    *
    * @throws TilewrightError as `Session.invoke`, and `queue-full`, `worker-lost`
    * @example
-   * session.input("image").set(pixels);
+   * const session = await load("/models/digits.tile", { worker: true });
+   * (session.input("image") as Float32Array).set(pixels);
    * await session.invoke();
-   * const scores = session.output("scores");
+   * const probabilities = session.output("probabilities");
    */
   async invoke(): Promise<void> {
     this.#bound("invoke");

@@ -19,7 +19,7 @@ const { artifact } = compile(modelBytes, { dims: { batch: 1 }, profile: true });
 writeFileSync(join(models, "digits.tile"), artifact);
 
 /** A file that the user chose. */
-export const file = modelBytes;
+export const file = new Blob([modelBytes as Uint8Array<ArrayBuffer>]);
 /** What a file `input_0.pb` of a test holds. */
 export const tensorBytes = writeTensor(tensor("float32", [2, 2], [1, 2, 3, 4]));
 

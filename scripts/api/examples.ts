@@ -8,8 +8,9 @@ import ts from "typescript";
 import { root, type Entry } from "./publicApi.ts";
 
 export interface Example {
-  /** Where it stands. */
+  /** Where it stands: the entry, and what of it. */
   readonly of: string;
+  readonly specifier: string;
   readonly text: string;
 }
 
@@ -17,13 +18,13 @@ export interface Example {
 export function examplesOf(entries: readonly Entry[]): readonly Example[] {
   return entries
     .flatMap(({ specifier, exports, examples }) => [
-      ...examples.map((text) => ({ of: specifier, text })),
+      ...examples.map((text) => ({ of: specifier, specifier, text })),
       ...exports.flatMap(({ name, kind, signature, examples, members }) => [
-        ...examples.map((text) => ({ of: `${specifier}: ${name}`, text })),
-        ...members.flatMap((member) => member.examples.map((text) => ({ of: `${specifier}: ${name}.${member.name}`, text }))), // prettier-ignore
+        ...examples.map((text) => ({ of: `${specifier}: ${name}`, specifier, text })),
+        ...members.flatMap((member) => member.examples.map((text) => ({ of: `${specifier}: ${name}.${member.name}`, specifier, text }))), // prettier-ignore
         // Those inside of a type, of its members.
         ...(kind === "type"
-          ? examplesIn(signature).map((text) => ({ of: `${specifier}: ${name}`, text }))
+          ? examplesIn(signature).map((text) => ({ of: `${specifier}: ${name}`, specifier, text }))
           : []),
       ]),
     ])
@@ -38,14 +39,14 @@ function examplesIn(signature: string): string[] {
 
 /** @param context names that examples take for granted, in `exampleContext.ts` */
 export function moduleOf(
-  { text }: Example,
+  { text, specifier: own }: Example,
   entries: readonly Entry[],
   context: readonly string[],
   models: string,
 ): string {
   const sources = new Map(entries.map(({ specifier, file }) => [specifier, join(root, file)]));
   const body = text
-    .replace(/(["'])(tilewright(?:\/\w+)?)\1/g, (all, _quote, specifier: string) =>
+    .replace(/(["'])(tilewright(?:\/\w+)*)\1/g, (all, _quote, specifier: string) =>
       sources.has(specifier) ? JSON.stringify(sources.get(specifier)) : all,
     )
     .replaceAll('"/models/', `"${models}/`);
@@ -72,8 +73,15 @@ export function moduleOf(
   };
   visit(parsed);
   const needed = [...used].filter((name) => !declared.has(name));
-  const imports = entries.flatMap(({ file, exports }) => {
-    const names = needed.filter((name) => exports.some((exported) => exported.name === name && exported.kind !== "type")); // prettier-ignore
+  // What two entries call the same is that of the entry that the example belongs to.
+  const inOrder = [...entries].sort((a, b) => Number(b.specifier === own) - Number(a.specifier === own));
+  const found = new Set<string>();
+  const imports = inOrder.flatMap(({ file, exports }) => {
+    const names = needed.filter(
+      (name) =>
+        !found.has(name) && exports.some((exported) => exported.name === name && exported.kind !== "type"),
+    );
+    for (const name of names) found.add(name);
     return names.length === 0
       ? []
       : [`import { ${names.join(", ")} } from ${JSON.stringify(join(root, file))};`];
@@ -82,4 +90,11 @@ export function moduleOf(
   if (granted.length > 0)
     imports.push(`import { ${granted.join(", ")} } from ${JSON.stringify(join(root, "scripts/api/exampleContext.ts"))};`); // prettier-ignore
   return [...imports, "export {};", body, ""].join("\n");
+}
+
+/** Whether an example needs what only browsers have: workers of theirs, a database, elements, a GPU. */
+export function needsBrowser({ of, text }: Example): boolean {
+  return /"gpu"|tilewright\/(?:cache|progress|worker|compiler\/worker)|WorkerSession|worker: /.test(
+    `${of}\n${text}`,
+  );
 }

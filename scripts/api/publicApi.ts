@@ -96,7 +96,10 @@ function describe(exported: ts.Symbol, checker: ts.TypeChecker): Exported[] {
   const doc = docOf(commentsOf(declaration));
   const head = { name, ...doc, members: [] };
   if (ts.isFunctionDeclaration(declaration)) {
-    return [{ ...head, kind: "function", signature: `function ${name}${callText(declaration, checker)}` }];
+    const all = (symbol.declarations ?? []).filter(ts.isFunctionDeclaration);
+    const called = all.length > 1 ? all.filter(({ body }) => body === undefined) : all;
+    const signature = called.map((each) => `function ${name}${callText(each, checker)}`).join("\n");
+    return [{ ...head, kind: "function", signature }];
   }
   if (ts.isClassDeclaration(declaration)) {
     const members = overloadsJoined(declaration.members.flatMap((member) => memberOf(member, checker)));
