@@ -11,6 +11,7 @@ import { WGSL_SECTION } from "../runtime/format/gpu.ts";
 import { placeProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import { buildForGpu } from "./pipelineGpu.ts";
+import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
@@ -112,6 +113,7 @@ function printShaders(
   const { plan, sections, scheduled } = buildForGpu(program, {
     reuse: enabled(options, "reuse"),
     weights: new WeightStore(4),
+    device: gpuDevice(options.gpu ?? "software"),
   });
   const { modules, pipelines, run } = plan.variants[0]!;
   const bytes = sections.find(({ name }) => name === WGSL_SECTION)!.data as Uint8Array;

@@ -23,6 +23,9 @@ export type VariantName = "relaxed-simd" | "simd";
 export const inspectStages = ["import", "graph", "fused", "kernels", "nest", "wat", "wgsl"] as const;
 export type InspectStage = (typeof inspectStages)[number];
 
+/** Kinds of GPUs, by what is fast on them. */
+export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
+
 /** What an artifact has code for. */
 export type CompileTarget = "wasm" | "webgpu";
 /** The stages that take time, in order; a pass that is switched off is passed over. */
@@ -54,6 +57,11 @@ export interface CompileProgress {
 export interface CompileOptions {
   /** What the artifact runs on; default `["wasm"]`. With both, weights are stored once. */
   readonly targets?: readonly CompileTarget[];
+  /**
+   * The kind of GPU that schedules for WebGPU are made for: any kind gives the same results on all, at another speed.
+   * Default: "software", whose tiles suit small GPUs as well.
+   */
+  readonly gpu?: GpuKind;
   /** Values of symbolic dimensions by name, e.g. `{ batch: 1 }`. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Whole shapes by input name; these win over `dims`. */

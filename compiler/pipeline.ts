@@ -16,6 +16,7 @@ import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import { buildForGpu, type GpuBuild } from "./pipelineGpu.ts";
+import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
@@ -153,7 +154,11 @@ export function build(
   const reuse = enabled(options, "reuse");
   const lowered = (program: Program): unknown => (unfused = bytesOfProgram(program));
   const forGpu = targets.includes("webgpu") ? optimize(bound, options, clock, lowered, "webgpu") : undefined;
-  const gpu = forGpu && clock.time("gpu", () => buildForGpu(forGpu, { reuse, weights: weightStore }));
+  const gpu =
+    forGpu &&
+    clock.time("gpu", () =>
+      buildForGpu(forGpu, { reuse, weights: weightStore, device: gpuDevice(options.gpu ?? "software") }),
+    );
   if (gpu && !targets.includes("wasm"))
     return gpuOnly(bound, forGpu, gpu, opsIn, unfused, weightStore, options, clock);
   const program = optimize(bound, options, clock, lowered);
@@ -247,7 +252,9 @@ export function build(
     math: [...new Set([...math, ...(gpu?.math ?? [])])],
     ...(memory.places.control > 0 ? { control: memory.places.control } : {}),
     ...(gpu ? { gpu: gpu.plan } : {}),
-    ...(profile ? { report: { ...profileReport(scheduled, first!) } } : {}),
+    ...(profile
+      ? { report: { ...profileReport(scheduled, first!), ...(gpu ? { gpu: { calls: gpu.calls() } } : {}) } }
+      : {}),
   };
   const artifact = clock.time("pack", () =>
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
@@ -293,6 +300,7 @@ function gpuOnly(
     libraries: gpu.libraries,
     math: gpu.math,
     gpu: gpu.plan,
+    ...(options.profile === true ? { report: { gpu: { calls: gpu.calls() } } } : {}),
   };
   const sections = [...gpu.sections, { name: "weights", data: weights.parts }];
   const artifact = clock.time("pack", () =>

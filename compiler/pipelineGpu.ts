@@ -14,6 +14,8 @@ import type {
   SectionContent,
 } from "../runtime/format.ts";
 import { gpuBytes, wideElement, WGSL_SECTION } from "../runtime/format/gpu.ts";
+import type { CallReport } from "../runtime/format/profile.ts";
+import { gpuCallReports } from "./profileReport.ts";
 import {
   PipelineEmitter,
   prepareGpuNest,
@@ -55,9 +57,12 @@ export interface GpuBuild {
   readonly places: GpuPlaces;
   readonly kernels: readonly KernelReport[];
   readonly report: GpuReport;
+  /** What a profile needs to know of each call of the GPU. */
+  readonly calls: () => readonly CallReport[];
 }
 
 export interface GpuSettings {
+  /** What schedules are made for; default: a software adapter, whose tiles suit small GPUs as well. */
   readonly device?: GpuDevice;
   readonly reuse: boolean;
   /** Where constants are put. */
@@ -213,6 +218,11 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
       schedule: JSON.stringify(call.schedule),
     })),
     report,
+    calls: () =>
+      gpuCallReports(
+        run.filter((call) => call.kind === "kernel"),
+        (call) => emitted.kernels[emitted.kernelOf.get(call) ?? -1] ?? { bytes: 0, calls: 1 },
+      ),
   };
 }
 

@@ -33,6 +33,21 @@ export function profileReport(scheduled: ScheduledProgram, module: EmittedModule
   };
 }
 
+/**
+ * The same for the calls of a run that a GPU makes, in the order that their dispatches are numbered.
+ *
+ * @param codeOf the bytes of a call's WGSL and how many calls of the run share it
+ */
+export function gpuCallReports(
+  run: readonly ScheduledKernel[],
+  codeOf: (call: ScheduledKernel) => { readonly bytes: number; readonly calls: number },
+): CallReport[] {
+  return run.map((call) => {
+    const { bytes, calls } = codeOf(call);
+    return { nodes: call.nodes, ...kernelFigures(call), parts: 1, codeBytes: bytes, sharedBy: calls };
+  });
+}
+
 type Figures = Pick<CallReport, "name" | "work" | "operations" | "bytes" | "schedule">;
 
 function kernelFigures({ kernel, schedule, inputs }: ScheduledKernel): Figures {

@@ -35,6 +35,7 @@ export const compileSpec: CommandSpec = {
     dimOption,
     shapeOption,
     { name: "target", value: "wasm|webgpu|auto", description: "what to compile for: WebAssembly (default), WebGPU, or both, from which the page takes what is faster" }, // prettier-ignore
+    { name: "gpu", value: "software|integrated|discrete|mobile", description: "the kind of GPU to schedule for, with --target webgpu or auto; default software" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd", multiple: true, description: "code to put in; default: both, and the runtime takes what the engine has" }, // prettier-ignore
     {
       name: "kernels",
@@ -67,12 +68,15 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   if (file.kind === "tile") usage(`${file.path} is an artifact already`);
   const target = args.choice("target", ["wasm", "webgpu", "auto"]);
   const chosen = args.texts("variant").map((text) => oneOf("--variant", text, variants));
+  const gpu = args.choice("gpu", ["software", "integrated", "discrete", "mobile"]);
+  if (gpu !== undefined && (target ?? "wasm") === "wasm") usage("--gpu needs --target webgpu or auto");
   const output = args.text("output") ?? `${file.name}.tile`;
   const trace = traceTo(terminal.error, args);
   const options = {
     ...compileOptions(args, file, terminal.watch(trace.sink)),
     ...(chosen.length > 0 ? { variants: chosen } : {}),
     ...(target === undefined ? {} : { targets: TARGETS[target] }),
+    ...(gpu === undefined ? {} : { gpu }),
     ...(args.has("profile") ? { profile: true } : {}),
   };
   const start = performance.now();

@@ -3,6 +3,7 @@
  * Invariant: any numbers give right code; only speed depends on them.
  */
 
+/** The same names as the option has (options.ts, which is a layer above). */
 export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
 
 export interface GpuDevice {

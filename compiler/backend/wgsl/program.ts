@@ -29,6 +29,8 @@ export interface EmittedPipelines {
   readonly run: readonly GpuStep[];
   /** Each distinct kernel, by the call that made it first. */
   readonly kernels: readonly { readonly call: ScheduledKernel; readonly bytes: number; readonly calls: number; readonly dispatches: number }[]; // prettier-ignore
+  /** The place of a call's kernel among `kernels`. */
+  readonly kernelOf: ReadonlyMap<ScheduledCall, number>;
   /** Most storage bindings of a dispatch, and the largest range. */
   readonly mostBindings: number;
   readonly largestRange: number;
@@ -84,6 +86,7 @@ export class PipelineEmitter {
   private readonly known = new Map<string, number>();
   private readonly emitted: { call: ScheduledKernel; nest: EmittedNest; first: number; calls: number }[] = [];
   private readonly pipelines: GpuPipeline[] = [];
+  private readonly kernelOf = new Map<ScheduledCall, number>();
   private most = 0;
   private largest = 0;
 
@@ -113,6 +116,7 @@ export class PipelineEmitter {
     }
     const entry = this.emitted[at]!;
     entry.calls++;
+    this.kernelOf.set(call, at);
     return entry.nest.entries.map(({ groups }, i) => ({
       kind: "dispatch",
       pipeline: entry.first + i,
@@ -134,6 +138,7 @@ export class PipelineEmitter {
         calls,
         dispatches: nest.entries.length,
       })),
+      kernelOf: this.kernelOf,
       mostBindings: this.most,
       largestRange: this.largest,
     };
