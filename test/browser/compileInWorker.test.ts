@@ -39,7 +39,8 @@ describe("the compiler in a worker", () => {
     const controller = new AbortController();
     const compiling = compileBeside(model(), { dims: { n: 4 }, signal: controller.signal });
     controller.abort();
-    await compiling.catch((error: unknown) => (thrown = error));
-    expect(thrown instanceof TilewrightError && thrown.code === "aborted", `it is ${String(thrown)}`);
+    let aborted: unknown;
+    await compiling.catch((error: unknown) => (aborted = error));
+    expect(aborted instanceof TilewrightError && aborted.code === "aborted", `it is ${String(aborted)}`);
   });
 });
