@@ -13,6 +13,7 @@ export const passNames = [
   "winograd",
   "layout",
   "views",
+  "ahead",
   "reuse",
 ] as const;
 export type PassName = (typeof passNames)[number];

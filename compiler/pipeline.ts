@@ -5,6 +5,7 @@
  */
 import { VERSION } from "./version.ts";
 import { writeArtifact, type BoundPlan, type SectionContent } from "../runtime/format.ts";
+import { packAhead } from "./ahead.ts";
 import { emitProgram, type EmittedModule } from "./backend/wasm/program.ts";
 import { fail } from "./diagnostic.ts";
 import type { Tensor } from "./ir/dtype.ts";
@@ -162,8 +163,18 @@ export function build(
   if (gpu && !targets.includes("wasm"))
     return gpuOnly(bound, forGpu, gpu, opsIn, unfused, weightStore, options, clock);
   const program = optimize(bound, options, clock, lowered);
-  const scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
+  const nests = new Map<string, Nest>();
+  let scheduled = change(clock.time("schedule", () => scheduleProgram(program)));
   traceSchedules(scheduled, options);
+  // A program that runs here and once prepares its weights when it is loaded: there is nothing to gain. One for two
+  // targets keeps weights in a form that both understand.
+  if (enabled(options, "ahead") && options.unsealed !== true && gpu === undefined) {
+    const { trace } = options;
+    scheduled = clock.time("ahead", () =>
+      packAhead(scheduled, nests, (text, nodes) => trace?.("ahead", text, nodes)),
+    );
+    trace?.("ahead", () => `${scheduled.init.length} calls stay at load`);
+  }
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
   traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
@@ -173,7 +184,6 @@ export function build(
     });
   }
   const variants = options.variants ?? ["relaxed-simd"];
-  const nests = new Map<string, Nest>();
   const modules = new Map<VariantName, EmittedModule>();
   const profile = options.profile === true;
   clock.time("emit", () => {

@@ -76,6 +76,21 @@ export function prepareNest(call: ScheduledKernel): Nest {
 /** Code is the same for all variants until it is linked, so nests that are kept are emitted once. */
 const emitted = new WeakMap<Nest, Code>();
 
+/** The code of a kernel, not yet linked; nests are kept in `nests`, by what identifies a kernel with its schedule. */
+export function kernelCode(call: ScheduledKernel, key: string, nests: Map<string, Nest>): Code {
+  let nest = nests.get(key);
+  if (!nest) {
+    nest = prepareNest(call);
+    nests.set(key, nest);
+  }
+  let code = emitted.get(nest);
+  if (!code) {
+    code = call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest);
+    emitted.set(nest, code);
+  }
+  return code;
+}
+
 function typeOf({ kernel, parts }: ScheduledKernel): FunctionType {
   const takes = new Array<ValueType>(kernel.buffers.length + (parts.count > 1 ? 2 : 0)).fill("i32");
   return { takes, gives: [] };
@@ -118,17 +133,8 @@ export function emitProgram(
       bodies[at]!.calls++;
       continue;
     }
-    let nest = options.nests.get(key);
-    if (!nest) {
-      nest = prepareNest(call);
-      options.nests.set(key, nest);
-    }
     known.set(key, bodies.length);
-    let code = emitted.get(nest);
-    if (!code) {
-      code = call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest);
-      emitted.set(nest, code);
-    }
+    const code = kernelCode(call, key, options.nests);
     for (const name of code.mathNames) mathImport(name);
     bodies.push({ key, call, code, calls: 1 });
   }
