@@ -93,6 +93,7 @@ export interface Library {
  * (called once, when the weights are in place) and `run(thread, threads, turn, mayWait)` (one inference, from inputs to
  * outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread with its number, theirs,
  * the number of the run from 1, and whether it may sleep. It gives the number of parts that the thread computed.
+ * It may export `warm(i)`, called at any time, which readies the engine for kernel `i` and gives 0 if there is none.
  * A run must leave nothing behind that a later run reads: after a trap the session goes on with the same memory.
  */
 export interface BoundPlan {

@@ -21,7 +21,7 @@ import {
   WEIGHTS_SECTION,
 } from "./format.ts";
 import { supports } from "./features.ts";
-import { createMemory, createProgram, instantiate, pagesOf, type Program } from "./program.ts";
+import { createMemory, createProgram, instantiate, pagesOf, type Program, warmUp } from "./program.ts";
 import { type Meter } from "./progress.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
@@ -149,7 +149,11 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
   const ranges = plan.weights.filter((range) => range.bytes > 0);
   let exports: Promise<WebAssembly.Exports> | undefined;
   const instantiated = (): Promise<WebAssembly.Exports> => {
-    exports ??= modules.all().then((all) => instantiate(plan, choice.variant.section, memory, all));
+    exports ??= modules.all().then(async (all) => {
+      const made = await instantiate(plan, choice.variant.section, memory, all);
+      await warmUp(made);
+      return made;
+    });
     exports.catch(() => {}); // heard of when the program is finished
     return exports;
   };

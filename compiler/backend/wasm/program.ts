@@ -11,6 +11,7 @@ import { apply } from "../../lower/apply.ts";
 import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
 import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
+import { nanosecondsOf } from "../../passes/time.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest, emitNestInParts } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
@@ -28,6 +29,7 @@ import {
 } from "./threads.ts";
 import { levelsOf, unitsOf } from "./units.ts";
 import { keyOf } from "../kernelKey.ts";
+import { unlessWarming, warmFunction } from "./warm.ts";
 
 /** Math.random */
 const DRAW: FunctionType = { takes: [], gives: ["f64"] };
@@ -85,7 +87,7 @@ export function kernelCode(call: ScheduledKernel, key: string, nests: Map<string
   }
   let code = emitted.get(nest);
   if (!code) {
-    code = call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest);
+    code = unlessWarming(call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest));
     emitted.set(nest, code);
   }
   return code;
@@ -289,8 +291,22 @@ export function emitProgram(
     }
     module.function(RUN, code.get(taken), "run");
   };
+  const emitWarm = (): void => {
+    const inRun = new Set<ScheduledCall>(run);
+    const kernels = bodies.map(({ calls, call }, i) => ({
+      index: indices[i]!,
+      type: typeOf(call),
+      bytes: module.size(indices[i]!),
+      nanoseconds: inRun.has(call) ? calls * nanosecondsOf(call.kernel.body) : 0,
+    }));
+    const warm = warmFunction(kernels);
+    module.function(warm.type, warm.code, "warm");
+  };
   if (options.segments) emitSegments(options.segments);
-  else emitRun();
+  else {
+    emitRun();
+    emitWarm();
+  }
   if (options.profile === true) {
     run.forEach((call, i) => {
       const rounds = 0;
