@@ -147,7 +147,8 @@ describe("the steps of a program", () => {
     const { plan, sections } = readArtifact(compile(model(), { variants: ["simd"] }).artifact);
     expect(plan).not.toHaveProperty("report");
     const module = new WebAssembly.Module(sections.get("simd") as Uint8Array<ArrayBuffer>);
-    expect(WebAssembly.Module.exports(module).map(({ name }) => name)).toEqual(["init", "run"]);
+    const names = WebAssembly.Module.exports(module).map(({ name }) => name);
+    expect(names.filter((name) => name !== "warm")).toEqual(["init", "run"]);
   });
 });
 

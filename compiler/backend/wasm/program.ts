@@ -300,7 +300,7 @@ export function emitProgram(
       nanoseconds: inRun.has(call) ? calls * nanosecondsOf(call.kernel.body) : 0,
     }));
     const warm = warmFunction(kernels);
-    module.function(warm.type, warm.code, "warm");
+    if (warm) module.function(warm.type, warm.code, "warm");
   };
   if (options.segments) emitSegments(options.segments);
   else {

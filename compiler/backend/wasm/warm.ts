@@ -36,25 +36,24 @@ export function unlessWarming(body: Code): Code {
   return new Code(body.locals, body.mathNames).get(0).if().append(body).end();
 }
 
-/** `warm(number) -> whether there is one`. */
-export function warmFunction(kernels: readonly WarmedKernel[]): {
-  readonly type: FunctionType;
-  readonly code: Code;
-} {
+/** `warm(number) -> whether there is one`; undefined where no kernel is worth it. */
+export function warmFunction(
+  kernels: readonly WarmedKernel[],
+): { readonly type: FunctionType; readonly code: Code } | undefined {
+  const worthwhile = kernels.filter(({ nanoseconds }) => nanoseconds >= LEAST_NANOSECONDS);
+  if (worthwhile.length === 0) return undefined;
   const type: FunctionType = { takes: ["i32"], gives: ["i32"] };
   const which = 0;
   const code = new Code(new Locals(type.takes));
   const [left, found] = [code.locals.take("i32"), code.locals.take("i32")];
-  kernels
-    .filter(({ nanoseconds }) => nanoseconds >= LEAST_NANOSECONDS)
-    .forEach(({ index, type: kernel, bytes }, number) => {
-      code.get(which).i32(number).op("i32.eq").if();
-      code.i32(Math.min(MOST_CALLS, Math.ceil(BUDGET / (EXPANSION * bytes)))).set(left);
-      code.loop();
-      for (const _ of kernel.takes) code.i32(0);
-      code.call(index, kernel);
-      code.get(left).i32(1).op("i32.sub").tee(left).brIf(0).end();
-      code.i32(1).set(found).end();
-    });
+  worthwhile.forEach(({ index, type: kernel, bytes }, number) => {
+    code.get(which).i32(number).op("i32.eq").if();
+    code.i32(Math.min(MOST_CALLS, Math.ceil(BUDGET / (EXPANSION * bytes)))).set(left);
+    code.loop();
+    for (const _ of kernel.takes) code.i32(0);
+    code.call(index, kernel);
+    code.get(left).i32(1).op("i32.sub").tee(left).brIf(0).end();
+    code.i32(1).set(found).end();
+  });
   return { type, code: code.get(found) };
 }
