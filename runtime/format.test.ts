@@ -8,7 +8,9 @@ import {
   type Plan,
   PREFIX_BYTES,
   readArtifact,
+  readHeader,
   type ReadOptions,
+  readPrefix,
   writeArtifact,
 } from "./format.ts";
 import { sha256 } from "./sha256.ts";
@@ -68,6 +70,16 @@ describe("writeArtifact and readArtifact", () => {
     file[file.length - 1]! ^= 1;
     expect(codeOf(() => readArtifact(file))).toBe("artifact-corrupt");
     expect(codeOf(() => readArtifact(file, { verify: false }))).toBe("none");
+  });
+
+  it("have larger chunks where there would be many", () => {
+    const chunksOf = (bytes: number): number => {
+      const file = writeArtifact(late, [{ name: "source", data: new Uint8Array(bytes) }], { unsealed: true });
+      const { headerBytes } = readPrefix(file);
+      const header = file.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes);
+      return readHeader(header, { verify: false }).sections[0]!.chunkBytes;
+    };
+    expect([1, 1 << 25, (1 << 25) + 1, 1 << 27].map(chunksOf)).toEqual([1 << 20, 1 << 20, 1 << 21, 1 << 22]);
   });
 
   it("refuse an unsealed file unless hashes are not asked for", () => {

@@ -29,8 +29,17 @@ export const FORMAT_VERSION = 1;
 /** Bytes before the header. */
 export const PREFIX_BYTES = 48;
 
-/** Bytes of a section that share one hash: small enough to wait for, large enough for few hashes. */
-export const CHUNK_BYTES = 1 << 20;
+/** Bytes of a section that share one hash, at least: what a reader holds and waits for. */
+const CHUNK_BYTES = 1 << 20;
+/** Larger chunks are taken where there would be more than these: hashes do not compress. */
+const MANY_CHUNKS = 32;
+const LARGE_CHUNK_BYTES = 1 << 22;
+
+function chunkBytesOf(bytes: number): number {
+  let chunk = CHUNK_BYTES;
+  while (chunk < LARGE_CHUNK_BYTES && bytes > chunk * MANY_CHUNKS) chunk *= 2;
+  return chunk;
+}
 
 /** No header is longer; a larger length is a damaged file, and must not be allocated. */
 const MAX_HEADER_BYTES = 1 << 25;
@@ -207,9 +216,10 @@ export function writeArtifact(
     const parts = partsOf(data);
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     // The hashes follow once the section is in the file; only their number and length matter until then.
-    const chunks = options.unsealed === true ? 0 : Math.ceil(bytes / CHUNK_BYTES);
+    const chunkBytes = chunkBytesOf(bytes);
+    const chunks = options.unsealed === true ? 0 : Math.ceil(bytes / chunkBytes);
     const pending = Array.from({ length: chunks }, () => "0".repeat(64));
-    entries.push({ name, offset: aligned(end), bytes, chunkBytes: CHUNK_BYTES, sha256: pending });
+    entries.push({ name, offset: aligned(end), bytes, chunkBytes, sha256: pending });
     end = aligned(end) + bytes;
   }
 

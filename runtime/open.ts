@@ -27,8 +27,8 @@ import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
 import { unshared, verify } from "./verify.ts";
 
-/** Chunks that may be in the hands of the hash function at once: it works in parallel, but holds memory. */
-const CHUNKS_IN_FLIGHT = 4;
+/** Bytes that may be in the hands of the hash function at once: it works in parallel, but holds memory. */
+const BYTES_IN_FLIGHT = 1 << 23;
 
 export interface OpenOptions {
   readonly memoryLimit?: number | undefined;
@@ -268,7 +268,7 @@ async function forEachChunk(
       inFlight.push(checked);
     }
     use(chunk, offset);
-    if (inFlight.length >= CHUNKS_IN_FLIGHT) await inFlight.shift();
+    if ((inFlight.length + 1) * entry.chunkBytes > BYTES_IN_FLIGHT) await inFlight.shift();
     if (pause !== undefined) await pause();
   }
   await Promise.all(inFlight);
