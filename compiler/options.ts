@@ -42,6 +42,7 @@ export const compileStages = [
   "layout",
   "gpu",
   "schedule",
+  "ahead",
   "memory",
   "emit",
   "pack",
