@@ -1,6 +1,6 @@
 /**
  * Finds the models to measure. In: folders in the form of the ONNX backend tests (`model.onnx` beside
- * `test_data_set_0/input_N.pb`, `output_N.pb`), or folders of such folders. Out: per model its bytes, the files of
+ * `test_data_set_0/input_N.pb`, `output_N.pb`) or with a TF.js model.json, or folders of such folders. Out: per model its bytes, the files of
  * its external data, and the tensors of its first data set by name. Invariant: nothing is written, and a model is
  * read only when its turn comes, so that many large ones do not fill the memory.
  */
@@ -9,6 +9,7 @@ import { basename, join, resolve } from "node:path";
 import { readModel } from "../compiler/frontend/onnx/model.ts";
 import { readNamedTensor } from "../compiler/frontend/onnx/tensor.ts";
 import { type Tensor } from "../runtime/dtype.ts";
+import { isGraphModelFolder, readGraphModelFolder, tfjsOutputs } from "../test/tfjs/folder.ts";
 
 const MODEL_FILE = "model.onnx";
 /** Operators whose results are rounded to 8 bits or fewer. */
@@ -43,11 +44,13 @@ export interface NamedTensor {
 export function modelFolders(folder: string): readonly string[] {
   const path = resolve(folder);
   if (!existsSync(path) || !statSync(path).isDirectory()) throw new Error(`${path} is no folder`);
-  if (existsSync(join(path, MODEL_FILE))) return [path];
+  const holdsModel = (entry: string): boolean =>
+    existsSync(join(entry, MODEL_FILE)) || isGraphModelFolder(entry);
+  if (holdsModel(path)) return [path];
   const inside = readdirSync(path)
     .sort()
     .map((name) => join(path, name))
-    .filter((entry) => existsSync(join(entry, MODEL_FILE)));
+    .filter(holdsModel);
   if (inside.length === 0) {
     throw new Error(`${path} holds no ${MODEL_FILE}, and neither does any folder in it`);
   }
@@ -55,7 +58,19 @@ export function modelFolders(folder: string): readonly string[] {
 }
 
 /**
- * Reads one model folder.
+ * Reads one model folder of either kind. A TF.js model has seeded inputs, and the outputs that TF.js computes for them
+ * on its cpu backend, which takes some seconds.
+ */
+export async function readBenchModel(folder: string): Promise<BenchModel> {
+  if (!isGraphModelFolder(folder)) return readModelFolder(folder);
+  const name = basename(folder);
+  const content = readGraphModelFolder(folder, name);
+  const { model: bytes, external, inputs } = content;
+  return { name, folder, bytes, external, quantized: false, inputs, outputs: await tfjsOutputs(content) };
+}
+
+/**
+ * Reads one folder of an ONNX model.
  *
  * @throws Error or CompileError when a file is missing or malformed, or an input is no tensor.
  */

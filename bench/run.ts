@@ -18,7 +18,7 @@ import { generatedFolder } from "./generated/cache.ts";
 import { type KernelCase } from "./kernels/cases.ts";
 import { kernelTable, type KernelResult } from "./kernels/table.ts";
 import { laneId, lanesOf, type Lane } from "./lanes.ts";
-import { readModelFolder } from "./models.ts";
+import { readBenchModel } from "./models.ts";
 import { MINIMUM_RUNS, readOptions, type Options } from "./options.ts";
 import { buildPage, PAGE_PATH } from "./pageBundle.ts";
 import { peakModule, type PeakModule } from "./peak.ts";
@@ -68,7 +68,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
         const wanted = { starts: Math.max(cold, 1), memory };
         colds.push(
           await whileServing(server, async (serve) =>
-            measureCold(browser, lanes, readModelFolder(folder), serve, wanted),
+            measureCold(browser, lanes, await readBenchModel(folder), serve, wanted),
           ),
         );
       }
@@ -147,7 +147,7 @@ async function referenceLane({ threads: [threads = 1] }: Options): Promise<Lane>
 /** As `measureModel`; a folder that cannot be read is a failure of every runtime. */
 async function measureFolder(bench: Bench, folder: string): Promise<ModelResult> {
   try {
-    return await measureModel(bench, readModelFolder(folder));
+    return await measureModel(bench, await readBenchModel(folder));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const results = bench.lanes.map(

@@ -10,6 +10,12 @@ import { matchOutputs, matchPorts } from "./layouts.ts";
 import { fetchTensors } from "./storedTensors.ts";
 import { type PageRuntime, type PageSession } from "./runtime.ts";
 
+/** The nodes of inputs and outputs by the names that the test data has for them. */
+export interface TfjsInterface {
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
 /** Made by bench/runtimes/tfjsWasm.ts. */
 export type TfjsOptions =
   | {
@@ -17,6 +23,8 @@ export type TfjsOptions =
       readonly model: string;
       readonly weights: readonly string[];
       readonly dynamic: boolean;
+      /** Set where the data is this model's own; else tensors are matched by their shapes. */
+      readonly named?: TfjsInterface;
     }
   | {
       readonly kind: "program";
@@ -51,15 +59,23 @@ export async function startTfjs(threads: number): Promise<PageRuntime> {
 
 async function graphSession(
   { tf, loadGraphModel }: typeof Tfjs,
-  { model: url, weights, dynamic }: TfjsOptions & { readonly kind: "graphModel" },
+  { model: url, weights, dynamic, named }: TfjsOptions & { readonly kind: "graphModel" },
 ): Promise<PageSession> {
   // The shards have other names on this server than the file says: they come in the order in which it lists them.
   const left = [...weights];
   const model = await loadGraphModel(url, { weightUrlConverter: async () => left.shift()! });
+  const outputs = model.outputNodes.map((name) => name.replace(/:0$/, ""));
   const ports = model.inputs.map(({ name, shape }) => ({ name, shape: shape ?? [] }));
   let feeds: readonly { readonly name: string; readonly tensor: Tensor }[] = [];
   return {
     prepare(inputs) {
+      if (named) {
+        feeds = Object.entries(inputs).map(([name, tensor]) => ({
+          name: named.inputs[name] ?? name,
+          tensor,
+        }));
+        return;
+      }
       const [only] = Object.values(inputs);
       // Open dimensions take what the input has.
       const bound = ports.map(({ name, shape }) => ({
@@ -69,16 +85,18 @@ async function graphSession(
       feeds = matchPorts(bound, inputs).map(({ port, tensor }) => ({ name: port.name, tensor }));
     },
     async run() {
-      const given = feeds.map(({ name, tensor: { data, shape } }) => [
-        name,
-        tf.tensor(data as Float32Array, [...shape]),
-      ]);
+      const given = feeds.map(({ name, tensor }) => [name, tensorOf(tf, tensor)] as const);
       const tensors = Object.fromEntries(given) as Record<string, TfTensor>;
-      const made = dynamic ? await model.executeAsync(tensors) : model.execute(tensors);
+      const made = dynamic ? await model.executeAsync(tensors, outputs) : model.execute(tensors, outputs);
       const results = Array.isArray(made) ? made : [made];
       return arraysOf(results, Object.values(tensors));
     },
-    read: (result, expected) => matchOutputs(result as readonly Tensor[], expected),
+    read: (result, expected) => {
+      const tensors = result as readonly Tensor[];
+      if (!named) return matchOutputs(tensors, expected);
+      const position = (name: string): number => outputs.indexOf(named.outputs[name] ?? name);
+      return Object.fromEntries(Object.keys(expected).map((name) => [name, tensors[position(name)]!]));
+    },
     dispose: async () => model.dispose(),
   };
 }
@@ -116,6 +134,12 @@ async function programSession(
     read: (result, expected) => matchOutputs(result as readonly Tensor[], expected),
     dispose: async () => constants.forEach((constant) => constant.dispose()),
   };
+}
+
+/** Pixels are int32 to TF.js. */
+function tensorOf(tf: typeof Tfjs.tf, { dtype, data, shape }: Tensor): TfTensor {
+  if (dtype === "float32") return tf.tensor(data as Float32Array, [...shape], "float32");
+  return tf.tensor(Int32Array.from(data as Uint8Array), [...shape], "int32");
 }
 
 async function arraysOf(

@@ -8,9 +8,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { sizeOf } from "../bundleSize.ts";
 import { type BenchModel } from "../models.ts";
-import { tfjsFolder, TFJS_SCRIPT, type TfjsOptions } from "../page/tfjsWasm.ts";
+import { tfjsFolder, TFJS_SCRIPT, type TfjsInterface, type TfjsOptions } from "../page/tfjsWasm.ts";
 import { type Content } from "../server.ts";
 import { storeTensors } from "../storedTensors.ts";
+import { isGraphModelFolder, nodesByName, type ModelJson } from "../../test/tfjs/folder.ts";
 import { imageProgram } from "../tfjs/imageProgram.ts";
 import { packageFolder, packageVersion, peerBundle } from "./peerBundle.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
@@ -58,16 +59,24 @@ type Serve = (name: string, content: Content) => string;
 
 function graphModel({ folder }: BenchModel, serve: Serve): Form | undefined {
   if (folder === undefined) return undefined;
+  if (isGraphModelFolder(folder)) return formOf(folder, serve, interfaceOf(folder));
   const prefix = `tfjs-${basename(folder)}`;
   const name = readdirSync(dirname(folder)).find(
     (entry) => entry === prefix || entry.startsWith(`${prefix}-`),
   );
   if (name === undefined) return undefined;
-  const home = join(dirname(folder), name);
+  return formOf(join(dirname(folder), name), serve);
+}
+
+/** What the nodes of inputs and outputs are called, by their names in the signature. */
+function interfaceOf(home: string): TfjsInterface {
+  const { signature = {} } = JSON.parse(readFileSync(join(home, "model.json"), "utf8")) as ModelJson;
+  return { inputs: nodesByName(signature.inputs), outputs: nodesByName(signature.outputs) };
+}
+
+function formOf(home: string, serve: Serve, named?: TfjsInterface): Form {
   const bytes = readFileSync(join(home, "model.json"));
-  const { weightsManifest } = JSON.parse(bytes.toString("utf8")) as {
-    readonly weightsManifest: readonly { readonly paths: readonly string[] }[];
-  };
+  const { weightsManifest } = JSON.parse(bytes.toString("utf8")) as ModelJson;
   const shards = weightsManifest
     .flatMap(({ paths }) => paths)
     .map((path) => ({ path, bytes: readFileSync(join(home, path)) }));
@@ -78,12 +87,13 @@ function graphModel({ folder }: BenchModel, serve: Serve): Form | undefined {
       // The other way of running complains when it is used without need.
       dynamic: DYNAMIC.test(bytes.toString("utf8")),
       weights: shards.map(({ bytes: content }) => serve("weights.onnx", content)),
+      ...(named ? { named } : {}),
     },
     downloads: [
       { name: "model.json", size: sizeOf(bytes) },
       ...shards.map(({ path, bytes: content }) => ({ name: path, size: sizeOf(content) })),
     ],
-    note: `GraphModel ${name}`,
+    note: `GraphModel ${basename(home)}`,
   };
 }
 

@@ -43,11 +43,11 @@ export interface GraphModelFolder {
   readonly inputs: readonly NamedTensor[];
 }
 
-interface ModelJson {
-  readonly signature?: {
-    readonly inputs?: Readonly<Record<string, { readonly name?: string }>>;
-    readonly outputs?: Readonly<Record<string, { readonly name?: string }>>;
-  };
+type SignaturePorts = Readonly<Record<string, { readonly name?: string }>>;
+
+/** What is read here of a `model.json`. */
+export interface ModelJson {
+  readonly signature?: { readonly inputs?: SignaturePorts; readonly outputs?: SignaturePorts };
   readonly weightsManifest: readonly { readonly paths: readonly string[] }[];
 }
 
@@ -86,10 +86,17 @@ export async function tfjsOutputs({ model, external, inputs }: GraphModelFolder)
     weightBytes.set(file, at);
     at += file.length;
   }
-  const bare = (name: string): string => name.replace(/:0$/, "");
-  const nodeOfInput = new Map(Object.entries(json.signature?.inputs ?? {}).map(([key, port]) => [bare(key), bare(port.name ?? key)])); // prettier-ignore
-  const given = Object.fromEntries(inputs.map(({ name, tensor }) => [nodeOfInput.get(name) ?? name, tensor]));
+  const nodeOfInput = nodesByName(json.signature?.inputs);
+  const given = Object.fromEntries(inputs.map(({ name, tensor }) => [nodeOfInput[name] ?? name, tensor]));
   const made = await referenceOutputs({ json, weightBytes }, given);
-  const nameOfOutput = new Map(Object.entries(json.signature?.outputs ?? {}).map(([key, port]) => [bare(port.name ?? key), bare(key)])); // prettier-ignore
+  const nameOfOutput = new Map(
+    Object.entries(nodesByName(json.signature?.outputs)).map(([name, node]) => [node, name]),
+  );
   return [...made].map(([node, tensor]) => ({ name: nameOfOutput.get(node) ?? node, tensor }));
+}
+
+/** The nodes that a signature names, without the number of their first output, by the names that it gives them. */
+export function nodesByName(ports: SignaturePorts = {}): Record<string, string> {
+  const bare = (name: string): string => name.replace(/:0$/, "");
+  return Object.fromEntries(Object.entries(ports).map(([key, { name = key }]) => [bare(key), bare(name)]));
 }
