@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { looksLikeJson } from "../../compiler/frontend/graphModel.ts";
 import { sizeOf } from "../bundleSize.ts";
 import { ortFolder, ORT_SCRIPT, type OrtOptions } from "../page/ortWasm.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
@@ -25,6 +26,7 @@ export const ortWasm: BenchRuntime = {
         .map((name) => [ortFolder(threads) + name, join(folder, name)]),
     ),
   async prepare(model, { serve }) {
+    if (looksLikeJson(model.bytes)) throw new Error("it reads ONNX models, and this is a TF.js model");
     packageDownloads ??= DOWNLOADED.map((name) => ({ name, size: sizeOf(readFileSync(join(folder, name))) }));
     const external = [...model.external].map(([path, bytes]) => ({ path, data: serve(path, bytes) }));
     const create: OrtOptions = { model: serve("model.onnx", model.bytes), external };
