@@ -16,6 +16,7 @@ import { ExpressionWriter, narrowed, type Declared, type Lanes, type Register } 
 import { indented } from "./frames.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
+import { hasOwnCopies } from "./scratch.ts";
 import { wavesOf } from "./waves.ts";
 import { chainOf, spread, type Chain } from "./grid.ts";
 
@@ -69,6 +70,9 @@ class Emitter extends ExpressionWriter {
   /** Whether each invocation works on points of its own here. */
   private spreads = false;
   private chain: Chain | undefined;
+  private stage: readonly Statement[] = [];
+  /** By buffer: whether scratch in memory is another for each unit of the stage being written. */
+  private ownCopies = new Map<number, boolean>();
   /** Whether something was stored since the last barrier. */
   private stored = false;
 
@@ -134,6 +138,9 @@ class Emitter extends ExpressionWriter {
   protected scratchBase(buffer: number): string | undefined {
     const operand = this.operands[buffer]!;
     if (operand.kind !== "scratch" || operand.stride === 0) return undefined;
+    let own = this.ownCopies.get(buffer);
+    if (own === undefined) this.ownCopies.set(buffer, (own = hasOwnCopies(this.nest, this.stage, buffer)));
+    if (!own) return undefined;
     return this.frames.hoist(`${this.chain!.unit} * ${intLiteral(operand.stride)}`, 0);
   }
 
@@ -213,6 +220,8 @@ class Emitter extends ExpressionWriter {
   private entry(name: string, stage: readonly Statement[]): Part {
     const { frames } = this;
     this.owned = new Set();
+    this.stage = stage;
+    this.ownCopies = new Map();
     this.registers.clear();
     this.stored = false;
     const chain = chainOf(stage, this.nest.workgroup);

@@ -14,7 +14,7 @@ import { layoutOf } from "../../ir/kernel.ts";
 import { operandsOf, ValueTable, type Address, type BinaryValue, type CastValue, type LoadValue, type Terms, type UnaryValue, type Value } from "../values.ts"; // prettier-ignore
 import { Frames } from "./frames.ts";
 import { Library } from "./library.ts";
-import { intLiteral, literal, wgslType, wgslVector } from "./literal.ts";
+import { floatWord, intLiteral, literal, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordOf, type Operand, type Word } from "./memory.ts";
 
 /** The register of an accumulator. */
@@ -433,6 +433,7 @@ export abstract class ExpressionWriter {
       if (e.op === "abs") return e.a.type === "u64" ? a : `${this.library.use("abs64")}(${a})`;
       throw new InternalError(`${e.op} of ${e.a.type}`);
     }
+    if (e.op === "round") return `round(${this.quotient(e.a, vector)})`;
     const a = this.text(e.a, vector);
     switch (e.op) {
       case "neg":
@@ -446,12 +447,28 @@ export abstract class ExpressionWriter {
       case "floor":
       case "ceil":
       case "trunc":
-      case "round":
       case "sqrt":
         return `${e.op}(${a})`;
       default:
         throw new InternalError(`${e.op} of ${e.a.type} has no form in WGSL`);
     }
+  }
+
+  /**
+   * What is rounded next: compilers make products of quotients by constants, which puts what lies half-way between two
+   * steps of a quantization on the other side.
+   */
+  private quotient(e: Value, vector: boolean): string {
+    const known = e.readsAcc ? undefined : this.note(e, vector).name;
+    if (
+      known !== undefined ||
+      e.kind !== "binary" ||
+      e.op !== "div" ||
+      e.b.kind !== "const" ||
+      e.type !== "f32"
+    )
+      return this.text(e, vector);
+    return `(${this.text(e.a, vector)} / bitcast<f32>(${this.bits(floatWord(Number(e.b.value)))}))`;
   }
 
   private binary(e: BinaryValue, vector: boolean): string {

@@ -6,7 +6,7 @@
 import { bytesPerElement, elementCount } from "../../ir/dtype.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import type { Expr } from "../../ir/expr.ts";
-import { visit } from "../../ir/walk.ts";
+import { axesOf, visit } from "../../ir/walk.ts";
 import { chainOf, stagesOf, unitsOf } from "./grid.ts";
 
 /** What fits the registers, or the fast memory, of an invocation. */
@@ -27,7 +27,12 @@ export function scratchOf(nest: Nest): (Scratch | undefined)[] {
   return nest.buffers.map(({ role, dtype, shape }, buffer): Scratch | undefined => {
     if (role !== "temp") return undefined;
     const at = used.flatMap((buffers, i) => (buffers.has(buffer) ? [i] : []));
-    if (at.length !== 1) return { kind: "memory", copies: 1, stride: 0 };
+    if (at.length !== 1) {
+      // Several entry points: what each iteration uses for itself has a copy for each, all else is one for all.
+      const own = at.map((i) => copiesOf(stages[i]!, buffer, nest.workgroup));
+      const copies = Math.max(1, ...own);
+      return { kind: "memory", copies, stride: copies > 1 ? elementCount(shape) : 0 };
+    }
     const chain = chainOf(stages[at[0]!]!, nest.workgroup);
     const elements = elementCount(shape);
     const bytes = elements * Math.max(4, bytesPerElement(dtype));
@@ -40,6 +45,30 @@ export function scratchOf(nest: Nest): (Scratch | undefined)[] {
     const copies = unitsOf(chain);
     return { kind: "memory", copies, stride: copies > 1 ? elements : 0 };
   });
+}
+
+/** Whether the units of a stage have copies of their own of a temp that is in memory. */
+export function hasOwnCopies(nest: Nest, stage: readonly Statement[], buffer: number): boolean {
+  const users = stagesOf(nest.body).filter((other) => buffersOf(other).has(buffer));
+  return users.length <= 1 || copiesOf(stage, buffer, nest.workgroup) > 1;
+}
+
+/** How many iterations of a stage, each its own unit, store to one and the same place of a buffer. */
+function copiesOf(stage: readonly Statement[], buffer: number, workgroup: number | undefined): number {
+  const chain = chainOf(stage, workgroup);
+  const loops = [...chain.grid, ...chain.group].filter(({ extent }) => extent > 1);
+  let shared = false;
+  const walk = (body: readonly Statement[]): void => {
+    for (const s of body) {
+      if (s.kind === "for") walk(s.body);
+      else if (s.kind === "store" && s.buffer === buffer) {
+        const names = new Set(s.index.flatMap((e) => [...axesOf(e)]));
+        shared ||= loops.some(({ variable }) => !names.has(variable));
+      }
+    }
+  };
+  walk(stage);
+  return shared ? unitsOf(chain) : 1;
 }
 
 /** Buffers that statements read or write. */

@@ -1,0 +1,66 @@
+/** Scratch that iterations use for themselves is not shared by workgroups that run them at the same time. */
+import { describe, expect, it } from "vitest";
+import { load } from "../../ir/expr.ts";
+import { coordinate, type Axis, type Block, type Buffer, type Kernel } from "../../ir/kernel.ts";
+import { add, int, mul } from "../../ir/expr.ts";
+import { apply } from "../../lower/apply.ts";
+import { emitNest } from "./emit.ts";
+import { hasOwnCopies, scratchOf } from "./scratch.ts";
+import { stagesOf } from "./grid.ts";
+
+const WIDTH = 200;
+const axis = (name: string, extent: number): Axis => ({ name, extent });
+
+/** Rows in blocks of 12, each of which goes through the temp, and a rest of 2 that goes through it, too. */
+function blocks(): Kernel {
+  const buffer = (name: string, role: Buffer["role"], shape: number[]): Buffer => ({ name, role, dtype: "float32", shape }); // prettier-ignore
+  const rows = (tag: string, count: number, from: (row: Axis) => ReturnType<typeof int>): Block[] => {
+    const [i, k] = [axis(`i${tag}`, count), axis(`k${tag}`, WIDTH)];
+    const [o, l] = [axis(`o${tag}`, count), axis(`l${tag}`, WIDTH)];
+    return [
+      { kind: "assign", axes: [i, k], out: 2, index: [coordinate(i), coordinate(k)], value: mul(load(0, "float32", [from(i), coordinate(k)]), load(0, "float32", [from(i), coordinate(k)])) }, // prettier-ignore
+      { kind: "assign", axes: [o, l], out: 1, index: [from(o), coordinate(l)], value: load(2, "float32", [coordinate(o), coordinate(l)]) }, // prettier-ignore
+    ];
+  };
+  const block = axis("b", 5);
+  return {
+    name: "blocks",
+    buffers: [
+      buffer("x", "in", [62, WIDTH]),
+      buffer("y", "out", [62, WIDTH]),
+      buffer("t", "temp", [12, WIDTH]),
+    ],
+    body: [
+      { kind: "loop", axis: block, carried: false, body: rows("a", 12, (row) => add(mul(coordinate(block), int(12)), coordinate(row))) }, // prettier-ignore
+      ...rows("c", 2, (row) => add(coordinate(row), int(60))),
+    ],
+  };
+}
+
+describe("scratch of several entry points", () => {
+  const nest = apply(blocks(), [
+    { kind: "bind", axis: "ka", to: "group" },
+    { kind: "bind", axis: "la", to: "group" },
+    { kind: "workgroup", size: 16 },
+  ]);
+
+  it("has a copy for each iteration that uses it for itself", () => {
+    expect(scratchOf(nest)[2]).toEqual({ kind: "memory", copies: 5, stride: 12 * WIDTH });
+  });
+
+  it("is one for all where entry points pass it on", () => {
+    const own = stagesOf(nest.body).map((stage) => hasOwnCopies(nest, stage, 2));
+    expect(own).toEqual([true, false, false]);
+    const bound = (binding: number) => ({ kind: "bound", binding, offset: 0, packed: false }) as const;
+    const { text, entries } = emitNest(
+      nest,
+      [bound(0), bound(1), { kind: "scratch", binding: 2, offset: 0, stride: 12 * WIDTH }],
+      [62 * WIDTH * 4, 62 * WIDTH * 4, 5 * 12 * WIDTH * 4].map((bytes) => ({ mode: "write", bytes })),
+    );
+    expect(entries).toHaveLength(3);
+    const [first, second, third] = text.split("@compute").slice(1);
+    expect(first).toContain("unit * 2400");
+    expect(second).not.toContain("2400");
+    expect(third).not.toContain("unit");
+  });
+});
