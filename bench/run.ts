@@ -78,7 +78,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
       server.cacheable = true;
       warms.push(
         await whileServing(server, async (serve) =>
-          measureWarm(browser, lanes, readModelFolder(folder), serve, warm),
+          measureWarm(browser, lanes, await readBenchModel(folder), serve, warm),
         ),
       );
       server.cacheable = false;

@@ -15,6 +15,7 @@ import {
   type ModelDescription,
 } from "./compile.ts";
 import { loadGraphModelFrontend, MissingFrontend } from "./frontend/graphModel.ts";
+import { loadGpuBackend, MissingGpuBackend } from "./gpuBackend.ts";
 import type { inspect as inspectNow } from "./inspect.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { Graph } from "./ir/graph.ts";
@@ -131,8 +132,9 @@ async function whenLoaded<T>(graph: Graph, work: () => T): Promise<T> {
       return work();
     } catch (error) {
       // Operators of one group may expand into those of another.
-      if (!(error instanceof MissingGroup)) throw error;
-      await loadGroups([error.group]);
+      if (error instanceof MissingGroup) await loadGroups([error.group]);
+      else if (error instanceof MissingGpuBackend) await loadGpuBackend();
+      else throw error;
     }
   }
 }

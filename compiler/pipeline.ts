@@ -16,7 +16,8 @@ import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
-import { buildForGpu, type GpuBuild } from "./pipelineGpu.ts";
+import type { GpuBuild } from "./pipelineGpu.ts";
+import { gpuBackend } from "./gpuBackend.ts";
 import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
@@ -151,14 +152,19 @@ export function build(
 ): Compiled {
   let unfused = 0;
   const targets = options.targets ?? ["wasm"];
-  const weightStore = new WeightStore(targets.includes("webgpu") ? 4 : 1);
+  const forTheGpu = targets.includes("webgpu") ? gpuBackend() : undefined;
+  const weightStore = new WeightStore(forTheGpu ? 4 : 1);
   const reuse = enabled(options, "reuse");
   const lowered = (program: Program): unknown => (unfused = bytesOfProgram(program));
-  const forGpu = targets.includes("webgpu") ? optimize(bound, options, clock, lowered, "webgpu") : undefined;
+  const forGpu = forTheGpu ? optimize(bound, options, clock, lowered, "webgpu") : undefined;
   const gpu =
     forGpu &&
     clock.time("gpu", () =>
-      buildForGpu(forGpu, { reuse, weights: weightStore, device: gpuDevice(options.gpu ?? "software") }),
+      forTheGpu!.buildForGpu(forGpu, {
+        reuse,
+        weights: weightStore,
+        device: gpuDevice(options.gpu ?? "software"),
+      }),
     );
   if (gpu && !targets.includes("wasm"))
     return gpuOnly(bound, forGpu, gpu, opsIn, unfused, weightStore, options, clock);
