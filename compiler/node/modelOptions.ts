@@ -17,7 +17,7 @@ const passPurpose: Readonly<Record<PassName, string>> = {
   winograd: "convolving by tiles with fewer multiplications",
   layout: "choosing memory layouts for convolutions",
   views: "treating reshapes and slices as views",
-  ahead: "pack weights when the artifact is loaded, not now",
+  ahead: "packing weights while compiling instead of at every load",
   reuse: "sharing memory between values that do not live at once",
 };
 
