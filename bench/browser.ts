@@ -4,7 +4,7 @@
  * job starts another.
  */
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { chromeFlags, ensureChrome } from "../scripts/chrome.ts";
+import { chromeFlags, ensureChrome, webgpuFlags } from "../scripts/chrome.ts";
 import { type MemoryResult } from "./cold/coldStart.ts";
 import { watchRenderers } from "./cold/processMemory.ts";
 import {
@@ -36,10 +36,11 @@ const SETTLE_MS = 500;
 /** Until a page has stored what it stores in the background. */
 const STORE_MS = 1_500;
 
-function launch(): Promise<Browser> {
+function launch(withGpu: boolean): Promise<Browser> {
   return puppeteer.launch({
     executablePath: ensureChrome(),
     args: chromeFlags(
+      ...(withGpu ? webgpuFlags() : []),
       "--disable-background-timer-throttling",
       "--disable-renderer-backgrounding",
       // Otherwise the memory of a page is told at some later collection of garbage.
@@ -52,13 +53,18 @@ function launch(): Promise<Browser> {
 
 export class BenchBrowser {
   readonly #url: string;
+  readonly #withGpu: boolean;
   #browser: Browser | undefined;
   /** Starts that this browser's profile has seen. */
   readonly #warmed = new Set<string>();
 
-  /** @param url of the measuring page */
-  constructor(url: string) {
+  /**
+   * @param url of the measuring page
+   * @param withGpu whether pages have WebGPU
+   */
+  constructor(url: string, withGpu = false) {
     this.#url = url;
+    this.#withGpu = withGpu;
   }
 
   /** What the browser calls itself, such as `Chrome/140.0.7339.80`. */
@@ -146,7 +152,7 @@ export class BenchBrowser {
 
   /** The memory of a start in a browser of its own; undefined where the system does not tell. */
   async coldMemory(job: ColdJob): Promise<MemoryResult | undefined> {
-    const browser = await launch();
+    const browser = await launch(this.#withGpu);
     const watch = watchRenderers(browser.process()?.pid);
     try {
       const page = await this.#opened(await browser.newPage());
@@ -189,7 +195,7 @@ export class BenchBrowser {
   }
 
   async #started(): Promise<Browser> {
-    this.#browser ??= await launch();
+    this.#browser ??= await launch(this.#withGpu);
     return this.#browser;
   }
 

@@ -24,10 +24,11 @@ import { buildPage, PAGE_PATH } from "./pageBundle.ts";
 import { peakModule, type PeakModule } from "./peak.ts";
 import { isVerified, meanRatios, modelTable } from "./report.ts";
 import { mergeResults } from "./report/merge.ts";
+import { gpuTable } from "./gpuTable.ts";
 import { reportPage } from "./report/page.ts";
 import { type BenchResults } from "./results.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
-import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
+import { baseOf, isGpu, REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 import { startServer } from "./server.ts";
 import { type Bench, measureModel, type ModelResult, whileServing } from "./session.ts";
 
@@ -39,7 +40,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
 
   const page = await buildPage();
   const server = await startServer();
-  const browser = new BenchBrowser(server.origin + PAGE_PATH);
+  const browser = new BenchBrowser(server.origin + PAGE_PATH, options.runtimes.some(isGpu));
   try {
     const shared = [
       page.files,
@@ -92,25 +93,27 @@ async function run(options: Options, command: readonly string[]): Promise<number
     progress("");
 
     const ids = lanes.map(({ id }) => id);
+    const base = baseOf(options.runtimes);
     const tables: string[] = [];
-    if (models.length > 0) tables.push(modelTable(models, ids, REFERENCE));
+    if (models.length > 0) tables.push(modelTable(models, ids, base));
+    if (options.runtimes.some(isGpu) && models.length > 0) tables.push(gpuTable(models, base));
     if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
-    if (colds.length > 0) tables.push(coldTable(colds, REFERENCE));
-    if (warms.length > 0) tables.push(coldTable(warms, REFERENCE, "page again"));
-    if (kernels.length > 0) tables.push(kernelTable(kernels, REFERENCE));
+    if (colds.length > 0) tables.push(coldTable(colds, base));
+    if (warms.length > 0) tables.push(coldTable(warms, base, "page again"));
+    if (kernels.length > 0) tables.push(kernelTable(kernels, base));
     console.log(tables.join("\n\n"));
     const results: BenchResults = {
       ...environment,
       command,
       loadAfter: loadavg(),
-      reference: REFERENCE,
+      reference: base,
       tolerance: {
         rtol: RTOL,
         atolOfRange: ATOL_OF_RANGE,
         atolOfRangeQuantized: ATOL_OF_RANGE_QUANTIZED,
         leastAtol: LEAST_ATOL,
       },
-      ratios: meanRatios(models, ids, REFERENCE),
+      ratios: meanRatios(models, ids, base),
       models,
       cold: colds,
       warm: warms,

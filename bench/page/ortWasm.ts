@@ -1,5 +1,5 @@
 /**
- * onnxruntime-web's WebAssembly backend in the measuring page. In: the URLs of the model and of the package's files.
+ * onnxruntime-web's WebAssembly and WebGPU backends in the measuring page. In: the URLs of the model and of the package's files.
  * Out: sessions with all graph optimisations, in the page's own thread. Invariant: the package's script is loaded
  * as it is published, from its own URL, so that it finds its `.wasm` beside itself and is not bundled with ours.
  */
@@ -17,22 +17,32 @@ export interface OrtOptions {
 /** Where the driver serves the package's `dist` folder: once per thread count, as the module keeps that for good. */
 export const ortFolder = (threads: number): string => `/onnxruntime-web-${threads}/`;
 export const ORT_SCRIPT = "ort.wasm.bundle.min.mjs";
+export const ORT_WEBGPU_SCRIPT = "ort.webgpu.bundle.min.mjs";
 
-export async function startOrt(threads: number): Promise<PageRuntime> {
-  const ort = (await import(new URL(ortFolder(threads) + ORT_SCRIPT, location.href).href)) as typeof Ort;
+/** What computes. */
+export type OrtProvider = "wasm" | "webgpu";
+
+export async function startOrt(threads: number, provider: OrtProvider = "wasm"): Promise<PageRuntime> {
+  const script = provider === "wasm" ? ORT_SCRIPT : ORT_WEBGPU_SCRIPT;
+  const ort = (await import(new URL(ortFolder(threads) + script, location.href).href)) as typeof Ort;
   return {
-    create: (options) => createSession(ort, options as unknown as OrtOptions, threads),
+    create: (options) => createSession(ort, options as unknown as OrtOptions, threads, provider),
   };
 }
 
-async function createSession(ort: typeof Ort, options: OrtOptions, threads: number): Promise<PageSession> {
+async function createSession(
+  ort: typeof Ort,
+  options: OrtOptions,
+  threads: number,
+  provider: OrtProvider,
+): Promise<PageSession> {
   const { wasm } = ort.env;
   wasm.numThreads = threads;
   wasm.simd = true;
   wasm.proxy = false;
   ort.env.logLevel = "error";
   const session = await ort.InferenceSession.create(options.model, {
-    executionProviders: ["wasm"],
+    executionProviders: [provider],
     graphOptimizationLevel: "all",
     ...(options.external.length > 0 ? { externalData: options.external } : {}),
   });
@@ -44,7 +54,7 @@ async function createSession(ort: typeof Ort, options: OrtOptions, threads: numb
     run: () => session.run(feeds),
     read: (result) => readOutputs(result as Ort.InferenceSession.ReturnType),
     dispose: () => session.release(),
-    notes: { threads: String(wasm.numThreads) },
+    notes: provider === "wasm" ? { threads: String(wasm.numThreads) } : {},
   };
 }
 

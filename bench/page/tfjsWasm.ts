@@ -1,6 +1,6 @@
 /**
  * TensorFlow.js in the measuring page. In: a GraphModel's files, or steps made by bench/tfjs. Out: sessions on its
- * WebAssembly backend. Invariant: a run takes and gives ordinary arrays; what it made of tensors is freed.
+ * WebAssembly or WebGPU backend. Invariant: a run takes and gives ordinary arrays; what it made of tensors is freed.
  */
 import { type Tensor } from "../../runtime/dtype.ts";
 import type * as Tfjs from "../peers/tfjs.ts";
@@ -35,17 +35,21 @@ export type TfjsOptions =
 /** Where the driver serves the packages, once per thread count. */
 export const tfjsFolder = (threads: number): string => `/tfjs-${threads}/`;
 export const TFJS_SCRIPT = "tfjs.mjs";
+export const TFJS_WEBGPU_SCRIPT = "tfjsWebgpu.mjs";
 
 type TfTensor = ReturnType<typeof Tfjs.tf.tensor>;
 
-export async function startTfjs(threads: number): Promise<PageRuntime> {
+export async function startTfjs(threads: number, backend: "wasm" | "webgpu" = "wasm"): Promise<PageRuntime> {
   const folder = new URL(tfjsFolder(threads), location.href).href;
-  const tfjs = (await import(folder + TFJS_SCRIPT)) as typeof Tfjs;
-  tfjs.setWasmPaths(folder);
-  // With one thread the backend takes its build without threads only if it is told that there are none.
-  if (threads > 1) tfjs.setThreadsCount(threads);
-  else tfjs.tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-  await tfjs.tf.setBackend("wasm");
+  const script = backend === "wasm" ? TFJS_SCRIPT : TFJS_WEBGPU_SCRIPT;
+  const tfjs = (await import(folder + script)) as typeof Tfjs;
+  if (backend === "wasm") {
+    tfjs.setWasmPaths(folder);
+    // With one thread the backend takes its build without threads only if it is told that there are none.
+    if (threads > 1) tfjs.setThreadsCount(threads);
+    else tfjs.tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  }
+  if (!(await tfjs.tf.setBackend(backend))) throw new Error(`the backend ${backend} does not start here`);
   await tfjs.tf.ready();
   return {
     create: (given) => {

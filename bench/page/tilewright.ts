@@ -17,6 +17,7 @@ export interface TilewrightOptions {
   readonly variant?: Runtime.Feature;
   /** Whether the artifact is kept in IndexedDB: for starts that are not the first (--warm). */
   readonly cache?: boolean;
+  readonly device?: "webgpu";
 }
 
 /** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
@@ -31,8 +32,9 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
   const compiler = async () => (await import(own(COMPILER_SCRIPT))) as typeof Compiler;
   return {
     async create(options) {
-      const { artifact, variant, cache = false } = options as unknown as TilewrightOptions;
-      const session = await load(new URL(artifact, location.href), { variant, compiler, threads, cache });
+      const { artifact, variant, device, cache = false } = options as unknown as TilewrightOptions;
+      const url = new URL(artifact, location.href);
+      const session = await load(url, { variant, compiler, threads, device, cache });
       let inputs: Tensors = {};
       // Outputs of known size go into the arrays of the first run, as in an application that runs again and again.
       const kept = session.outputs.filter(({ shape }) => shape.every((dim) => typeof dim === "number"));
@@ -54,8 +56,8 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
         get notes() {
           return {
             binding: session.kind,
-            variant: session.variant ?? "none bound",
-            threads: threadsText(session.threads),
+            variant: session.variant ?? session.device?.kind ?? "none bound",
+            ...(device === "webgpu" ? {} : { threads: threadsText(session.threads) }),
           };
         },
       } satisfies PageSession;

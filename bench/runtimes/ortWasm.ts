@@ -7,14 +7,31 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { looksLikeJson } from "../../compiler/frontend/graphModel.ts";
 import { sizeOf } from "../bundleSize.ts";
-import { ortFolder, ORT_SCRIPT, type OrtOptions } from "../page/ortWasm.ts";
+import {
+  ORT_SCRIPT,
+  ORT_WEBGPU_SCRIPT,
+  ortFolder,
+  type OrtOptions,
+  type OrtProvider,
+} from "../page/ortWasm.ts";
 import { type BenchRuntime, type Download } from "./runtime.ts";
 
 const folder = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
 /** What a page that uses `onnxruntime-web/wasm` downloads besides the model. */
-const DOWNLOADED = [ORT_SCRIPT, "ort-wasm-simd-threaded.wasm"];
+const DOWNLOADED: Readonly<Record<OrtProvider, readonly string[]>> = {
+  wasm: [ORT_SCRIPT, "ort-wasm-simd-threaded.wasm"],
+  webgpu: [ORT_WEBGPU_SCRIPT, "ort-wasm-simd-threaded.asyncify.wasm"],
+};
 
-let packageDownloads: readonly Download[] | undefined;
+const packageDownloads = new Map<OrtProvider, readonly Download[]>();
+
+function downloadsOf(provider: OrtProvider): readonly Download[] {
+  const known = packageDownloads.get(provider);
+  if (known !== undefined) return known;
+  const made = DOWNLOADED[provider].map((name) => ({ name, size: sizeOf(readFileSync(join(folder, name))) }));
+  packageDownloads.set(provider, made);
+  return made;
+}
 
 export const ortWasm: BenchRuntime = {
   version: (JSON.parse(readFileSync(join(folder, "../package.json"), "utf8")) as { version: string }).version,
@@ -27,14 +44,28 @@ export const ortWasm: BenchRuntime = {
     ),
   async prepare(model, { serve }) {
     if (looksLikeJson(model.bytes)) throw new Error("it reads ONNX models, and this is a TF.js model");
-    packageDownloads ??= DOWNLOADED.map((name) => ({ name, size: sizeOf(readFileSync(join(folder, name))) }));
     const external = [...model.external].map(([path, bytes]) => ({ path, data: serve(path, bytes) }));
     const create: OrtOptions = { model: serve("model.onnx", model.bytes), external };
     const modelFiles = [["model.onnx", model.bytes] as const, ...model.external];
     return {
       create: { ...create },
-      downloads: [...packageDownloads, ...modelFiles.map(([name, bytes]) => ({ name, size: sizeOf(bytes) }))],
+      downloads: [
+        ...downloadsOf("wasm"),
+        ...modelFiles.map(([name, bytes]) => ({ name, size: sizeOf(bytes) })),
+      ],
       notes: {},
     };
+  },
+};
+
+/** The same package with its WebGPU backend. */
+export const ortWebgpu: BenchRuntime = {
+  ...ortWasm,
+  description: "onnxruntime-web, WebGPU backend, all graph optimisations",
+  mostThreads: 1,
+  async prepare(model, options) {
+    const prepared = await ortWasm.prepare(model, options);
+    const ofModel = prepared.downloads.slice(downloadsOf("wasm").length);
+    return { ...prepared, downloads: [...downloadsOf("webgpu"), ...ofModel] };
   },
 };

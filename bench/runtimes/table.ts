@@ -10,8 +10,21 @@ export const runtimes: Readonly<Record<string, () => Promise<BenchRuntime>>> = {
   "ort-wasm": async () => (await import("./ortWasm.ts")).ortWasm,
   litert: async () => (await import("./litert.ts")).litert(),
   "tfjs-wasm": async () => (await import("./tfjsWasm.ts")).tfjsWasm(),
+  "tilewright-webgpu": async () => (await import("./tilewright.ts")).tilewright(undefined, "webgpu"),
+  "ort-webgpu": async () => (await import("./ortWasm.ts")).ortWebgpu,
+  "tfjs-webgpu": async () => (await import("./tfjsWasm.ts")).tfjsWebgpu(),
   "jax-js": async () => (await import("./jaxJs.ts")).jaxJs(),
 };
 
 /** What the others are compared with and what ratios are relative to. */
 export const REFERENCE = "ort-wasm";
+
+/** Whether a runtime computes on the GPU. */
+export function isGpu(name: string): boolean {
+  return name.endsWith("-webgpu");
+}
+
+/** What ratios of these runtimes are relative to: where all are on the GPU, onnxruntime-web there. */
+export function baseOf(names: readonly string[]): string {
+  return names.every(isGpu) && names.includes("ort-webgpu") ? "ort-webgpu" : REFERENCE;
+}

@@ -8,7 +8,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { sizeOf } from "../bundleSize.ts";
 import { type BenchModel } from "../models.ts";
-import { tfjsFolder, TFJS_SCRIPT, type TfjsInterface, type TfjsOptions } from "../page/tfjsWasm.ts";
+import {
+  tfjsFolder,
+  TFJS_SCRIPT,
+  TFJS_WEBGPU_SCRIPT,
+  type TfjsInterface,
+  type TfjsOptions,
+} from "../page/tfjsWasm.ts";
 import { type Content } from "../server.ts";
 import { storeTensors } from "../storedTensors.ts";
 import { isGraphModelFolder, nodesByName, type ModelJson } from "../../test/tfjs/folder.ts";
@@ -40,6 +46,25 @@ export async function tfjsWasm(): Promise<BenchRuntime> {
           { name: wasm, size: sizeOf(readFileSync(join(wasmFolder, wasm))) },
           ...downloads,
         ],
+        notes: { form: note },
+      };
+    },
+  };
+}
+
+/** The same networks on its WebGPU backend. */
+export async function tfjsWebgpu(): Promise<BenchRuntime> {
+  const script = await peerBundle("tfjsWebgpu");
+  return {
+    version: packageVersion("@tensorflow/tfjs-backend-webgpu"),
+    description: "TensorFlow.js, WebGPU backend",
+    mostThreads: 1,
+    files: (threads) => new Map<string, Content>([[tfjsFolder(threads) + TFJS_WEBGPU_SCRIPT, script]]),
+    async prepare(model, { serve }) {
+      const { options, downloads, note } = graphModel(model, serve) ?? handBuilt(model, serve);
+      return {
+        create: { ...options },
+        downloads: [{ name: TFJS_WEBGPU_SCRIPT, size: sizeOf(script) }, ...downloads],
         notes: { form: note },
       };
     },

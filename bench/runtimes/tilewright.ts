@@ -25,10 +25,11 @@ function bundleSize(entry: string): Promise<Size> {
 }
 
 /** Our runtime; with `variant` it takes the code of that level even where the engine supports better. */
-export async function tilewright(variant?: Feature): Promise<BenchRuntime> {
+export async function tilewright(variant?: Feature, device?: "webgpu"): Promise<BenchRuntime> {
   const files = await ownBundle();
   return {
-    description: variant === undefined ? "Tilewright" : `Tilewright, ${variant} code`,
+    description: `Tilewright${variant === undefined ? "" : `, ${variant} code`}${device === undefined ? "" : ", WebGPU"}`,
+    ...(device === undefined ? {} : { mostThreads: 1 }),
     version: manifest.version,
     files: () => files,
     async prepare(model, { serve }) {
@@ -36,6 +37,7 @@ export async function tilewright(variant?: Feature): Promise<BenchRuntime> {
       const start = performance.now();
       const { artifact, report } = compile(model.bytes, {
         inputShapes,
+        ...(device === undefined ? {} : { targets: [device] }),
         externalData: (location) => model.external.get(location),
       });
       const milliseconds = performance.now() - start;
@@ -51,6 +53,7 @@ export async function tilewright(variant?: Feature): Promise<BenchRuntime> {
       const create: TilewrightOptions = {
         artifact: serve("model.tile", artifact),
         ...(variant === undefined ? {} : { variant }),
+        ...(device === undefined ? {} : { device }),
       };
       return {
         create: { ...create },
