@@ -90,6 +90,11 @@ export async function profile(
   inputs: Inputs = {},
   options: ProfileOptions = {},
 ): Promise<Profile> {
+  const engine = session.gpuEngine();
+  if (engine !== undefined) {
+    const { profileOnGpu } = await import("./webgpu/profile.ts");
+    return profileOnGpu(session, engine, inputs, options);
+  }
   const { runs = 20, signal } = options;
   const program = session.boundProgram("profile");
   const report = readProfileReport(program.plan.report);

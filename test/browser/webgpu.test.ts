@@ -162,6 +162,32 @@ describe("a session on WebGPU", () => {
   });
 });
 
+describe("a profile on WebGPU", () => {
+  it("has a time for each dispatch, and rates of the device", async () => {
+    const session = await load(chain(3, 4096), { device: "webgpu" });
+    const { calls, totalMilliseconds, peak } = await session.profile(
+      { x: new Float32Array(4096) },
+      { runs: 3 },
+    );
+    expect(
+      calls.map(({ name }) => name).join() === "add 1,add 2,add 3",
+      calls.map(({ name }) => name).join(),
+    );
+    expect(
+      calls.every(({ milliseconds }) => milliseconds > 0),
+      "a call has no time",
+    );
+    const shares = calls.reduce((sum, { share }) => sum + share, 0);
+    expect(Math.abs(shares - 1) < 1e-9 && totalMilliseconds > 0, `the shares add up to ${shares}`);
+    expect(peak.gflops > 0 && peak.bandwidth[0]!.gbs > 0, `${peak.gflops} GFLOP/s`);
+    expect(
+      calls.every(({ roofline }) => roofline > 0),
+      "a call has no share of the roof",
+    );
+    session.dispose();
+  });
+});
+
 describe("weights of a session on WebGPU", () => {
   it("arrive in pieces of any size", async () => {
     const bytes = scaling([1, 2, 3, 4]);
