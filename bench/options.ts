@@ -25,7 +25,8 @@ const HELP = `npm run bench -- [what] [options]
 Measures models and kernels in headless Chromium, one page each, all runtimes in turns, every result verified first.
 
 What
-  --models DIR,...      folders with model.onnx and test_data_set_0/, or folders of such folders
+  --models DIR,...      folders with model.onnx and test_data_set_0/, or with a TF.js model.json, or folders of such
+                        folders
   --generated NAME,...  networks made here with seeded weights, or groups of them; "all":
                         ${lines(generatedGroups["all"]!)}
                         "others", of all kinds, by which one sees whether figures hold elsewhere:
@@ -54,7 +55,8 @@ Examples
   npm run bench -- --from models.json,kernels.json --report ../results
   npm run bench -- --generated all --accuracy --cold 5 --memory
 
-Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory. first: the first run. create: from
+Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory; Tilewright writes its outputs to the
+arrays of the first run (\`session.run(inputs, { into })\`), which onnxruntime-web's wasm backend cannot. first: the first run. create: from
 nothing to a session: the runtime's code, its WebAssembly, the model, from a local server without a cache. KB: what is
 downloaded for that, gzip level 9, 1 KB = 1000 bytes. verified: same results as onnxruntime-web, rtol ${RTOL}, atol
 ${ATOL_OF_RANGE} of the largest magnitude in the output (${ATOL_OF_RANGE_QUANTIZED} where the model quantizes inside; at least ${LEAST_ATOL}); ${REFERENCE} itself
