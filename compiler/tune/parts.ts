@@ -5,7 +5,8 @@
  * compiles a function once more, better, can take the new code only at its next call.
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
-import type { Kernel } from "../ir/kernel.ts";
+import { assignments, type Kernel, type Loop } from "../ir/kernel.ts";
+import { axesOf } from "../ir/walk.ts";
 import { ONE_PART, type Parts } from "../ir/program.ts";
 import { storesApart } from "../lower/independent.ts";
 import { LEAST_SHARED, nanosecondsOf } from "../passes/time.ts";
@@ -32,6 +33,7 @@ export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
     .filter(({ role }) => role === "temp")
     .reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement(dtype), 0);
   const count = Math.min(wanted, iterations(block));
+  if (!keepsApart(kernel, block)) return { count, threads: 1 };
   if (scratch === 0) return { count, threads: count };
   return {
     count,
@@ -40,8 +42,26 @@ export function chooseParts(kernel: Kernel, least = LEAST_SHARED): Parts {
 }
 
 /** Of a loop and of the loops that are all of its body. */
-function iterations(loop: Kernel["body"][number] & { kind: "loop" }): number {
+function iterations(loop: Loop): number {
+  return nestOf(loop).reduce((product, { axis }) => product * axis.extent, 1);
+}
+
+/** A loop and those that are all of its body, whose iterations may go to different threads. */
+function nestOf(loop: Loop): Loop[] {
   const [inner] = loop.body;
   const nested = loop.body.length === 1 && inner?.kind === "loop" && !inner.carried;
-  return loop.axis.extent * (nested ? iterations(inner) : 1);
+  return [loop, ...(nested ? nestOf(inner) : [])];
+}
+
+/**
+ * Whether iterations store to places of their own. What was scratch of each iteration may have become a value of the
+ * program, because a later call reads what the last one left in it (see passes/separate.ts).
+ */
+function keepsApart(kernel: Kernel, loop: Loop): boolean {
+  const axes = nestOf(loop).filter(({ axis }) => axis.extent > 1);
+  return assignments({ ...kernel, body: [loop] }).every(({ assign }) => {
+    if (kernel.buffers[assign.out]!.role === "temp") return true;
+    const used = new Set(assign.index.flatMap((e) => [...axesOf(e)]));
+    return axes.every(({ axis }) => used.has(axis.name));
+  });
 }
