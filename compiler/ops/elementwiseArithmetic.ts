@@ -35,6 +35,11 @@ function modulo(a: Expr, b: Expr, call: OpCall): Expr {
   return select(binary("and", comparison("ne", remainder, 0), otherSign), add(remainder, b), remainder);
 }
 
+/** a^0.5, which is that of the magnitude for the negative infinity, unlike its root. */
+function squareRoot(a: Expr): Expr {
+  return select(comparison("eq", a, -Infinity), number(a, Infinity), unary("sqrt", a));
+}
+
 /** a^b in the type of a; small constant exponents become products and roots. */
 function power(a: Expr, b: Expr): Expr {
   if (b.kind === "const") {
@@ -44,9 +49,9 @@ function power(a: Expr, b: Expr): Expr {
     if (exponent === 3) return mul(mul(a, a), a);
     if (exponent === 4) return mul(mul(a, a), mul(a, a));
     if (isFloatCompute(a.type)) {
-      if (exponent === 0.5) return unary("sqrt", a);
+      if (exponent === 0.5) return squareRoot(a);
       if (exponent === -1) return reciprocal(a);
-      if (exponent === -0.5) return reciprocal(unary("sqrt", a));
+      if (exponent === -0.5) return reciprocal(squareRoot(a));
     }
   }
   if (isFloatCompute(a.type))

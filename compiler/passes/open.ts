@@ -3,7 +3,8 @@
  * every kernel opened, and back. Invariant: a number stands for one value (or temp) over the whole program, so one
  * kernel's expression can be put into another's without renumbering: this is the form in which kernels are fused.
  */
-import { cast, loadTyped, type Expr } from "../ir/expr.ts";
+import { binary, cast, constant, loadTyped, select, type Expr } from "../ir/expr.ts";
+import { decodeSmallFloat, encodeSmallFloat, isSmallFloat, type SmallFloat } from "../ir/numeric.ts";
 import { rewrite, visit } from "../ir/walk.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
@@ -160,5 +161,29 @@ export function isIdentityIndex(assign: Assign): boolean {
 
 /** What a load of the stored value gives: the value converted to the buffer's dtype and back. */
 export function asStored(value: Expr, dtype: DType): Expr {
-  return cast(value, dtype);
+  const stored = cast(value, dtype);
+  const isCast = value.kind === "cast" && value.to === dtype;
+  if (isCast || !isSmallFloat(dtype) || !dtype.startsWith("float8")) return stored;
+  // A cast saturates, storing does not.
+  const { last, past } = endOf(dtype);
+  const x = cast(value, "float32");
+  const f32 = (number: number): Expr => constant("f32", number);
+  const below = select(binary("lt", x, f32(-last)), f32(-past), stored);
+  return select(binary("gt", x, f32(last)), f32(past), below);
+}
+
+/** The last float that rounds to a finite number of the type, and what becomes of greater ones. */
+function endOf(dtype: SmallFloat): { readonly last: number; readonly past: number } {
+  const stored = (value: number): number => decodeSmallFloat(dtype, encodeSmallFloat(dtype, value, false));
+  let [last, beyond] = [1, 2 ** 20];
+  for (
+    let middle = Math.fround((last + beyond) / 2);
+    middle > last && middle < beyond;
+    middle = Math.fround((last + beyond) / 2)
+  ) {
+    // prettier-ignore
+    if (Number.isFinite(stored(middle))) last = middle;
+    else beyond = middle;
+  }
+  return { last, past: stored(beyond) };
 }

@@ -151,6 +151,20 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "integers past 2^53 are divided as float64",
   },
   {
+    applies: (w) => /^(LinearClassifier|LinearRegressor|SVMClassifier|TreeEnsembleClassifier)$/.test(w.node.op) && w.node.attributes["post_transform"] === "LOGISTIC",
+    reason: "LOGISTIC is 1 - 1 / (1 + exp(x)) below 0, which cancels",
+    within: 2 ** -23,
+  },
+  {
+    applies: (w) => /^(DFT|STFT)$/.test(w.node.op) && input(w, 0)?.dtype === "float32",
+    reason: "factors of a transform are multiplied up from one to the next",
+    within: 2 ** -18,
+  },
+  {
+    applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && gateBound(w) > 2 ** 16,
+    reason: "gates of sums so large that their roundings decide them",
+  },
+  {
     applies: (w) => w.node.op === "Sigmoid" && some(input(w, 0), (value) => value < -16),
     reason: "a Sigmoid below 10^-7 is 0",
     within: 2 ** -23,

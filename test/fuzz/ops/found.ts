@@ -275,4 +275,40 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
       { name: "v3", type: { kind: "tensor", dtype: "float32" } },
     ],
   },
+  {
+    note: "a cast that does not saturate, fused into what reads its result, saturated",
+    opset: 27,
+    wrapping: "none",
+    operands: [
+      {
+        name: "v4",
+        dtype: "bfloat16",
+        shape: [],
+        data: { kind: "values", values: [999424] },
+        constant: false,
+      },
+    ],
+    nodes: [
+      { op: "Cast", inputs: ["v4"], outputs: ["v5"], attributes: { to: 17, saturate: 0 } },
+      { op: "Cast", inputs: ["v5"], outputs: ["v6"], attributes: { to: 16 } },
+    ],
+    outputs: [{ name: "v6", type: { kind: "tensor", dtype: "bfloat16", shape: [] } }],
+  },
+  {
+    note: "the negative infinity to the power of a half was its root",
+    opset: 22,
+    wrapping: "none",
+    operands: [
+      {
+        name: "x0",
+        dtype: "float32",
+        shape: [3],
+        data: { kind: "values", values: [-Infinity, 4, Infinity] },
+        constant: false,
+      },
+      { name: "c1", dtype: "float32", shape: [], data: { kind: "values", values: [0.5] }, constant: true },
+    ],
+    nodes: [{ op: "Pow", inputs: ["x0", "c1"], outputs: ["v2"], attributes: {} }],
+    outputs: [{ name: "v2", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
+  },
 ];
