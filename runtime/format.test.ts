@@ -13,6 +13,7 @@ import {
   readPrefix,
   writeArtifact,
 } from "./format.ts";
+import { VERSION } from "./format/version.ts";
 import { sha256 } from "./sha256.ts";
 
 function codeOf(action: () => unknown): string {
@@ -45,6 +46,13 @@ describe("writeArtifact and readArtifact", () => {
       expect((sections.get(name)!.byteOffset - file.byteOffset) % 64).toBe(0);
     }
     expect(writeArtifact(plan, scalingSections([2, 3, 4, 5]))).toEqual(file);
+  });
+
+  it("carry the version of the package", () => {
+    const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    expect(VERSION).toBe(manifest.version);
   });
 
   it("still read and write the file that was committed when the format version was given out", () => {

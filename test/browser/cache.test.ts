@@ -256,6 +256,7 @@ describe("cache", () => {
         expect(full.stats.cache?.kept === false, "it says that it was kept");
       }
       const left = (await listCache(place)).flatMap(({ urls }) => urls);
+      expect(!left.includes(place.url), "the oldest did not make room");
       expect(!left.includes(other.url), "a part of what was not kept stayed");
     } finally {
       await executeServerCommand("set-quota", { origin, quota: 0 });

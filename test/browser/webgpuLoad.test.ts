@@ -8,6 +8,22 @@ import { expect } from "./expect.ts";
 
 const PIPELINES = 300;
 
+/** Loads a program, runs it and gives the durations of the long tasks meanwhile, or "none". */
+async function longTasksOfLoad(artifact: Uint8Array<ArrayBuffer>): Promise<string> {
+  const long: PerformanceEntry[] = [];
+  const observer = new PerformanceObserver((list) => long.push(...list.getEntries()));
+  observer.observe({ type: "longtask" });
+  const session = await load(artifact, { device: "webgpu" });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  long.push(...observer.takeRecords());
+  observer.disconnect();
+  const { y } = await session.run({ x: new Float32Array(256) });
+  expect(y!.data[255] === (PIPELINES * (PIPELINES + 1)) / 2, `the sum is ${y!.data[255]}`);
+  expect(session.gpuStats!.pipelines === PIPELINES, `${session.gpuStats!.pipelines} pipelines`);
+  session.dispose();
+  return long.map(({ duration }) => `${duration} ms`).join(", ") || "none";
+}
+
 describe("loading on WebGPU", () => {
   it(`of a model with ${PIPELINES} pipelines leaves the page responsive`, async function () {
     this.timeout(120_000);
@@ -15,25 +31,11 @@ describe("loading on WebGPU", () => {
     const artifact = chain(PIPELINES, 256, 24);
     const first = await load(scaling(), { device: "webgpu" }); // the device is there, the runtime has arrived
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const long: PerformanceEntry[] = [];
-    const observer = new PerformanceObserver((list) => long.push(...list.getEntries()));
-    observer.observe({ type: "longtask" });
-    const start = performance.now();
-    const session = await load(artifact, { device: "webgpu" });
-    const milliseconds = performance.now() - start;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    long.push(...observer.takeRecords());
-    observer.disconnect();
-    const { y } = await session.run({ x: new Float32Array(256) });
-    expect(y!.data[255] === (PIPELINES * (PIPELINES + 1)) / 2, `the sum is ${y!.data[255]}`);
-    expect(session.gpuStats!.pipelines === PIPELINES, `${session.gpuStats!.pipelines} pipelines`);
-    const tasks = long.map(({ duration }) => `${duration} ms`).join(", ");
-    console.log(`${PIPELINES} pipelines in ${milliseconds.toFixed(0)} ms, long tasks: ${tasks || "none"}`);
-    // That no task takes 50 ms is measured by the benchmark, on a machine that does nothing else; here that the work is
-    // done in slices, of which none comes near to all of it.
-    const longest = Math.max(0, ...long.map(({ duration }) => duration));
-    expect(longest < Math.max(150, milliseconds / 5), `tasks of more than 50 ms: ${tasks}`);
-    session.dispose();
+    // Another process may take a core away in the middle of a task. What our own tasks take, they take every time.
+    const loads: string[] = [];
+    while (loads.length < 3 && !loads.includes("none")) loads.push(await longTasksOfLoad(artifact));
+    console.log(`${PIPELINES} pipelines, tasks of 50 ms and more: ${loads.join("; ")}`);
+    expect(loads.includes("none"), `tasks of 50 ms and more in each load: ${loads.join("; ")}`);
     first.dispose();
   });
 

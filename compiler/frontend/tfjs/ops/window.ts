@@ -209,9 +209,11 @@ function transposedConvolution(call: Call): ValueId {
     const attributes = { strides, output_shape, auto_pad: padding === "SAME" ? "SAME_UPPER" : "NOTSET" };
     return channelsBack(call, call.emit("ConvTranspose", [first, filter], attributes), format);
   }
-  // A size that is computed is that of the input times the stride, for all networks that the converter writes.
+  // A size that is computed is that of the input times the stride in all networks that were met; of another size it is
+  // refused here when shapes are bound, since the elements are then not as many.
   const attributes = { strides, ...paddingOf(call, format) };
-  return channelsBack(call, call.emit("ConvTranspose", [first, filter], attributes), format);
+  const y = channelsBack(call, call.emit("ConvTranspose", [first, filter], attributes), format);
+  return call.emit("Reshape", [y, call.intsOf("outputShape")]);
 }
 
 const pool =
