@@ -21,6 +21,7 @@ import {
   type TimingOptions,
 } from "./protocol.ts";
 import { type Download, type Prepared, type PrepareOptions } from "./runtimes/runtime.ts";
+import { isGpu } from "./runtimes/table.ts";
 import { type BenchServer } from "./server.ts";
 import { storeTensors } from "./storedTensors.ts";
 
@@ -64,6 +65,9 @@ export interface Bench {
 
 /** What a page may take besides what it is asked to: loading, first runs, models whose runs take seconds. */
 const PATIENCE_MS = 120_000;
+
+/** What a runtime on the GPU may take on top: on a software adapter some need fifteen seconds for a run. */
+const GPU_PATIENCE_MS = 180_000;
 
 /** The machine's multiply-add peak, and the bandwidth of reading a range of some bytes (a multiple of 256). */
 export interface PeakRequest {
@@ -194,7 +198,8 @@ function peakJob({ module, readBytes }: PeakRequest, serve: PrepareOptions["serv
 
 function timeLimit({ timing }: Bench, entries: readonly Entry[]): number {
   const perRuntime = 3 * timing.seconds * 1000;
-  return PATIENCE_MS + entries.length * perRuntime;
+  const onGpu = entries.filter(({ name }) => isGpu(name)).length;
+  return PATIENCE_MS + entries.length * perRuntime + onGpu * GPU_PATIENCE_MS;
 }
 
 function withDownloads(result: PageResult, prepared: Prepared | undefined): RuntimeResult {

@@ -35,6 +35,7 @@ import { packedConstant, placeOnGpu, type GpuPlaces } from "./lower/placeGpu.ts"
 import type { WeightStore } from "./lower/weightStore.ts";
 import type { GpuReport, KernelReport } from "./options.ts";
 import { withoutFills } from "./passes/fills.ts";
+import { joinShort } from "./passes/sequence.ts";
 import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
 import { gpuDevice, type GpuDevice } from "./tune/gpuDevice.ts";
 import { gpuSchedules } from "./tune/gpuHeuristic.ts";
@@ -85,7 +86,7 @@ export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledPr
 
 export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   const device = settings.device ?? gpuDevice("software");
-  const sides = chooseSides(program);
+  const sides = joined(chooseSides(program), program, device);
   const rootOf = (id: ValueId): ValueId => program.values.get(id)?.storage ?? id;
   const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device);
   const host = sides.reasons.size > 0 ? scheduleHost(program, sides) : undefined;
@@ -224,6 +225,15 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
         (call) => emitted.kernels[emitted.kernelOf.get(call) ?? -1] ?? { bytes: 0, calls: 1 },
       ),
   };
+}
+
+/** The same, with short calls of the GPU joined. */
+function joined(sides: Sides, { values, constants }: Program, { sequence }: GpuDevice): Sides {
+  const fixed = new Set(constants.keys());
+  const batches = sides.batches.map((batch) =>
+    batch.side === "gpu" ? { ...batch, calls: joinShort(batch.calls, values, fixed, sequence) } : batch,
+  );
+  return { ...sides, batches };
 }
 
 function callsOf(batches: Sides["batches"], side: Side): Call[] {

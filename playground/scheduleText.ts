@@ -24,6 +24,8 @@ function lineOf(step: Step): string {
       return `${step.to} ${step.axis}`;
     case "workgroup":
       return `workgroups of ${step.size}`;
+    case "sequence":
+      return "one workgroup for all, in sequence";
     case "pack":
       return `pack buffer ${step.buffer} in panels of ${step.panels.map(([axis, by]) => `${axis}:${by}`).join(" × ")}`;
     default:

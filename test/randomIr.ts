@@ -261,6 +261,8 @@ export const randomSchedule: fc.Arbitrary<Schedule> = fc.array(
     fc.record<Step & { kind: "merge" }>({ kind: fc.constant("merge"), outer: randomName, inner: randomName }),
     fc.record<Step & { kind: "order" }>({ kind: fc.constant("order"), axes: fc.array(randomName, { maxLength: 4 }) }),
     fc.record<Step & { kind: "bind" }>({ kind: fc.constant("bind"), axis: randomName, to: fc.constantFrom("grid", "vector", "unroll") }),
+    fc.record<Step & { kind: "workgroup" }>({ kind: fc.constant("workgroup"), size: fc.integer({ min: 1, max: 256 }) }),
+    fc.record<Step & { kind: "sequence" }>({ kind: fc.constant("sequence") }),
     fc.record<Step & { kind: "pack" }>({ kind: fc.constant("pack"), buffer: fc.nat(5), panels: fc.array(fc.tuple(randomName, fc.integer({ min: 1, max: 16 })), { maxLength: 3 }) }),
   ),
   { maxLength: 6 },

@@ -73,4 +73,6 @@ export interface Nest {
   readonly body: readonly Statement[];
   /** Invocations of a workgroup, where the schedule says so. */
   readonly workgroup?: number;
+  /** Whether one workgroup runs all of it, stage by stage. */
+  readonly sequence?: boolean;
 }

@@ -22,6 +22,8 @@ export type Step =
   | { readonly kind: "bind"; readonly axis: string; readonly to: Binding }
   /** Invocations of a workgroup; only devices that have workgroups look at it. */
   | { readonly kind: "workgroup"; readonly size: number }
+  /** The kernel's assignments one after the other in one workgroup, which meets between them: for short kernels. */
+  | { readonly kind: "sequence" }
   /** Reads buffer number `buffer` of the kernel from a copy in panels: the listed axes innermost, in blocks. */
   | {
       readonly kind: "pack";

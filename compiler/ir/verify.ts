@@ -162,6 +162,8 @@ export function verifySchedule(schedule: Schedule, kernel: Kernel): void {
       case "workgroup":
         needFactor("workgroup", step.size);
         break;
+      case "sequence":
+        break;
       case "pack":
         if (!kernel.buffers[step.buffer])
           reject(where, `pack of buffer ${step.buffer} of ${kernel.buffers.length}`);

@@ -55,6 +55,7 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
     buffers: kernel.buffers,
     body,
     ...(workgroup === undefined ? {} : { workgroup }),
+    ...(schedule.some(({ kind }) => kind === "sequence") ? { sequence: true } : {}),
   };
 }
 
@@ -141,6 +142,7 @@ class Arrangement {
         if (this.origins.has(step.axis)) this.binds.set(step.axis, step.to);
         return;
       case "workgroup":
+      case "sequence":
         return;
       case "pack":
         throw new InternalError("pack steps are taken before apply()");

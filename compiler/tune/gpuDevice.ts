@@ -16,15 +16,45 @@ export interface GpuDevice {
   readonly tile: { readonly rows: number; readonly vectors: number };
   /** Invocations that keep the device busy. */
   readonly busy: number;
+  /** Nanoseconds (of passes/time.ts) of work that one workgroup does sooner than a dispatch each is started. */
+  readonly sequence: number;
 }
 
 const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
   // SwiftShader (Chromium 156, 2026-11-21): an instruction costs the same whatever it does, so what counts is few
   // of them per multiplication; its four lanes are invocations. A workgroup costs about half a microsecond.
-  software: { kind: "software", workgroup: 64, rowGroup: 16, tile: { rows: 8, vectors: 1 }, busy: 64 },
-  integrated: { kind: "integrated", workgroup: 64, rowGroup: 64, tile: { rows: 4, vectors: 2 }, busy: 2048 },
-  discrete: { kind: "discrete", workgroup: 128, rowGroup: 128, tile: { rows: 8, vectors: 1 }, busy: 16_384 },
-  mobile: { kind: "mobile", workgroup: 64, rowGroup: 64, tile: { rows: 4, vectors: 1 }, busy: 1024 },
+  software: {
+    kind: "software",
+    workgroup: 64,
+    rowGroup: 16,
+    tile: { rows: 8, vectors: 1 },
+    busy: 64,
+    sequence: 15_000,
+  },
+  integrated: {
+    kind: "integrated",
+    workgroup: 64,
+    rowGroup: 64,
+    tile: { rows: 4, vectors: 2 },
+    busy: 2048,
+    sequence: 3_000,
+  },
+  discrete: {
+    kind: "discrete",
+    workgroup: 128,
+    rowGroup: 128,
+    tile: { rows: 8, vectors: 1 },
+    busy: 16_384,
+    sequence: 3_000,
+  },
+  mobile: {
+    kind: "mobile",
+    workgroup: 64,
+    rowGroup: 64,
+    tile: { rows: 4, vectors: 1 },
+    busy: 1024,
+    sequence: 3_000,
+  },
 };
 
 export function gpuDevice(kind: GpuKind): GpuDevice {

@@ -13,6 +13,7 @@ import { accessesOf, type Access, type AssignAccesses } from "../lower/access.ts
 import { LANES } from "../lower/apply.ts";
 import { storesApart } from "../lower/independent.ts";
 import { costOf } from "../passes/cost.ts";
+import { nanosecondsOf } from "../passes/time.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
 import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } from "./heuristic.ts";
 
@@ -35,6 +36,8 @@ export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: Sched
         : scheduleLoop(kernel, block, device),
     );
     const size = rows || steps.some(sharesReduction(kernel)) ? device.rowGroup : device.workgroup;
+    const together = kernel.body.length > 1 && nanosecondsOf(kernel.body) <= device.sequence;
+    if (together) steps.push({ kind: "sequence" });
     return steps.length ? [...steps, { kind: "workgroup", size }] : steps;
   };
 }

@@ -48,12 +48,14 @@ interface Slot {
   readonly key: string;
 }
 
+/** @param memory see {@link wavesOf} */
 export function emitNest(
   nest: Nest,
   operands: readonly Operand[],
   bindings: readonly Binding[],
+  memory?: readonly number[],
 ): EmittedNest {
-  return new Emitter(nest, operands, bindings).run();
+  return new Emitter(nest, operands, bindings).run(wavesOf(nest, memory));
 }
 
 class Emitter extends ExpressionWriter {
@@ -82,10 +84,19 @@ class Emitter extends ExpressionWriter {
     this.words = bindings.map((_, i) => this.declare(i));
   }
 
-  run(): EmittedNest {
+  run(waves: readonly (readonly (readonly Statement[])[])[]): EmittedNest {
     const entries: EmittedEntry[] = [];
     const functions: string[] = [];
-    for (const wave of wavesOf(this.nest)) {
+    if (this.nest.sequence && waves.length > 1) {
+      const phases = waves.map((wave, i) => wave.map((stage, j) => this.entry(`main${i}part${j}`, stage)));
+      const parts = phases.flat();
+      const size = Math.max(...parts.map((part) => part.size));
+      for (const part of parts) functions.push(...part.lines("group: vec3u, index: u32"));
+      functions.push(`@compute @workgroup_size(${size})`, ...inSequence("main", phases, size));
+      entries.push({ name: "main", groups: [1, 1, 1] });
+      waves = [];
+    }
+    for (const wave of waves) {
       const name = entries.length === 0 ? "main" : `main${entries.length}`;
       const parts = wave.map((stage, i) => this.entry(wave.length === 1 ? name : `${name}part${i}`, stage));
       const [only] = parts;
@@ -236,6 +247,7 @@ class Emitter extends ExpressionWriter {
     return {
       name,
       size,
+      alone: chain.own || size === 1,
       groups,
       lines: (parameters) => [
         `fn ${name}(${parameters}) {`,
@@ -602,6 +614,8 @@ interface Part {
   readonly name: string;
   /** Invocations of a workgroup. */
   readonly size: number;
+  /** Whether its invocations never meet. */
+  readonly alone: boolean;
   readonly groups: EmittedEntry["groups"];
   readonly lines: (parameters: string) => string[];
 }
@@ -624,6 +638,28 @@ function together(
     lines.push(` if (group.x < ${first}u) { ${call} return; }`);
   }
   return { lines: [...lines, "}"], groups: [first, 1, 1] };
+}
+
+/** An entry point of one workgroup that does what those of several functions would, list after list. */
+function inSequence(name: string, phases: readonly (readonly Part[])[], size: number): string[] {
+  const lines = [`fn ${name}(${BUILTINS}) {`];
+  const meet = " workgroupBarrier(); storageBarrier();";
+  phases.forEach((parts, i) => {
+    if (i > 0) lines.push(meet);
+    for (const { name: part, groups, size: own, alone } of parts) {
+      const [x, y, z] = groups;
+      const count = x * y * z;
+      const place = count === 1 ? "vec3u()" : y * z === 1 ? "vec3u(g, 0u, 0u)" : `vec3u(g % ${x}u, g / ${x}u % ${y}u, g / ${x * y}u)`; // prettier-ignore
+      const call =
+        own < size ? `if (index < ${own}u) { ${part}(${place}, index); }` : `${part}(${place}, index);`;
+      // Workgroups that share memory would be apart: here the next one waits for those who still read.
+      const next = alone ? "" : meet;
+      lines.push(
+        count === 1 ? ` ${call}${next}` : ` for (var g = 0u; g < ${count}u; g++) { ${call}${next} }`,
+      );
+    }
+  });
+  return [...lines, "}"];
 }
 
 /** x of a value that is x, or -Infinity where x is no number. */

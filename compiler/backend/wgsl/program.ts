@@ -70,6 +70,8 @@ interface Bound {
   readonly operands: readonly Operand[];
   readonly bindings: readonly Binding[];
   readonly ranges: readonly GpuRange[];
+  /** By buffer: a number for the memory that it lies in. */
+  readonly memory: readonly number[];
 }
 
 interface Slot {
@@ -101,12 +103,12 @@ export class PipelineEmitter {
     const nest = this.nests.get(call)!;
     if (nest.body.length === 0) return [];
     const bound = this.bind(call, nest);
-    const key = `${keyOf(call)} ${JSON.stringify([bound.operands, bound.bindings])}`;
+    const key = `${keyOf(call)} ${JSON.stringify([bound.operands, bound.bindings, bound.memory])}`;
     let at = this.known.get(key);
     if (at === undefined) {
       at = this.emitted.length;
       this.known.set(key, at);
-      const text = emitNest(nest, bound.operands, bound.bindings);
+      const text = emitNest(nest, bound.operands, bound.bindings, bound.memory);
       this.emitted.push({ call, nest: text, first: this.pipelines.length, calls: 0 });
       const schedule = printSchedule(call.schedule);
       for (const { name } of text.entries) {
@@ -151,9 +153,14 @@ export class PipelineEmitter {
       i < ids.length ? this.places.place(ids[i]!) : scratch[i]!.kind === "memory" ? this.places.scratch(call, i) : undefined; // prettier-ignore
     let slots: Slot[] = [];
     const slotOf: (Slot | undefined)[] = [];
+    const memory = nest.buffers.map((_, i) => i);
     nest.buffers.forEach((buffer, i) => {
       const place = placeOf(i);
       if (!place) return;
+      memory[i] = memory.findIndex((_, j) => {
+        const other = placeOf(j);
+        return other?.buffer === place.buffer && other.address === place.address;
+      });
       const write = place.written || buffer.role !== "in";
       let slot = slots.find((s) => s.buffer === place.buffer && s.address === place.address);
       if (!slot) {
@@ -185,7 +192,7 @@ export class PipelineEmitter {
       address,
       bytes: end - address,
     }));
-    return { operands, bindings, ranges };
+    return { operands, bindings, ranges, memory };
   }
 }
 

@@ -7,6 +7,7 @@ import { apply } from "../../lower/apply.ts";
 import { emitNest } from "./emit.ts";
 import { hasOwnCopies, scratchOf } from "./scratch.ts";
 import { stagesOf } from "./grid.ts";
+import { wavesOf } from "./waves.ts";
 
 const WIDTH = 200;
 const axis = (name: string, extent: number): Axis => ({ name, extent });
@@ -62,5 +63,40 @@ describe("scratch of several entry points", () => {
     expect(first).toContain("unit * 2400");
     expect(second).not.toContain("2400");
     expect(third).not.toContain("unit");
+  });
+
+  it("passes through one entry point in sequence, whose workgroup meets in between", () => {
+    const bound = (binding: number) => ({ kind: "bound", binding, offset: 0, packed: false }) as const;
+    const { text, entries } = emitNest(
+      { ...nest, sequence: true },
+      [bound(0), bound(1), { kind: "scratch", binding: 2, offset: 0, stride: 12 * WIDTH }],
+      [62 * WIDTH * 4, 62 * WIDTH * 4, 5 * 12 * WIDTH * 4].map((bytes) => ({ mode: "write", bytes })),
+    );
+    expect(entries).toEqual([{ name: "main", groups: [1, 1, 1] }]);
+    const main = text.slice(text.indexOf("@compute")).split("\n");
+    expect(main.filter((line) => line === " workgroupBarrier(); storageBarrier();")).toHaveLength(2);
+    // Blocks share what their invocations pass on: the next waits for those who still read.
+    expect(main.find((line) => line.includes("main0part0("))).toContain("workgroupBarrier()");
+  });
+});
+
+describe("stages side by side", () => {
+  const one = (name: string, out: number): Block => {
+    const i = axis(name, 8);
+    return {
+      kind: "assign",
+      axes: [i],
+      out,
+      index: [coordinate(i)],
+      value: load(0, "float32", [coordinate(i)]),
+    };
+  };
+  const buffers = ["in", "out", "out"].map((role, n): Buffer => ({ name: `b${n}`, role: role as "in", dtype: "float32", shape: [8] })); // prettier-ignore
+  const nest = apply({ name: "two", buffers, body: [one("i", 1), one("j", 2)] }, []);
+
+  it("are those that do not touch one another's memory, whatever their buffers are called", () => {
+    expect(wavesOf(nest)).toHaveLength(1);
+    expect(wavesOf(nest, [0, 1, 1])).toHaveLength(2);
+    expect(wavesOf(nest, [0, 0, 2])).toHaveLength(2);
   });
 });

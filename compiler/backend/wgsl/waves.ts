@@ -16,11 +16,12 @@ const MOST_GROUPS = 65_535;
 /** Functions of one entry point. */
 const MOST_STAGES = 16;
 
-export function wavesOf(nest: Nest): Stage[][] {
+/** @param memory numbers by buffer, equal where buffers lie in the same memory; of its own each where left out */
+export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map((_, i) => i)): Stage[][] {
   const waves: { readonly stages: Stage[]; groups: number; readonly uses: Uses[] }[] = [];
   for (const stage of stagesOf(nest.body)) {
     const chain = chainOf(stage, nest.workgroup);
-    const uses = usesOf(stage);
+    const uses = usesOf(stage, memory);
     const groups = groupsOf(chain);
     const last = waves.at(-1);
     const joins =
@@ -49,35 +50,51 @@ function groupsOf({ grid, group, size, own }: Chain): number {
 }
 
 interface Uses {
+  /** Memory that is read. */
   readonly reads: Set<number>;
-  /** By buffer: what may be written, as bounds of each index. */
-  readonly writes: Map<number, (readonly (readonly [number, number])[])[]>;
+  /** By memory: what may be written, as a buffer and bounds of each index. */
+  readonly writes: Map<number, Written[]>;
 }
 
-function usesOf(body: readonly Statement[], uses: Uses = { reads: new Set(), writes: new Map() }): Uses {
-  const read = (e: Expr): void => visit(e, (x) => x.kind === "load" && uses.reads.add(x.buffer));
+interface Written {
+  readonly buffer: number;
+  readonly bounds: readonly (readonly [number, number])[];
+}
+
+function usesOf(
+  body: readonly Statement[],
+  memory: readonly number[],
+  uses: Uses = { reads: new Set(), writes: new Map() },
+): Uses {
+  const read = (e: Expr): void => visit(e, (x) => x.kind === "load" && uses.reads.add(memory[x.buffer]!));
   for (const s of body) {
-    if (s.kind === "for") usesOf(s.body, uses);
+    if (s.kind === "for") usesOf(s.body, memory, uses);
     else if (s.kind === "update") read(s.body);
     else if (s.kind === "store") {
       read(s.value);
       s.index.forEach(read);
       const bounds = s.index.map((e) => range(e));
-      uses.writes.set(s.buffer, [...(uses.writes.get(s.buffer) ?? []), bounds]);
+      const place = memory[s.buffer]!;
+      uses.writes.set(place, [...(uses.writes.get(place) ?? []), { buffer: s.buffer, bounds }]);
     }
   }
   return uses;
 }
 
 function apart(a: Uses, b: Uses): boolean {
-  for (const buffer of a.writes.keys()) if (b.reads.has(buffer)) return false;
-  for (const buffer of b.writes.keys()) if (a.reads.has(buffer)) return false;
-  for (const [buffer, places] of a.writes) {
-    const others = b.writes.get(buffer) ?? [];
-    const separate = places.every((one) =>
-      others.every((other) => one.some(([low, high], d) => high < other[d]![0] || low > other[d]![1])),
-    );
-    if (!separate) return false;
+  for (const place of a.writes.keys()) if (b.reads.has(place)) return false;
+  for (const place of b.writes.keys()) if (a.reads.has(place)) return false;
+  for (const [place, written] of a.writes) {
+    const others = b.writes.get(place) ?? [];
+    if (!written.every((one) => others.every((other) => disjoint(one, other)))) return false;
   }
   return true;
+}
+
+/** Two buffers of one memory see it in different coordinates. */
+function disjoint(a: Written, b: Written): boolean {
+  return (
+    a.buffer === b.buffer &&
+    a.bounds.some(([low, high], d) => high < b.bounds[d]![0] || low > b.bounds[d]![1])
+  );
 }

@@ -35,7 +35,8 @@ export function printNest(nest: Nest): string {
     ...statementLines(nest.body, scope, new Map()),
   ];
   const workgroup = nest.workgroup === undefined ? "" : ` workgroup ${nest.workgroup}`;
-  return `nest ${nameText(nest.name)}${workgroup} ${braces(lines)}`;
+  const sequence = nest.sequence ? " sequence" : "";
+  return `nest ${nameText(nest.name)}${workgroup}${sequence} ${braces(lines)}`;
 }
 
 function statementLines(body: readonly Statement[], scope: TextScope, accumulators: Accumulators): string[] {
@@ -76,12 +77,19 @@ export function parseNest(text: string): Nest {
     reader.expect("nest");
     const name = reader.name();
     const workgroup = reader.accept("workgroup") ? reader.integer() : undefined;
+    const sequence = reader.accept("sequence");
     reader.expect("{");
     const buffers = readBuffers(reader);
     const accumulators: Accumulators = new Map();
     const scope: TextScope = { buffers, axes: new Map() };
     const body = reader.until("}", () => readStatement(reader, scope, accumulators));
-    return { name, buffers, body, ...(workgroup === undefined ? {} : { workgroup }) };
+    return {
+      name,
+      buffers,
+      body,
+      ...(workgroup === undefined ? {} : { workgroup }),
+      ...(sequence ? { sequence } : {}),
+    };
   });
 }
 

@@ -21,6 +21,8 @@ function stepText(step: Step): string {
       return `bind ${nameText(step.axis)} to ${step.to}`;
     case "workgroup":
       return `workgroup ${step.size}`;
+    case "sequence":
+      return "sequence";
     case "pack":
       return `pack ${step.buffer} in [${step.panels.map(([axis, by]) => `${nameText(axis)} by ${by}`).join(", ")}]`;
     default:
@@ -38,7 +40,7 @@ export function parseSchedule(text: string): Schedule {
 }
 
 function readStep(reader: Reader): Step {
-  const kind = reader.choice(["split", "merge", "order", "bind", "workgroup", "pack"] as const);
+  const kind = reader.choice(["split", "merge", "order", "bind", "workgroup", "sequence", "pack"] as const);
   switch (kind) {
     case "split": {
       const axis = reader.name();
@@ -59,6 +61,8 @@ function readStep(reader: Reader): Step {
     }
     case "workgroup":
       return { kind, size: reader.integer() };
+    case "sequence":
+      return { kind };
     case "pack": {
       const buffer = reader.integer();
       reader.expect("in");
