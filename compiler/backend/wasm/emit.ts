@@ -8,29 +8,21 @@
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
 import type { BinaryOp } from "../../ir/expr.ts";
-import type { BarrierStatement, ForStatement, Nest, Statement } from "../../ir/nest.ts";
+import type { Reduction } from "../../ir/kernel.ts";
+import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
+import { identityOf } from "../../lower/empty.ts";
+import { registerOf, StraightCode, type Lanes, type Leaf, type LeafOf } from "../straight.ts";
 import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
 import { touchOf } from "./touch.ts";
 import { isCut, levelsOf, unitsOf } from "./units.ts";
-import type { Accumulator, Vector } from "./scalar.ts";
+import type { Accumulator } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
-import { type Scope, type Address, type Point, type Value } from "../values.ts";
+import type { Point, Value } from "../values.ts";
 import { canVectorise, VectorWriter } from "./vector.ts";
 
-/** One leaf statement at one point of the unrolled loops around it. */
-type Leaf =
-  | { readonly kind: "init"; readonly op: string; readonly type: ComputeType; readonly accumulator: Accumulator; readonly vector: Vector | undefined } // prettier-ignore
-  | { readonly kind: "update"; readonly op: string; readonly accumulator: Accumulator; readonly masked: boolean; readonly body: Value; readonly vector: Vector | undefined } // prettier-ignore
-  | { readonly kind: "combine"; readonly op: string; readonly accumulator: Accumulator }
-  | { readonly kind: "store"; readonly buffer: number; readonly address: Address; readonly value: Value; readonly accumulator: Accumulator | undefined; readonly vector: Vector | undefined }; // prettier-ignore
-
-/** The registers of one accumulator: one per point of the unrolled loops around its `init`. */
-interface Registers {
-  scope: Scope;
-  readonly all: Map<Scope, Map<string, Accumulator>>;
-}
+type Written<Kind extends Leaf<Accumulator>["kind"]> = LeafOf<Accumulator, Kind>;
 
 /** Emits the function's code. Parameters are the buffers' byte addresses, in order. */
 export function emitNest(nest: Nest): Code {
@@ -57,7 +49,12 @@ interface Part {
 }
 
 class Emitter extends VectorWriter {
-  private readonly registers = new Map<string, Registers>();
+  private readonly straightCode = new StraightCode<Accumulator>(this.values, {
+    straight: (leaves) => this.straight(leaves),
+    loop: (statement, at) => this.loop(statement, at),
+    // One thread runs all of a workgroup, in order.
+    barrier: undefined,
+  });
   private readonly scratchLocals = new Map<ValueType, number>();
   private combinedNames: Set<string> | undefined;
 
@@ -76,39 +73,10 @@ class Emitter extends VectorWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Loops
 
-  /** Writes statements; runs of straight code are gathered so that they share common subexpressions. */
+  /** Writes statements, or those units of them that `part` says. */
   private statements(list: readonly Statement[], outer: Point, part?: Part): void {
-    if (part) {
-      this.part(list, outer, part);
-      return;
-    }
-    let gathered: Leaf[] = [];
-    const flush = (): void => {
-      if (gathered.length) this.straight(gathered);
-      gathered = [];
-    };
-    const gather = (statements: readonly Statement[], at: Point, vector: Vector | undefined): void => {
-      for (const s of statements) {
-        if (s.kind === "barrier" || (s.kind === "combine" && s.over)) {
-          // One thread runs all of a workgroup, in order.
-        } else if (s.kind !== "for") {
-          gathered.push(this.leaf(s, at, vector));
-        } else if (s.extent <= 0) {
-          // A loop is written with its test at the end, and would run once.
-        } else if (s.mode === "vector") {
-          gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
-        } else if (s.mode === "unroll" || s.extent === 1) {
-          const scope = at.scope.with(s.variable);
-          for (let i = s.from; i < s.from + s.extent; i++)
-            gather(s.body, { scope, values: [...at.values, i] }, vector);
-        } else {
-          flush();
-          this.loop(s, at);
-        }
-      }
-    };
-    gather(list, outer, undefined);
-    flush();
+    if (part) this.part(list, outer, part);
+    else this.straightCode.write(list, outer);
   }
 
   /** Writes statements, all of them grid loops or else one unit, so that only the units of `part` run. */
@@ -213,89 +181,6 @@ class Emitter extends VectorWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Straight code
 
-  private leaf(
-    s: Exclude<Statement, ForStatement | BarrierStatement>,
-    at: Point,
-    vector: Vector | undefined,
-  ): Leaf {
-    switch (s.kind) {
-      case "init": {
-        const registers = this.registers.get(s.accumulator);
-        if (registers) registers.scope = at.scope;
-        else this.registers.set(s.accumulator, { scope: at.scope, all: new Map() });
-        return {
-          kind: "init",
-          op: s.op,
-          type: s.type,
-          accumulator: this.accumulator(s.accumulator, at),
-          vector,
-        };
-      }
-      case "update": {
-        // The lanes are points of the reduction exactly when a combine for this accumulator follows.
-        const masked = vector !== undefined && vector.lanes < 4 && this.isCombined(s.accumulator);
-        const given = this.values.at(this.values.from(s.body), at);
-        // A maximum that passes over NaN is one instruction; see numberOrLeast in ops/reduce.ts.
-        const number = vector && s.op === "max" ? numberIn(given) : undefined;
-        const body = number ?? given;
-        return {
-          kind: "update",
-          op: number ? "maxNumber" : s.op,
-          accumulator: this.accumulator(s.accumulator, at),
-          masked,
-          body,
-          vector,
-        };
-      }
-      case "combine":
-        return { kind: "combine", op: s.op, accumulator: this.accumulator(s.accumulator, at) };
-      case "store":
-        return {
-          kind: "store",
-          buffer: s.buffer,
-          address: this.values.addressAt(this.storeAddress(s), at),
-          value: this.values.at(this.values.from(s.value), at),
-          accumulator: s.accumulator === undefined ? undefined : this.accumulator(s.accumulator, at),
-          vector,
-        };
-      default:
-        return s satisfies never;
-    }
-  }
-
-  private readonly storeAddresses = new Map<Statement, Address>();
-  private storeAddress(s: Statement & { kind: "store" }): Address {
-    let known = this.storeAddresses.get(s);
-    if (!known) {
-      known = this.values.address(s.buffer, s.index);
-      this.storeAddresses.set(s, known);
-    }
-    return known;
-  }
-
-  /** The register of an accumulator at a point. */
-  private accumulator(name: string, at: Point): Accumulator {
-    const registers = this.registers.get(name);
-    if (!registers) throw new InternalError(`${name} is used before it is initialised`);
-    const { scope, all } = registers;
-    let table = all.get(scope);
-    if (!table) {
-      table = new Map();
-      all.set(scope, table);
-    }
-    const { names } = at.scope;
-    const { values } = at;
-    const key = (scope === at.scope ? values : scope.names.map((n) => values[names.indexOf(n)] ?? 0)).join(
-      ",",
-    );
-    let found = table.get(key);
-    if (!found) {
-      found = { local: -1, vector: false, type: "f32", combined: undefined };
-      table.set(key, found);
-    }
-    return found;
-  }
-
   private isCombined(name: string): boolean {
     if (!this.combinedNames) {
       const names = new Set<string>();
@@ -311,17 +196,17 @@ class Emitter extends VectorWriter {
     return this.combinedNames.has(name);
   }
 
-  private straight(leaves: readonly Leaf[]): void {
+  private straight(leaves: readonly Leaf<Accumulator>[]): void {
     this.openRegion();
     for (const leaf of leaves) {
-      if (leaf.kind === "update") this.count(leaf.body, leaf.vector);
-      else if (leaf.kind === "store") this.count(leaf.value, leaf.vector);
+      if (leaf.kind === "update") this.count(bodyOf(leaf), leaf.lanes);
+      else if (leaf.kind === "store") this.count(leaf.value, leaf.lanes);
     }
     for (const leaf of leaves) this.emitLeaf(leaf);
     this.closeRegion();
   }
 
-  private emitLeaf(leaf: Leaf): void {
+  private emitLeaf(leaf: Leaf<Accumulator>): void {
     switch (leaf.kind) {
       case "init":
         this.init(leaf);
@@ -340,39 +225,29 @@ class Emitter extends VectorWriter {
     }
   }
 
-  private init({ accumulator, op, type, vector }: Leaf & { kind: "init" }): void {
-    const valueType = vector ? "v128" : scalarType(type);
-    if (accumulator.local < 0 || this.locals.types[accumulator.local] !== valueType) {
-      accumulator.local = this.locals.take(valueType);
-      accumulator.type = type;
-    }
-    accumulator.vector = vector !== undefined;
-    this.identity(op, type, accumulator.vector);
-    this.code.set(accumulator.local);
+  private init({ slot, op, type, lanes }: Written<"init">): void {
+    const valueType = lanes ? "v128" : scalarType(type);
+    const vector = lanes !== undefined;
+    const before = slot.register;
+    if (before && this.locals.types[before.local] === valueType) before.vector = vector;
+    else slot.register = { local: this.locals.take(valueType), vector, type, combined: undefined };
+    this.identity(op, type, vector);
+    this.code.set(slot.register!.local);
   }
 
-  private identity(op: string, type: ComputeType, vector: boolean): void {
-    const values: Record<string, number> = { sum: 0, prod: 1, max: -Infinity, maxNumber: -Infinity, min: Infinity }; // prettier-ignore
-    const limits: Partial<Record<ComputeType, readonly [bigint, bigint]>> = {
-      i32: [-(2n ** 31n), 2n ** 31n - 1n],
-      index: [-(2n ** 31n), 2n ** 31n - 1n],
-      u32: [0n, 2n ** 32n - 1n],
-      i64: [-(2n ** 63n), 2n ** 63n - 1n],
-      u64: [0n, 2n ** 64n - 1n],
-      bool: [0n, 1n],
-    };
-    const range = limits[type];
-    const value = op === "max" && range ? range[0] : op === "min" && range ? range[1] : values[op]!;
-    this.constant(type, value);
+  private identity(op: Reduction["op"], type: ComputeType, vector: boolean): void {
+    this.constant(type, identityOf(op, type));
     if (vector) this.splat(type);
   }
 
-  private update({ accumulator, op, body, vector, masked }: Leaf & { kind: "update" }): void {
+  private update(leaf: Written<"update">): void {
     const { code } = this;
+    const { op, slot, lanes } = leaf;
+    const body = bodyOf(leaf);
+    const accumulator = registerOf(slot);
     const { local } = accumulator;
-    if (local < 0) throw new InternalError("an accumulator is updated before it is initialised");
-    this.vector = vector;
-    if (!vector) {
+    this.vector = lanes;
+    if (!lanes) {
       code.get(local);
       this.emitScalar(body);
       scalarBinary(code, reduceOp(op), body.type);
@@ -380,6 +255,8 @@ class Emitter extends VectorWriter {
       return;
     }
     if (!accumulator.vector) throw new InternalError("a vector updates a scalar accumulator");
+    // The lanes are points of the reduction exactly when a combine for this accumulator follows.
+    const masked = lanes.lanes < 4 && this.isCombined(leaf.accumulator);
     if (
       op === "sum" &&
       body.type === "f32" &&
@@ -398,15 +275,17 @@ class Emitter extends VectorWriter {
     this.emitVector(body);
     if (masked) {
       this.identity(op, body.type, true);
-      code.v128(laneMask(vector.lanes)).op("v128.bitselect");
+      code.v128(laneMask(lanes.lanes)).op("v128.bitselect");
     }
-    vectorBinary(code, reduceOp(op), body.type, op === "maxNumber");
+    vectorBinary(code, reduceOp(op), body.type, leaf.number !== undefined);
     code.set(local);
   }
 
   /** Folds the four lanes of an accumulator into one scalar, pairwise. */
-  private combine({ accumulator, op }: Leaf & { kind: "combine" }): void {
+  private combine({ slot, op, over }: Written<"combine">): void {
+    if (over) return;
     const { code } = this;
+    const accumulator = registerOf(slot);
     const { type, local } = accumulator;
     const halves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
     const pairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];
@@ -426,23 +305,24 @@ class Emitter extends VectorWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Stores
 
-  private store(leaf: Leaf & { kind: "store" }): void {
+  private store(leaf: Written<"store">): void {
     const { code } = this;
-    const { accumulator, buffer, address, value } = leaf;
+    const { slot, buffer, address, value, lanes: vector } = leaf;
+    const accumulator = slot && registerOf(slot);
     const bytes = this.elementBytes[buffer]!;
     this.accumulatorLocal = accumulator?.combined ?? accumulator;
-    this.vector = leaf.vector;
+    this.vector = vector;
     this.beginStatement(value);
     const forms = memoryForms(this.nest.buffers[buffer]!.dtype);
-    if (!leaf.vector) {
+    if (!vector) {
       const offset = this.address(buffer, address, undefined);
       this.emitScalar(value);
       code.access(forms.store, offset);
     } else {
-      const { variable, lanes } = leaf.vector;
+      const { variable, lanes } = vector;
       const stride = address.terms.stride(variable);
       if (stride === undefined || forms.vectorStore === undefined || !canVectorise(value.type)) {
-        this.storeByLanes(leaf, forms.store, leaf.vector);
+        this.storeByLanes(leaf, forms.store, vector);
       } else if (stride === 1 && lanes === 4) {
         const offset = this.address(buffer, address, variable);
         this.emitVector(value);
@@ -458,7 +338,7 @@ class Emitter extends VectorWriter {
           code.get(held).access("v128.store32_lane", offset, lane);
         }
         this.locals.release(held);
-      } else this.storeByLanes(leaf, forms.store, leaf.vector);
+      } else this.storeByLanes(leaf, forms.store, vector);
     }
     this.endStatement();
     this.forget(buffer);
@@ -466,11 +346,10 @@ class Emitter extends VectorWriter {
 
   /** Stores lane by lane: the general fallback. */
   private storeByLanes(
-    { buffer, address, value }: Leaf & { kind: "store" },
+    { buffer, address, value }: Written<"store">,
     store: string,
-    vector: Vector,
+    { variable, lanes }: Lanes,
   ): void {
-    const { variable, lanes } = vector;
     const { code } = this;
     if (canVectorise(value.type)) {
       // The value still is a vector: only the store is not.
@@ -511,19 +390,14 @@ class Emitter extends VectorWriter {
   }
 }
 
-function reduceOp(op: string): BinaryOp {
-  return op === "sum" ? "add" : op === "prod" ? "mul" : op === "min" ? "min" : "max";
+/** What an update adds: in vectors, a maximum that passes over NaN is one instruction. */
+function bodyOf({ body, number, lanes }: Written<"update">): Value {
+  return (lanes && number) ?? body;
 }
 
-/** x of a value that is x, or -Infinity where x is no number. */
-function numberIn(value: Value): Value | undefined {
-  if (value.kind !== "select" || value.type !== "f32") return undefined;
-  const { condition, a, b } = value;
-  const least = b.kind === "const" && b.value === -Infinity;
-  return least && condition.kind === "binary" && condition.op === "ge" && condition.a === a && condition.b === b
-    ? a
-    : undefined;
-} // prettier-ignore
+function reduceOp(op: Reduction["op"]): BinaryOp {
+  return op === "sum" ? "add" : op === "prod" ? "mul" : op === "min" ? "min" : "max";
+}
 
 function laneMask(lanes: number): Uint8Array {
   return new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => (i < lanes ? -1 : 0))).buffer);

@@ -6,6 +6,7 @@
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
 import { linear, range, type BinaryOp, type Expr } from "../../ir/expr.ts";
+import type { Lanes } from "../straight.ts";
 import type { ValueType } from "./opcodes.ts";
 import { PointerWriter } from "./pointers.ts";
 import { memoryForms, scalarBinary, scalarType } from "./select.ts";
@@ -19,16 +20,10 @@ export interface Accumulator {
   combined: Accumulator | undefined;
 }
 
-/** The vector loop around a statement. */
-export interface Vector {
-  readonly variable: string;
-  readonly lanes: number;
-}
-
 type Mode = "v" | "s";
 
 export abstract class ScalarWriter extends PointerWriter {
-  protected vector: Vector | undefined;
+  protected vector: Lanes | undefined;
   /** What `acc` reads. */
   protected accumulatorLocal: Accumulator | undefined;
   private region = 0;
@@ -62,7 +57,7 @@ export abstract class ScalarWriter extends PointerWriter {
   }
 
   /** Counts the uses of a value that is going to be written in this region, as `vector` says. */
-  protected count(value: Value, vector: Vector | undefined): void {
+  protected count(value: Value, vector: Lanes | undefined): void {
     this.touch(value);
     const uses = vector ? ++value.vectorUses : ++value.scalarUses;
     if (uses > 1) return;
@@ -196,7 +191,7 @@ export abstract class ScalarWriter extends PointerWriter {
         this.code.i64(BigInt(value));
         return;
       default:
-        this.code.i32(typeof value === "number" ? value : Number(BigInt.asIntN(32, value)));
+        this.code.i32(typeof value === "number" ? value | 0 : Number(BigInt.asIntN(32, value)));
     }
   }
 

@@ -11,8 +11,9 @@ import { constant } from "../../ir/expr.ts";
 import type { Reduction } from "../../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
 import { identityOf } from "../../lower/empty.ts";
-import type { Address, Point, Scope, Value } from "../values.ts";
-import { ExpressionWriter, narrowed, type Declared, type Lanes, type Register } from "./expression.ts";
+import type { Address, Point, Value } from "../values.ts";
+import { registerOf, StraightCode, type Leaf, type LeafOf } from "../straight.ts";
+import { ExpressionWriter, narrowed, type Declared, type Register } from "./expression.ts";
 import { indented } from "./frames.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
@@ -30,23 +31,7 @@ export interface EmittedNest {
   readonly entries: readonly EmittedEntry[];
 }
 
-/** The registers of one accumulator: one per point of the unrolled loops around its `init`. */
-interface Registers {
-  scope: Scope;
-  readonly all: Map<Scope, Map<string, Register | undefined>>;
-}
-
-type Leaf =
-  | { readonly kind: "init"; readonly op: Reduction["op"]; readonly type: ComputeType; readonly slot: Slot; readonly lanes: Lanes | undefined } // prettier-ignore
-  | { readonly kind: "update"; readonly op: Reduction["op"]; readonly slot: Slot; readonly body: Value; readonly skipsNaN: boolean; readonly lanes: Lanes | undefined } // prettier-ignore
-  | { readonly kind: "combine"; readonly op: Reduction["op"]; readonly slot: Slot; readonly over: "group" | undefined } // prettier-ignore
-  | { readonly kind: "store"; readonly buffer: number; readonly address: Address; readonly value: Value; readonly slot: Slot | undefined; readonly lanes: Lanes | undefined }; // prettier-ignore
-
-/** Where the register of an accumulator at a point is kept. */
-interface Slot {
-  readonly table: Map<string, Register | undefined>;
-  readonly key: string;
-}
+type Written<Kind extends Leaf<Register>["kind"]> = LeafOf<Register, Kind>;
 
 /** @param memory see {@link wavesOf} */
 export function emitNest(
@@ -61,8 +46,11 @@ export function emitNest(
 class Emitter extends ExpressionWriter {
   private readonly bindings: readonly Binding[];
   private readonly words: readonly { readonly word: Word; readonly quads: boolean }[];
-  private readonly registers = new Map<string, Registers>();
-  private readonly storeAddresses = new Map<Statement, Address>();
+  private readonly straightCode = new StraightCode<Register>(this.values, {
+    straight: (leaves) => this.straight(leaves),
+    loop: (statement, at) => this.loop(statement, at),
+    barrier: () => this.barrier(),
+  });
   /** Declarations of memory of a workgroup. */
   private readonly shared = new Map<string, string>();
   /** Buffers in memory of an invocation that the entry point being written has declared. */
@@ -233,7 +221,7 @@ class Emitter extends ExpressionWriter {
     this.owned = new Set();
     this.stage = stage;
     this.ownCopies = new Map();
-    this.registers.clear();
+    this.straightCode.forget();
     this.stored = false;
     const chain = chainOf(stage, this.nest.workgroup);
     this.chain = chain;
@@ -241,7 +229,7 @@ class Emitter extends ExpressionWriter {
     this.spreads = chain.own;
     const root = frames.open();
     const { groups, guard } = spread(chain, root);
-    this.statements(chain.body, { scope: this.values.root, values: [] });
+    this.straightCode.write(chain.body, { scope: this.values.root, values: [] });
     const lines = frames.close();
     const { size } = chain;
     return {
@@ -255,38 +243,6 @@ class Emitter extends ExpressionWriter {
         "}",
       ],
     };
-  }
-
-  /** Writes statements; runs of straight code are gathered so that they share common subexpressions. */
-  private statements(list: readonly Statement[], outer: Point): void {
-    let gathered: Leaf[] = [];
-    const flush = (): void => {
-      if (gathered.length) this.straight(gathered);
-      gathered = [];
-    };
-    const gather = (statements: readonly Statement[], at: Point, lanes: Lanes | undefined): void => {
-      for (const s of statements) {
-        if (s.kind === "barrier") {
-          flush();
-          this.barrier();
-        } else if (s.kind !== "for") {
-          gathered.push(this.leaf(s, at, lanes));
-        } else if (s.extent <= 0) {
-          // Nothing to do.
-        } else if (s.mode === "vector") {
-          gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
-        } else if (s.mode === "unroll" || (s.extent === 1 && s.mode !== "group")) {
-          const scope = at.scope.with(s.variable);
-          for (let i = s.from; i < s.from + s.extent; i++)
-            gather(s.body, { scope, values: [...at.values, i] }, lanes);
-        } else {
-          flush();
-          this.loop(s, at);
-        }
-      }
-    };
-    gather(list, outer, undefined);
-    flush();
   }
 
   private barrier(): void {
@@ -310,7 +266,7 @@ class Emitter extends ExpressionWriter {
     this.spreads ||= group;
     // What the iteration before has stored.
     if (!group) this.stored = true;
-    this.statements(s.body, at);
+    this.straightCode.write(s.body, at);
     this.spreads = before;
     if (!group) this.stored ||= stored;
     const body = indented(frames.close());
@@ -331,73 +287,10 @@ class Emitter extends ExpressionWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Straight code
 
-  private leaf(
-    s: Exclude<Statement, ForStatement | { kind: "barrier" }>,
-    at: Point,
-    lanes: Lanes | undefined,
-  ): Leaf {
-    switch (s.kind) {
-      case "init": {
-        const registers = this.registers.get(s.accumulator);
-        if (registers) registers.scope = at.scope;
-        else this.registers.set(s.accumulator, { scope: at.scope, all: new Map() });
-        return { kind: "init", op: s.op, type: s.type, slot: this.slot(s.accumulator, at), lanes };
-      }
-      case "update": {
-        const given = this.values.at(this.values.from(s.body), at);
-        // A maximum that passes over NaN needs no test; see numberOrLeast in ops/reduce.ts.
-        const number = s.op === "max" ? numberIn(given) : undefined;
-        const slot = this.slot(s.accumulator, at);
-        return {
-          kind: "update",
-          op: s.op,
-          slot,
-          body: number ?? given,
-          skipsNaN: number !== undefined,
-          lanes,
-        };
-      }
-      case "combine":
-        return { kind: "combine", op: s.op, slot: this.slot(s.accumulator, at), over: s.over };
-      case "store": {
-        let address = this.storeAddresses.get(s);
-        if (!address) this.storeAddresses.set(s, (address = this.values.address(s.buffer, s.index)));
-        return {
-          kind: "store",
-          buffer: s.buffer,
-          address: this.values.addressAt(address, at),
-          value: this.values.at(this.values.from(s.value), at),
-          slot: s.accumulator === undefined ? undefined : this.slot(s.accumulator, at),
-          lanes,
-        };
-      }
-      default:
-        return s satisfies never;
-    }
-  }
-
-  private slot(name: string, at: Point): Slot {
-    const registers = this.registers.get(name);
-    if (!registers) throw new InternalError(`${name} is used before it is initialised`);
-    const { scope, all } = registers;
-    let table = all.get(scope);
-    if (!table) all.set(scope, (table = new Map()));
-    const { names } = at.scope;
-    const { values } = at;
-    const own = scope === at.scope ? values : scope.names.map((n) => values[names.indexOf(n)] ?? 0);
-    return { table, key: own.join(",") };
-  }
-
-  private registerIn({ table, key }: Slot): Register {
-    const register = table.get(key);
-    if (!register) throw new InternalError("an accumulator is used before it is initialised");
-    return register;
-  }
-
-  private straight(leaves: readonly Leaf[]): void {
+  private straight(leaves: readonly Leaf<Register>[]): void {
     this.openRegion();
     for (const leaf of leaves) {
-      if (leaf.kind === "update") this.count(leaf.body, leaf.lanes);
+      if (leaf.kind === "update") this.count(leaf.number ?? leaf.body, leaf.lanes);
       else if (leaf.kind === "store") this.count(leaf.value, leaf.lanes);
     }
     for (const leaf of leaves) {
@@ -426,15 +319,16 @@ class Emitter extends ExpressionWriter {
     return this.text(this.values.from(constant(type, identityOf(op, type))), vector);
   }
 
-  private init({ op, type, slot, lanes }: Leaf & { kind: "init" }): void {
+  private init({ op, type, slot, lanes }: Written<"init">): void {
     const register: Register = { name: this.frames.fresh("r"), vector: lanes !== undefined, type };
-    slot.table.set(slot.key, register);
+    slot.register = register;
     const form = register.vector ? wgslVector(type) : wgslType(type);
     this.frames.line(`var ${register.name}: ${form} = ${this.identity(op, type, register.vector)};`);
   }
 
-  private update({ op, slot, body, skipsNaN, lanes }: Leaf & { kind: "update" }): void {
-    const register = this.registerIn(slot);
+  private update({ op, slot, body: given, number, lanes }: Written<"update">): void {
+    const body = number ?? given;
+    const register = registerOf(slot);
     const { name, vector } = register;
     if (lanes && !vector) throw new InternalError("a vector updates a scalar accumulator");
     this.beginStatement(body, register);
@@ -443,7 +337,7 @@ class Emitter extends ExpressionWriter {
       const mask = [0, 1, 2, 3].map((lane) => lane < lanes.lanes).join(", ");
       text = `select(${this.identity(op, body.type, true)}, ${text}, vec4<bool>(${mask}))`;
     }
-    this.frames.line(`${this.accumulated(op, name, text, body.type, vector, skipsNaN)};`);
+    this.frames.line(`${this.accumulated(op, name, text, body.type, vector, number !== undefined)};`);
   }
 
   /** `name = name op text`. */
@@ -486,15 +380,15 @@ class Emitter extends ExpressionWriter {
     return name;
   }
 
-  private combine({ op, slot, over }: Leaf & { kind: "combine" }): void {
-    const register = this.registerIn(slot);
+  private combine({ op, slot, over }: Written<"combine">): void {
+    const register = registerOf(slot);
     const { name, type } = register;
     if (over === undefined) {
       const total = this.frames.fresh("r");
       this.frames.line(`var ${total}: ${wgslType(type)} = ${name}.x;`);
       for (const lane of ["y", "z", "w"])
         this.frames.line(`${this.accumulated(op, total, `${name}.${lane}`, type, false, false)};`);
-      slot.table.set(slot.key, { name: total, vector: false, type });
+      slot.register = { name: total, vector: false, type };
       return;
     }
     const { size } = this;
@@ -532,9 +426,9 @@ class Emitter extends ExpressionWriter {
   // -------------------------------------------------------------------------------------------------------------
   // Stores
 
-  private store({ buffer, address, value, slot, lanes }: Leaf & { kind: "store" }): void {
+  private store({ buffer, address, value, slot, lanes }: Written<"store">): void {
     const { frames } = this;
-    this.beginStatement(value, slot && this.registerIn(slot));
+    this.beginStatement(value, slot && registerOf(slot));
     const { dtype } = this.nest.buffers[buffer]!;
     const operand = this.operands[buffer]!;
     if (operand.kind === "bound" && operand.packed && bytesPerElement(dtype) < 4)
@@ -661,13 +555,3 @@ function inSequence(name: string, phases: readonly (readonly Part[])[], size: nu
   });
   return [...lines, "}"];
 }
-
-/** x of a value that is x, or -Infinity where x is no number. */
-function numberIn(value: Value): Value | undefined {
-  if (value.kind !== "select" || value.type !== "f32") return undefined;
-  const { condition, a, b } = value;
-  const least = b.kind === "const" && b.value === -Infinity;
-  return least && condition.kind === "binary" && condition.op === "ge" && condition.a === a && condition.b === b
-    ? a
-    : undefined;
-} // prettier-ignore

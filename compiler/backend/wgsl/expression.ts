@@ -14,6 +14,7 @@ import { layoutOf } from "../../ir/kernel.ts";
 import { operandsOf, ValueTable, type Address, type BinaryValue, type CastValue, type LoadValue, type Terms, type UnaryValue, type Value } from "../values.ts"; // prettier-ignore
 import { Frames } from "./frames.ts";
 import { Library } from "./library.ts";
+import type { Lanes } from "../straight.ts";
 import { floatWord, intLiteral, literal, wgslType, wgslVector } from "./literal.ts";
 import { asWord, wordOf, type Operand, type Word } from "./memory.ts";
 
@@ -22,12 +23,6 @@ export interface Register {
   readonly name: string;
   vector: boolean;
   type: ComputeType;
-}
-
-/** The vector loop around a statement. */
-export interface Lanes {
-  readonly variable: string;
-  readonly lanes: number;
 }
 
 /** How the words of a binding are declared. */
