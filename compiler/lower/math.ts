@@ -28,13 +28,13 @@ import {
 } from "../ir/expr.ts";
 import { rewrite } from "../ir/walk.ts";
 
-const i32 = (value: number): Expr => constant("i32", value);
+export const i32 = (value: number): Expr => constant("i32", value);
 const asInt = (x: Expr): Expr => bitcast(x, "i32");
 const asFloat = (x: Expr): Expr => bitcast(x, "f32");
-const abs = (x: Expr): Expr => unary("abs", x);
+export const abs = (x: Expr): Expr => unary("abs", x);
 
 /** Horner's scheme, highest power first. */
-function polynomial(x: Expr, coefficients: readonly number[]): Expr {
+export function polynomial(x: Expr, coefficients: readonly number[]): Expr {
   let sum = f32(coefficients[0]!);
   for (const c of coefficients.slice(1)) sum = add(mul(sum, x), f32(c));
   return sum;
@@ -191,7 +191,8 @@ function tanh(x: Expr): Expr {
   return made;
 }
 
-function copySign(magnitude: Expr, sign: Expr): Expr {
+/** The size of a number with the sign of another. `magnitude` is not negative. */
+export function copySign(magnitude: Expr, sign: Expr): Expr {
   return asFloat(binary("or", asInt(magnitude), binary("and", asInt(sign), i32(-0x80000000))));
 }
 

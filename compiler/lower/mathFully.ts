@@ -10,7 +10,6 @@ import {
   binary,
   bitcast,
   cast,
-  constant,
   div,
   f32,
   lt,
@@ -22,28 +21,7 @@ import {
   type Expr,
 } from "../ir/expr.ts";
 import { rewrite } from "../ir/walk.ts";
-import { ROUNDER } from "./math.ts";
-
-const i32 = (value: number): Expr => constant("i32", value);
-const abs = (x: Expr): Expr => unary("abs", x);
-
-function polynomial(x: Expr, coefficients: readonly number[]): Expr {
-  let sum = f32(coefficients[0]!);
-  for (const c of coefficients.slice(1)) sum = add(mul(sum, x), f32(c));
-  return sum;
-}
-
-function copySign(magnitude: Expr, sign: Expr): Expr {
-  const bits = (x: Expr): Expr => bitcast(x, "i32");
-  return bitcast(
-    binary(
-      "or",
-      binary("and", bits(magnitude), i32(0x7fffffff)),
-      binary("and", bits(sign), i32(-0x80000000)),
-    ),
-    "f32",
-  );
-}
+import { abs, copySign, i32, polynomial, ROUNDER } from "./math.ts";
 
 const lowered = (op: "exp" | "log" | "sin" | "cos", x: Expr): Expr => unary(op, x);
 
