@@ -6,8 +6,10 @@
  */
 import fc from "fast-check";
 import * as x from "../compiler/ir/expr.ts";
-import { rowMajorStrides, coordinate, type Assign, type Axis, type Buffer, type Kernel, type Layout } from "../compiler/ir/kernel.ts"; // prettier-ignore
-import type { DType } from "../compiler/ir/dtype.ts";
+import { rowMajorStrides, coordinate, layoutOf, type Assign, type Axis, type Buffer, type Kernel, type Layout } from "../compiler/ir/kernel.ts"; // prettier-ignore
+import type { DType, NumericData } from "../compiler/ir/dtype.ts";
+import { allocateBuffer } from "../compiler/ir/interpExpr.ts";
+import { storeFunction } from "../compiler/ir/numeric.ts";
 import type { Expr } from "../compiler/ir/expr.ts";
 
 const extent = fc.integer({ min: 1, max: 9 });
@@ -218,3 +220,23 @@ export const randomMovement: fc.Arbitrary<Kernel> = fc
       ) // prettier-ignore
       .map((buffers): Kernel => ({ name: "movement", buffers, body: [body] }));
   });
+
+/** Small integers, whose sums and products have no rounding; zeros in the border. */
+export function integers(buffer: Buffer, seed: number): NumericData {
+  const data = allocateBuffer(buffer);
+  if (buffer.role !== "in") return data;
+  const store = storeFunction(buffer.dtype);
+  const { strides, offset } = layoutOf(buffer);
+  const low = buffer.dtype.startsWith("uint") || buffer.dtype === "bool" ? 0 : -2;
+  const high = buffer.dtype === "bool" ? 1 : 3;
+  const fill = (d: number, at: number, n: number): void => {
+    if (d < buffer.shape.length) {
+      for (let i = 0; i < buffer.shape[d]!; i++) fill(d + 1, at + i * strides[d]!, n * 31 + i * 7);
+      return;
+    }
+    const value = low + ((n + seed) % (high - low + 1));
+    data[at] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : store(value);
+  };
+  fill(0, offset, 1);
+  return data;
+}

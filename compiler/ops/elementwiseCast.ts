@@ -4,23 +4,12 @@
  * saturation of 8-bit floats, and the rounding modes of float8e8m0.
  * Source: ONNX operator Cast (version 24) and its tables.
  */
+import { isComplexType, typeNumber, typeOfNumber } from "../ir/dataType.ts";
 import { bytesPerElement, computeType, dtypes, type DType } from "../ir/dtype.ts";
 import { add, binary, bitcast, cast, constant, TRUE, type Expr } from "../ir/expr.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition, type OpImplementation } from "./define.ts"; // prettier-ignore
 import { knownNumber, requireNumeric } from "./elementwise.ts";
 import { castStrings } from "./stringCast.ts";
-
-/** TensorProto.DataType numbers; position is the number. Source: onnx.proto of ONNX 1.20. */
-const typeNumbers: readonly (DType | undefined)[] = [
-  undefined, "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64",
-  "uint32", "uint64", undefined, undefined, "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-  "float8e5m2fnuz", "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2",
-]; // prettier-ignore
-
-/** The number of a dtype in ONNX, by which library kernels know it too. */
-export function typeNumber(dtype: DType): number {
-  return typeNumbers.indexOf(dtype);
-}
 
 /**
  * The dtype that an attribute names: as ONNX's number, or as our own word (which expansions may write).
@@ -35,7 +24,10 @@ export function typeAttribute(call: OpCall, name: string): DType | undefined {
   }
   const value = call.int(name)!;
   if (value === 0) return undefined;
-  return typeNumbers[value] ?? call.fail("dtype-unsupported", `element type ${value} of attribute ${name}`);
+  const type = typeOfNumber(value);
+  if (type === undefined || isComplexType(type))
+    return call.fail("dtype-unsupported", `element type ${value} of attribute ${name}`);
+  return type;
 }
 
 /** x as Cast converts it to `to`, up to what storing does anyway. */

@@ -9,7 +9,7 @@ import type { ValueId } from "../ir/graph.ts";
 import { mapKernel, type AttributeLike, type Expander, type OpCall, type OpDefinition } from "./define.ts";
 import { expanded, given, part, plus } from "./microsoftForm.ts";
 import { expectShape } from "./operandShape.ts";
-import { typeNumber } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 
 function counted(to: Expander, length: number): ValueId {
   return to.integers(Array.from({ length }, (_, i) => i));

@@ -8,7 +8,7 @@ import { binary, cast, constant, floordiv, floormod, int, add, mul, sub, type Ex
 import { computeType, elementCount } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { mapKernel, type Expander, type OpCall, type OpDefinition } from "./define.ts";
-import { typeNumber } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { attended, maskBias } from "./microsoftAttention.ts";
 import { channelsLast, channelsSecond, expanded, given, only, part, plus, same } from "./microsoftForm.ts";
 import { expectShape } from "./operandShape.ts";

@@ -7,7 +7,7 @@
  */
 import { allocate, type Tensor } from "../ir/dtype.ts";
 import type { OpCall, OpDefinition } from "./define.ts";
-import { typeNumber } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { hostOperator } from "./stringForm.ts";
 
 const DOMAIN = "ai.onnx.ml";

@@ -14,7 +14,7 @@ import type {
   OpCall,
   OpDefinition,
 } from "./define.ts";
-import { typeNumber } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { input, integers, libraryCall, libraryCode, output } from "./indexingLibrary.ts";
 import { packTrees, type TreeNode } from "./library/index.ts";
 import { postTransform } from "./mlTransform.ts";

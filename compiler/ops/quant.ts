@@ -8,7 +8,8 @@ import { computeType, elementCount, integerRange, isFloat, type DType } from "..
 import { add, cast, div, floordiv, int, mul, sub, unary, type Expr } from "../ir/expr.ts";
 import { mapKernel, normaliseAxis, type Expander, type KernelWriter, type OpCall, type OpDefinition } from "./define.ts"; // prettier-ignore
 import { clampTo, operand, requireNumeric } from "./elementwise.ts";
-import { typeAttribute, typeNumber } from "./elementwiseCast.ts";
+import { typeAttribute } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 
 /** Where the scale of a point lies: nowhere in particular, along the axis, or in its block. */
 function scaleIndex(call: OpCall, index: readonly Expr[]): Expr[] {

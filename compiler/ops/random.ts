@@ -7,7 +7,8 @@
 import { elementCount, type DType } from "../ir/dtype.ts";
 import type { TensorType } from "../ir/graph.ts";
 import type { Expander, LibraryArgument, OpCall, OpDefinition } from "./define.ts";
-import { typeAttribute, typeNumber } from "./elementwiseCast.ts";
+import { typeAttribute } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { libraryCall, libraryCode, output } from "./indexingLibrary.ts";
 
 /** 64 bits of seed: those of the attribute as a double, or of the node's name (FNV-1a) and the run. */

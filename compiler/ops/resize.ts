@@ -17,7 +17,7 @@ import {
   type OpDefinition,
 } from "./define.ts";
 import { knownNumber, requireNumeric } from "./elementwise.ts";
-import { typeNumber } from "./elementwiseCast.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { axisTable, resizeMode, type AxisTable, type ResizeAxis } from "./resizeTable.ts";
 
 /** Above this many taps the sum is a reduction loop; up to it the taps are written out, so that they fuse. */

@@ -4,11 +4,8 @@
  * the kernel, its schedule and fast-check's seed.
  */
 import fc from "fast-check";
-import type { NumericData } from "../../compiler/ir/dtype.ts";
 import { runKernel } from "../../compiler/ir/interp.ts";
-import { allocateBuffer } from "../../compiler/ir/interpExpr.ts";
-import { layoutOf, type Buffer, type Kernel } from "../../compiler/ir/kernel.ts";
-import { storeFunction } from "../../compiler/ir/numeric.ts";
+import type { Kernel } from "../../compiler/ir/kernel.ts";
 import { printKernel, printSchedule } from "../../compiler/ir/text/index.ts";
 import { lowerPads } from "../../compiler/lower/pad.ts";
 import { lowerStorage } from "../../compiler/lower/storage.ts";
@@ -16,30 +13,10 @@ import { gpuDevice, type GpuKind } from "../../compiler/tune/gpuDevice.ts";
 import { gpuSchedules } from "../../compiler/tune/gpuHeuristic.ts";
 import { orderAxes } from "../../compiler/tune/heuristic.ts";
 import { isForGpu, requestDevice, runOnGpu } from "../gpuKernels.ts";
-import { randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../structuredKernels.ts"; // prettier-ignore
+import { integers, randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../structuredKernels.ts"; // prettier-ignore
 
 const KINDS: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
 const RUNS = 25;
-
-/** Small integers, whose sums and products have no rounding; zeros in the border. */
-function integers(buffer: Buffer, seed: number): NumericData {
-  const data = allocateBuffer(buffer);
-  if (buffer.role !== "in") return data;
-  const store = storeFunction(buffer.dtype);
-  const { strides, offset } = layoutOf(buffer);
-  const low = buffer.dtype.startsWith("uint") || buffer.dtype === "bool" ? 0 : -2;
-  const high = buffer.dtype === "bool" ? 1 : 3;
-  const fill = (d: number, at: number, n: number): void => {
-    if (d < buffer.shape.length) {
-      for (let i = 0; i < buffer.shape[d]!; i++) fill(d + 1, at + i * strides[d]!, n * 31 + i * 7);
-      return;
-    }
-    const value = low + ((n + seed) % (high - low + 1));
-    data[at] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : store(value);
-  };
-  fill(0, offset, 1);
-  return data;
-}
 
 /** Functions are polynomials on the one side and Math's on the other. */
 function isClose(a: number | bigint, b: number | bigint): boolean {

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd, nestOf, runEmitted } from "../../../test/emitted.ts";
 import { randomKernel } from "../../../test/randomIr.ts";
 import { randomLegalSchedule } from "../../../test/randomSchedule.ts";
-import { randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
+import { integers, randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
 import type { NumericData, Tensor } from "../../ir/dtype.ts";
 import { acc, binary, cast, load, unary, type Expr } from "../../ir/expr.ts";
 import { rewrite } from "../../ir/walk.ts";
@@ -15,8 +15,8 @@ import { storesApart } from "../../lower/independent.ts";
 import { runKernel } from "../../ir/interp.ts";
 import { allocateBuffer } from "../../ir/interpExpr.ts";
 import { runNest } from "../../ir/interpNest.ts";
-import { coordinate, layoutOf, mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
-import { loadFunction, storeFunction } from "../../ir/numeric.ts";
+import { coordinate, mapAssigns, type Buffer, type Kernel } from "../../ir/kernel.ts";
+import { loadFunction } from "../../ir/numeric.ts";
 import type { Program, ProgramValue } from "../../ir/program.ts";
 import type { Schedule } from "../../ir/schedule.ts";
 import { printKernel, printNest, printSchedule } from "../../ir/text/index.ts";
@@ -161,26 +161,6 @@ describe("emitted code computes what the kernel means", () => {
     }
   }
 });
-
-/** Small integers, zeros in the border. */
-function integers(buffer: Buffer, seed: number): NumericData {
-  const data = allocateBuffer(buffer);
-  if (buffer.role !== "in") return data;
-  const float = storeFunction(buffer.dtype);
-  const { strides, offset } = layoutOf(buffer);
-  const low = buffer.dtype.startsWith("uint") || buffer.dtype === "bool" ? 0 : -2;
-  const high = buffer.dtype === "bool" ? 1 : 3;
-  const fill = (d: number, at: number, n: number): void => {
-    if (d < buffer.shape.length) {
-      for (let i = 0; i < buffer.shape[d]!; i++) fill(d + 1, at + i * strides[d]!, n * 31 + i * 7);
-      return;
-    }
-    const value = low + ((n + seed) % (high - low + 1));
-    data[at] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : float(value);
-  };
-  fill(0, offset, 1);
-  return data;
-}
 
 /** Runs a kernel as scheduleProgram arranges it, packing kernels included, each checked by itself. */
 function checkScheduled(kernel: Kernel, seed: number, constant: boolean, relaxed: boolean): void {

@@ -482,12 +482,6 @@ export abstract class ExpressionWriter {
     const b = this.text(e.b, vector && (!mixed || this.varies(e.b)));
     const splat = (text: string, x: Value): string => (vector && mixed && !this.varies(x) ? `${wgslVector(type)}(${text})` : text); // prettier-ignore
     switch (op) {
-      case "add":
-        return `(${a} + ${b})`;
-      case "sub":
-        return `(${a} - ${b})`;
-      case "mul":
-        return `(${a} * ${b})`;
       case "div":
         if (type === "f32") return `(${a} / ${b})`;
         return `${this.library.use(type === "u32" ? "divU" : "divI", vector)}(${splat(a, e.a)}, ${splat(b, e.b)})`;
@@ -501,12 +495,6 @@ export abstract class ExpressionWriter {
       case "min":
       case "max":
         return this.extreme(op, e, a, b, vector);
-      case "and":
-        return `(${a} & ${b})`;
-      case "or":
-        return `(${a} | ${b})`;
-      case "xor":
-        return type === "bool" ? `(${a} != ${b})` : `(${a} ^ ${b})`;
       case "shl":
       case "shr": {
         const by =
@@ -522,7 +510,7 @@ export abstract class ExpressionWriter {
       case "ne":
         return this.equality(op, e, a, b, vector);
       default:
-        return `(${a} ${symbols[op]!} ${b})`;
+        return plainOperation(op, a, b, type)!;
     }
   }
 
@@ -668,35 +656,21 @@ function wide(type: ComputeType): boolean {
   return type === "i64" || type === "u64";
 }
 
-const symbols: Partial<Record<BinaryOp, string>> = { lt: "<", le: "<=", gt: ">", ge: ">=" };
+const symbols: Partial<Record<BinaryOp, string>> = { add: "+", sub: "-", mul: "*", and: "&", or: "|", xor: "^", eq: "==", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" }; // prettier-ignore
+
+/** Operations on words that WGSL has itself, in scalars and vectors alike; undefined for others. */
+function plainOperation(op: BinaryOp, a: string, b: string, type: ComputeType): string | undefined {
+  if (op === "xor" && type === "bool") return `(${a} != ${b})`;
+  const symbol = symbols[op];
+  return symbol === undefined ? undefined : `(${a} ${symbol} ${b})`;
+}
 
 function indexOperation(op: BinaryOp, a: string, b: string, type: ComputeType): string {
-  switch (op) {
-    case "add":
-      return `(${a} + ${b})`;
-    case "sub":
-      return `(${a} - ${b})`;
-    case "mul":
-      return `(${a} * ${b})`;
-    case "min":
-    case "max":
-      return type === "bool" ? `(${a} ${op === "min" ? "&" : "|"} ${b})` : `${op}(${a}, ${b})`;
-    case "and":
-      return `(${a} & ${b})`;
-    case "or":
-      return `(${a} | ${b})`;
-    case "xor":
-      return type === "bool" ? `(${a} != ${b})` : `(${a} ^ ${b})`;
-    case "eq":
-      return `(${a} == ${b})`;
-    case "ne":
-      return `(${a} != ${b})`;
-    default: {
-      const symbol = symbols[op];
-      if (symbol === undefined) throw new InternalError(`${op} in index arithmetic`);
-      return `(${a} ${symbol} ${b})`;
-    }
-  }
+  if (op === "min" || op === "max")
+    return type === "bool" ? `(${a} ${op === "min" ? "&" : "|"} ${b})` : `${op}(${a}, ${b})`;
+  const text = plainOperation(op, a, b, type);
+  if (text === undefined) throw new InternalError(`${op} in index arithmetic`);
+  return text;
 }
 
 /** Quotient rounded down, or remainder in [0, by), of a number that is at least `low`; `a` is a name or a number. */

@@ -4,7 +4,7 @@
  */
 import type { Attribute, Graph, GraphInput, OpNode } from "../../ir/graph.ts";
 import { EVERY_VERSION, type FormTable, type OldForm, type OldNode } from "./adaptForm.ts";
-import { ONNX_DATA_TYPE } from "./modelSpec.ts";
+import { ONNX_DATA_TYPE } from "../../ir/dataType.ts";
 import { dtypeOfCode } from "./elements.ts";
 
 /** `output_sequence` of RNN-1 said whether Y is wanted, which its output name says as well. */

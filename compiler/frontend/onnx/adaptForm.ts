@@ -7,7 +7,7 @@ import { fail } from "../../diagnostic.ts";
 import type { DType, Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Graph, OpNode, ValueId } from "../../ir/graph.ts";
 import type { Facts } from "./facts.ts";
-import { ONNX_DATA_TYPE } from "./modelSpec.ts";
+import { ONNX_DATA_TYPE } from "../../ir/dataType.ts";
 
 /** Writes the newest form of `old` into it. */
 export type Adapter = (old: OldNode) => void;

@@ -3,7 +3,7 @@
  * `adaptMovement.ts`, no entry needs to know a shape, but a known rank or dtype gives a shorter result.
  */
 import { EVERY_VERSION, type FormTable, type OldForm, type OldNode } from "./adaptForm.ts";
-import { ONNX_DATA_TYPE } from "./modelSpec.ts";
+import { ONNX_DATA_TYPE } from "../../ir/dataType.ts";
 
 /** Add-1, Add-6 and their like: one-directional broadcast from an axis, before numpy's rules came in opset 7. */
 const axisBroadcast: readonly OldForm[] = [

@@ -5,28 +5,24 @@
  * Source: `TensorProto.raw_data` of onnx.proto, whose bytes are little-endian as is every machine we run on.
  */
 import { fail } from "../../diagnostic.ts";
+import { isComplexType, typeOfNumber } from "../../ir/dataType.ts";
 import { allocate, bytesPerElement, viewOf, type DType, type NumericData } from "../../ir/dtype.ts";
-import { ONNX_DATA_TYPE, type OnnxDataType } from "./modelSpec.ts";
 
 /** Elements of one tensor: what a 32-bit memory could hold of bytes. */
 const MAX_ELEMENTS = 2 ** 32;
 const MAX_RANK = 64;
 
-const nameOfCode = new Map<number, OnnxDataType>(
-  Object.entries(ONNX_DATA_TYPE).map(([name, code]) => [code, name as OnnxDataType]),
-);
-
 /** The dtype of a `TensorProto.DataType` code, if it is one that is supported. */
 export function knownDtype(code: number): DType | undefined {
-  const name = nameOfCode.get(code);
-  return name === "complex64" || name === "complex128" ? undefined : name;
+  const name = typeOfNumber(code);
+  return name === undefined || isComplexType(name) ? undefined : name;
 }
 
 /** The dtype of a `TensorProto.DataType` code; throws `dtype-unsupported` or `model-malformed`. */
 export function dtypeOfCode(code: number, what: string): DType {
-  const name = nameOfCode.get(code);
+  const name = typeOfNumber(code);
   if (name === undefined) fail("model-malformed", `${what} has the unknown data type ${code}`);
-  if (name === "complex64" || name === "complex128") {
+  if (isComplexType(name)) {
     fail("dtype-unsupported", `${what} is of type ${name}, which is not supported`);
   }
   return name;

@@ -6,37 +6,10 @@
  * protobuf wire; that is `encode.ts`.
  */
 
-/** Element types with their codes in `TensorProto.DataType` (onnx.proto). */
-export const ONNX_DATA_TYPE = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-  complex64: 14,
-  complex128: 15,
-  bfloat16: 16,
-  float8e4m3fn: 17,
-  float8e4m3fnuz: 18,
-  float8e5m2: 19,
-  float8e5m2fnuz: 20,
-  uint4: 21,
-  int4: 22,
-  float4e2m1: 23,
-  float8e8m0: 24,
-  uint2: 25,
-  int2: 26,
-} as const;
+import { isComplexType, ONNX_DATA_TYPE, type OnnxDataType } from "../../ir/dataType.ts";
 
-export type OnnxDataType = keyof typeof ONNX_DATA_TYPE;
+export { ONNX_DATA_TYPE };
+export type { OnnxDataType };
 
 export type OnnxDim = number | string;
 
@@ -163,7 +136,7 @@ export function tensor(
   name?: string,
 ): OnnxTensorSpec {
   const count = dims.reduce((product, dim) => product * dim, 1);
-  const given = isComplex(dtype) ? values.length / 2 : values.length;
+  const given = isComplexType(dtype) ? values.length / 2 : values.length;
   if (given !== count) {
     throw new RangeError(
       `tensor ${name ?? dtype}: dims [${dims.join(", ")}] need ${count} elements, ${given} were given`,
@@ -190,10 +163,6 @@ export function externalTensor(
     ...(name === undefined ? {} : { name }),
     content: { kind: "external", data },
   };
-}
-
-function isComplex(dtype: OnnxDataType): boolean {
-  return dtype === "complex64" || dtype === "complex128";
 }
 
 /** For the types narrower than a byte; 8 for all others, whose width the typed arrays know. */

@@ -4,6 +4,7 @@
  * of ai.onnx. Invariant: whatever an operator needs to know at compile time and does not is an error that names it.
  */
 import { fail } from "../../diagnostic.ts";
+import { typeNumber } from "../../ir/dataType.ts";
 import { elementCount, type DType, type NumericData, type Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Graph, ValueId } from "../../ir/graph.ts";
 import { computedType, type TfNode } from "./model.ts";
@@ -241,7 +242,7 @@ export class Call {
   }
 
   cast(id: ValueId, dtype: DType): ValueId {
-    return this.emit("Cast", [id], { to: dtypeNumbers[dtype] ?? this.fail("dtype-unsupported", dtype) });
+    return this.emit("Cast", [id], { to: typeNumber(dtype) });
   }
 
   /** An input as a list of int64, of one element where it is a scalar. */
@@ -258,16 +259,3 @@ export class Call {
     return this.cast(this.input(name), "int64");
   }
 }
-
-/** Values of TensorProto.DataType, for the types that TF.js has. */
-export const dtypeNumbers: Readonly<Partial<Record<DType, number>>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-};

@@ -7,10 +7,11 @@
  */
 import { CompileError, didYouMean, fail, type Diagnostic } from "../../diagnostic.ts";
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
+import { ONNX_DATA_TYPE, typeNumber } from "../../ir/dataType.ts";
 import { decodeSmallFloat } from "../../ir/numeric.ts";
 import type { Dim, Graph, GraphInput, GraphOutput, ValueId } from "../../ir/graph.ts";
 import { NEWEST_OPSET } from "../onnx/import.ts";
-import { attributesOf, dtypeNumbers, type Attributes } from "./call.ts";
+import { attributesOf, type Attributes } from "./call.ts";
 import { computedType, portType, shapeOf, withoutIndex, type GraphModel, type TfNode, type TfPort } from "./model.ts"; // prettier-ignore
 import { conversions, structural } from "./ops/table.ts";
 import { Region, type Body, type Scope } from "./region.ts";
@@ -82,7 +83,7 @@ export class Importer {
     this.taken.add(port.name);
     const computed = computedType(said);
     const id = computed === dtype ? port.name : this.fresh(port.name);
-    if (computed !== dtype) this.write(scope.body, "Cast", [port.name], { to: dtypeNumbers[computed as "int32"]! }, [id], ""); // prettier-ignore
+    if (computed !== dtype) this.write(scope.body, "Cast", [port.name], { to: ONNX_DATA_TYPE[computed ?? dtype] }, [id], ""); // prettier-ignore
     scope.values.set(`${placeholder.name}:0`, id);
     return { id: port.name, type: { dtype, shape } };
   }
@@ -185,12 +186,12 @@ export class Importer {
       this.write(body, op, inputs, attributes, [id], "");
       return id;
     };
-    const to = dtypeNumbers[dtype] ?? fail("dtype-unsupported", `weight ${node.name}`);
+    const to = typeNumber(dtype);
     if (!quantization) return made("Cast", [stored], { to });
     // In double precision, as TF.js does it, so that every weight is rounded once.
     const double = (value: number): ValueId => this.constant({ dtype: "float64", shape: [], data: Float64Array.of(value) }); // prettier-ignore
     const scaled = made("Mul", [
-      made("Cast", [stored], { to: dtypeNumbers.float64! }),
+      made("Cast", [stored], { to: typeNumber("float64") }),
       double(quantization.scale),
     ]);
     const meant = made("Add", [scaled, double(quantization.minimum)]);

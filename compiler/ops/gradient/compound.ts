@@ -7,7 +7,7 @@
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
 import type { ValueId } from "../../ir/graph.ts";
 import { normaliseAxis, type AttributeLike, type Expander, type OpCall } from "../define.ts";
-import { typeNumber } from "../elementwiseCast.ts";
+import { typeNumber } from "../../ir/dataType.ts";
 import type { OperatorGradient, Rule } from "./differential.ts";
 import { reduceGradients } from "./reduce.ts";
 

@@ -3,8 +3,9 @@
  * of a TensorArray, which carries its content. Out: the sequence operators of ai.onnx, which exist while binding only.
  * Invariant: a list that is reserved has its length from the start; what was not written yet is a scalar zero.
  */
+import { typeNumber } from "../../../ir/dataType.ts";
 import type { ValueId } from "../../../ir/graph.ts";
-import { dtypeNumbers, type Call } from "../call.ts";
+import type { Call } from "../call.ts";
 import type { Conversions } from "./conversion.ts";
 
 /** A list of so many zeros. */
@@ -56,7 +57,7 @@ export const listOps: Conversions = {
   TensorListReserve: (call) => reserved(call, call.intsOf("numElements")),
   EmptyTensorList: (call) => {
     const type = call.type("elementDType");
-    return call.emit("SequenceEmpty", [], { dtype: type === "complex64" ? 1 : (dtypeNumbers[type] ?? 1) });
+    return call.emit("SequenceEmpty", [], { dtype: typeNumber(type === "complex64" ? "float32" : type) });
   },
   TensorListFromTensor: (call) => elements(call, call.input("tensor")),
   TensorListScatter: scattered,
