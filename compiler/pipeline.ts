@@ -12,7 +12,7 @@ import type { Tensor } from "./ir/dtype.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
 import type { Nest } from "./ir/nest.ts";
-import type { Program, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
+import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
@@ -215,34 +215,15 @@ export function build(
   if (gpu) sections.push(...gpu.sections.filter(({ name }) => !sections.some((s) => s.name === name)));
   sections.push({ name: "weights", data: weights.parts });
   const math = [...new Set([...modules.values()].flatMap((m) => m.math))];
-  const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
-    const value = scheduled.values.get(id)!;
-    const size = memory.places.sizeOf(id);
-    return {
-      name,
-      dtype: value.dtype,
-      shape: value.shape,
-      address: memory.places.address(id),
-      ...(value.dynamicDim !== undefined && size !== undefined
-        ? { dynamicDim: value.dynamicDim, sizeAddress: size }
-        : {}),
-    };
-  };
-  const kernels = kernelReports(first!, scheduled);
+  const slot = (id: ValueId, name: string): Slot =>
+    slotOf(name, scheduled.values.get(id)!, memory.places.address(id), memory.places.sizeOf(id));
   const report: CompileReport = {
-    name: bound.name,
-    kind: "bound",
-    opsIn,
-    kernelsOut: scheduled.run.length,
-    fused: Math.max(0, bound.nodes.length - scheduled.run.length),
+    ...commonReport(bound, opsIn, scheduled, unfused, weights.parts, clock),
     codeBytes: Object.fromEntries([...modules].map(([name, m]) => [name, m.bytes.length])),
-    weightBytes: weights.parts.reduce((sum, part) => sum + part.length, 0),
     arenaBytes: memory.arenaBytes,
     memoryBytes: pages * PAGE,
     memoryBoundBytes: memory.boundBytes,
-    movedBytes: { fused: bytesOfCalls(scheduled.run, scheduled.values), unfused },
-    milliseconds: clock.milliseconds,
-    kernels,
+    kernels: kernelReports(first!, scheduled),
     ...(gpu ? { gpu: gpu.report } : {}),
   };
   const plan: BoundPlan = {
@@ -278,6 +259,43 @@ export function build(
   return { artifact, report };
 }
 
+type Slot = BoundPlan["outputs"][number];
+
+/** Where a tensor of the interface lies, and, of one whose size is known after a run only, where its size is. */
+function slotOf(
+  name: string,
+  { dtype, shape, dynamicDim }: ProgramValue,
+  address: number,
+  sizeAddress: number | undefined,
+): Slot {
+  const sized = dynamicDim !== undefined && sizeAddress !== undefined;
+  return { name, dtype, shape, address, ...(sized ? { dynamicDim, sizeAddress } : {}) };
+}
+
+/** What a report says of a program on whatever device. */
+function commonReport(
+  bound: BoundGraph,
+  opsIn: number,
+  { run, values }: ScheduledProgram,
+  unfused: number,
+  weights: readonly Uint8Array[],
+  { milliseconds }: StageClock,
+): Pick<
+  CompileReport,
+  "name" | "kind" | "opsIn" | "kernelsOut" | "fused" | "weightBytes" | "movedBytes" | "milliseconds"
+> {
+  return {
+    name: bound.name,
+    kind: "bound",
+    opsIn,
+    kernelsOut: run.length,
+    fused: Math.max(0, bound.nodes.length - run.length),
+    weightBytes: weights.reduce((sum, part) => sum + part.length, 0),
+    movedBytes: { fused: bytesOfCalls(run, values), unfused },
+    milliseconds,
+  };
+}
+
 /** Each library once. */
 function distinct(libraries: BoundPlan["libraries"]): BoundPlan["libraries"] {
   return libraries.filter(({ name }, i) => libraries.findIndex((other) => other.name === name) === i);
@@ -294,16 +312,7 @@ function gpuOnly(
   options: CompileOptions,
   clock: StageClock,
 ): Compiled {
-  const slot = (id: ValueId, name: string): BoundPlan["outputs"][number] => {
-    const { dtype, shape, dynamicDim } = program.values.get(id)!;
-    return {
-      name,
-      dtype,
-      shape,
-      address: 0,
-      ...(dynamicDim === undefined ? {} : { dynamicDim, sizeAddress: 0 }),
-    };
-  };
+  const slot = (id: ValueId, name: string): Slot => slotOf(name, program.values.get(id)!, 0, 0);
   const plan: BoundPlan = {
     kind: "bound",
     name: bound.name,
@@ -323,18 +332,11 @@ function gpuOnly(
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
   );
   const report: CompileReport = {
-    name: bound.name,
-    kind: "bound",
-    opsIn,
-    kernelsOut: gpu.scheduled.run.length,
-    fused: Math.max(0, bound.nodes.length - gpu.scheduled.run.length),
+    ...commonReport(bound, opsIn, gpu.scheduled, unfused, weights.parts, clock),
     codeBytes: {},
-    weightBytes: weights.parts.reduce((sum, part) => sum + part.length, 0),
     arenaBytes: gpu.report.arenaBytes,
     memoryBytes: 0,
     memoryBoundBytes: 0,
-    movedBytes: { fused: bytesOfCalls(gpu.scheduled.run, gpu.scheduled.values), unfused },
-    milliseconds: clock.milliseconds,
     kernels: gpu.kernels,
     gpu: gpu.report,
   };
