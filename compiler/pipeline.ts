@@ -28,6 +28,7 @@ import { bind, type BoundGraph } from "./passes/bind.ts";
 import { mergeRows } from "./passes/rows.ts";
 import { separate } from "./passes/separate.ts";
 import { simplify } from "./passes/simplify.ts";
+import { sumIntegers } from "./passes/integers.ts";
 import { filterMinimally } from "./passes/winograd.ts";
 import { profileReport } from "./profileReport.ts";
 import { bytesOfCalls, bytesOfProgram } from "./traffic.ts";
@@ -109,6 +110,9 @@ export function optimize(
         const ofNodes = hits.get(nodes) ?? new Map<string, number>();
         hits.set(nodes, ofNodes.set(rule, (ofNodes.get(rule) ?? 0) + 1));
       }),
+    );
+    program = clock.time("simplify", () =>
+      sumIntegers(program, (nodes) => trace?.("simplify", () => "integers are added up", nodes)),
     );
     for (const [nodes, rules] of hits) {
       const text = (): string => [...rules].map(([rule, count]) => `${rule}: ${count}`).join(", ");

@@ -150,6 +150,16 @@ export class Constants {
     return walk(e);
   }
 
+  /** A load of another constant where `like` loads one. */
+  given(like: LoadExpr, tensor: Tensor): Expr {
+    const id = this.fresh();
+    const number = this.numbers.add(id, tensor.dtype, tensor.shape, false);
+    this.fix(number, tensor);
+    this.values.set(id, { dtype: tensor.dtype, shape: tensor.shape });
+    this.tensors.set(id, tensor);
+    return loadTyped(number, like.type, like.index);
+  }
+
   private read(e: Expr, nodes: readonly string[]): Expr {
     let found = this.known.get(e);
     if (!found) this.known.set(e, (found = this.made(e, nodes)));

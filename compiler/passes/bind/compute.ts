@@ -4,7 +4,7 @@
  * program, or the nodes that it expands into. Invariant: an expansion that needs an unknown value leaves nothing behind.
  */
 import { fail, InternalError } from "../../diagnostic.ts";
-import { elementCount, type Tensor } from "../../ir/dtype.ts";
+import { bytesPerElement, elementCount, type Tensor } from "../../ir/dtype.ts";
 import { linear, range, TypeConflict, type Expr } from "../../ir/expr.ts";
 import { visit } from "../../ir/walk.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
@@ -14,6 +14,7 @@ import { verifyKernel } from "../../ir/verify.ts";
 import { NeedsValue, OpCall, type AttributeLike, type Expander, type InferredType, type OpDefinition } from "../../ops/define.ts"; // prettier-ignore
 import { findGradient, findOperator } from "../../ops/table.ts";
 import { evaluateKernel, evaluateLibrary, tensorOf } from "../evaluate.ts";
+import { wholeTimesScale } from "../integers.ts";
 import type { Computation } from "./boundGraph.ts";
 import { evaluateOnHost, movesStrings, moveStrings } from "./host.ts";
 import { Postponed, type Walk } from "./walk.ts";
@@ -114,12 +115,22 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   const wantedTypes = outputs.filter((_, i) => Boolean(node.outputs[i]));
   const used = buffersRead(kernel);
   const small = wantedTypes.every((type) => elementCount(type.shape) <= walk.foldLimit);
-  if (small && inputs.every((id, i) => !used.has(i) || walk.foldable(id))) {
+  if (small && !writesOut(kernel) && inputs.every((id, i) => !used.has(i) || walk.foldable(id))) {
     const data = inputs.map((id) => walk.constants.get(id));
     evaluateKernel(kernel, data, wantedTypes).forEach((tensor, i) => store(walk, wanted[i], tensor));
     return;
   }
   emit(walk, node, inputs, wanted, wantedTypes, { kind: "kernel", kernel });
+}
+
+/** Elements of a quantized constant from which it stays one. */
+const LEAST_QUANTIZED = 64;
+
+/** Whether a kernel makes floats of quantized weights: they stay what they are, which is smaller, and exact in sums. */
+function writesOut({ buffers, body: [assign, ...others] }: Kernel): boolean {
+  if (!buffers.some(({ role, dtype }) => role === "in" && bytesPerElement(dtype) < 4)) return false;
+  if (assign?.kind !== "assign" || others.length > 0 || assign.reduce) return false;
+  return elementCount(assign.axes.map((a) => a.extent)) >= LEAST_QUANTIZED && wholeTimesScale(assign.value) !== undefined; // prettier-ignore
 }
 
 /**
