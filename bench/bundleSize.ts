@@ -33,15 +33,23 @@ export function addSizes(sizes: readonly Size[]): Size {
   });
 }
 
+type BuiltFile = Rolldown.OutputChunk | Rolldown.OutputAsset;
+
 /**
- * Bundles `entry` (an absolute path) in memory for browsers and measures it.
+ * Bundles `entry` (an absolute path) in memory for browsers, as an application's production build would.
  *
+ * @param output Rolldown's options for it
  * @throws Error (Rolldown's) when the entry or something it imports does not resolve.
  */
-export async function measureBundle(entry: string): Promise<BundleSize> {
+export async function bundle(
+  entry: string,
+  output: Rolldown.OutputOptions = {},
+): Promise<readonly BuiltFile[]> {
   const result = await build({
     configFile: false,
     logLevel: "error",
+    // Chunks and workers are found beside the file that asks for them.
+    base: "./",
     build: {
       write: false,
       target: "es2023",
@@ -51,18 +59,36 @@ export async function measureBundle(entry: string): Promise<BundleSize> {
       reportCompressedSize: false,
       rolldownOptions: {
         input: { entry },
-        preserveEntrySignatures: "strict",
+        preserveEntrySignatures: "allow-extension",
         external: /^node:/,
+        output,
       },
     },
     worker: { format: "es" },
   });
-  const output = (Array.isArray(result) ? result : [result]).flatMap((part) =>
-    "output" in part ? part.output : [],
-  );
+  return (Array.isArray(result) ? result : [result]).flatMap((part) => ("output" in part ? part.output : []));
+}
+
+/** What a file of a bundle consists of. */
+export function contentOf(file: BuiltFile): Uint8Array | string {
+  return file.type === "chunk" ? file.code : file.source;
+}
+
+/** The modules that load with the entry of a bundle. */
+export function modulesAtOnce(output: readonly BuiltFile[]): ReadonlySet<string> {
   const atOnce = withStaticImports(output);
-  const sizeOfFile = (file: (typeof output)[number]): Size =>
-    sizeOf(file.type === "chunk" ? file.code : file.source);
+  return new Set(
+    output.flatMap((file) =>
+      file.type === "chunk" && atOnce.has(file.fileName) ? Object.keys(file.modules) : [],
+    ),
+  );
+}
+
+/** Bundles `entry` and measures it. */
+export async function measureBundle(entry: string): Promise<BundleSize> {
+  const output = await bundle(entry);
+  const atOnce = withStaticImports(output);
+  const sizeOfFile = (file: BuiltFile): Size => sizeOf(contentOf(file));
   const chunks = output
     .filter((file) => !atOnce.has(file.fileName))
     .map((file) => [file.type === "chunk" ? file.name : file.fileName, sizeOfFile(file)] as const)
@@ -75,7 +101,7 @@ export async function measureBundle(entry: string): Promise<BundleSize> {
 }
 
 /** The names of the entry chunk and of all chunks that it reaches by static imports. */
-function withStaticImports(output: readonly (Rolldown.OutputChunk | Rolldown.OutputAsset)[]): Set<string> {
+function withStaticImports(output: readonly BuiltFile[]): Set<string> {
   const chunks = output.filter((file) => file.type === "chunk");
   const reached = new Set(chunks.filter((chunk) => chunk.isEntry).map((chunk) => chunk.fileName));
   // A set visits what is added to it during the visit.

@@ -5,16 +5,18 @@ import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
   type LatePlan,
+  LEAF_BYTES,
   type Plan,
   PREFIX_BYTES,
   readArtifact,
   readHeader,
   type ReadOptions,
   readPrefix,
+  sectionHash,
   writeArtifact,
 } from "./format.ts";
 import { VERSION } from "./format/version.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256, sha256Hex } from "./sha256.ts";
 
 function codeOf(action: () => unknown): string {
   try {
@@ -69,7 +71,7 @@ describe("writeArtifact and readArtifact", () => {
     expect(readArtifact(larger.subarray(5, 5 + file.length)).plan).toEqual(scalingPlan);
   });
 
-  it("keep a late plan and large sections of several chunks", () => {
+  it("keep a late plan and large sections of several leaves", () => {
     const source = Uint8Array.from({ length: 3_000_000 }, (_, index) => (index * 31) & 255);
     const file = writeArtifact(late, [{ name: "source", data: source }]);
     const read = readArtifact(file);
@@ -80,14 +82,15 @@ describe("writeArtifact and readArtifact", () => {
     expect(codeOf(() => readArtifact(file, { verify: false }))).toBe("none");
   });
 
-  it("have larger chunks where there would be many", () => {
-    const chunksOf = (bytes: number): number => {
-      const file = writeArtifact(late, [{ name: "source", data: new Uint8Array(bytes) }], { unsealed: true });
-      const { headerBytes } = readPrefix(file);
-      const header = file.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes);
-      return readHeader(header, { verify: false }).sections[0]!.chunkBytes;
-    };
-    expect([1, 1 << 25, (1 << 25) + 1, 1 << 27].map(chunksOf)).toEqual([1 << 20, 1 << 20, 1 << 21, 1 << 22]);
+  it("have one hash for a section of any size, by its leaves", () => {
+    const bytes = LEAF_BYTES + 5;
+    const source = Uint8Array.from({ length: bytes }, (_, index) => (index * 31) & 255);
+    const leaves = [source.subarray(0, LEAF_BYTES), source.subarray(LEAF_BYTES)].map((leaf) => sha256(leaf));
+    const file = writeArtifact(late, [{ name: "source", data: source }]);
+    const { headerBytes } = readPrefix(file);
+    const [entry] = readHeader(file.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes)).sections;
+    expect(entry).toEqual({ name: "source", offset: 0, bytes, sha256: sha256Hex(Buffer.concat(leaves)) });
+    expect(sectionHash(new Uint8Array(0))).toBe(sha256Hex(new Uint8Array(0)));
   });
 
   it("refuse an unsealed file unless hashes are not asked for", () => {
@@ -109,7 +112,7 @@ describe("readArtifact", () => {
     ["another magic", "artifact-malformed", (file) => file.fill(0x54, 0, 4)],
     ["only the magic", "artifact-malformed", (file) => file.subarray(0, 4)],
     ["half a prefix", "artifact-malformed", (file) => file.subarray(0, 30)],
-    ["a later version", "artifact-version", (file) => file.fill(2, 4, 5)],
+    ["a later version", "artifact-version", (file) => file.fill(3, 4, 5)],
     ["an absurd header length", "artifact-malformed", (file) => file.fill(0xff, 8, 12)],
     ["a header past the end", "artifact-malformed", (file) => file.fill(0xff, 9, 10)],
     ["a reserved field in use", "artifact-malformed", (file) => file.fill(1, 12, 13)],
@@ -189,11 +192,9 @@ describe("readArtifact", () => {
     ["overlaps", ([, second]) => (second!["offset"] = 0)],
     ["is too long", (sections) => (sections.at(-1)!["bytes"] = 17)],
     ["is absurdly long", (sections) => (sections.at(-1)!["bytes"] = 2 ** 53)],
-    ["lacks a hash", (sections) => (sections.at(-1)!["sha256"] = [])],
+    ["lacks a hash", (sections) => (sections.at(-1)!["sha256"] = "")],
     ["has a hash too many", ([first]) => (first!["sha256"] = ["0".repeat(64), "0".repeat(64)])],
-    ["has no hex hash", ([first]) => (first!["sha256"] = ["x".repeat(64)])],
-    ["has tiny chunks", ([first]) => (first!["chunkBytes"] = 1)],
-    ["has huge chunks", ([first]) => (first!["chunkBytes"] = 2 ** 30)],
+    ["has no hex hash", ([first]) => (first!["sha256"] = "x".repeat(64))],
     ["has the name of another", ([first]) => (first!["name"] = "weights")],
     ["is null", (sections) => (sections[0] = null as unknown as Json)],
   ])("refuses a table whose section %s", (_, change) => {

@@ -148,7 +148,7 @@ async function openAnywhere(
 }
 
 async function loadFrom(
-  { content, total }: OpenSource,
+  { content, total, exact = false }: OpenSource,
   options: LoadOptions,
   record: LoadRecord,
   reopen: Reopen,
@@ -159,7 +159,7 @@ async function loadFrom(
     record.arrived(loaded);
     meter.arrived(loaded);
   };
-  const reader = new ByteReader(content, { signal, arrived });
+  const reader = new ByteReader(content, { signal, arrived, exactly: exact ? total : undefined });
   try {
     const session = await open(reader, options, meter, record, reopen);
     if (options.firstRun === true && session.kind === "bound") {

@@ -8,7 +8,6 @@ import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
   checkGap,
-  chunkOf,
   type Feature,
   type Header,
   PREFIX_BYTES,
@@ -25,15 +24,12 @@ import { createMemory, createProgram, instantiate, pagesOf, type Program, warmUp
 import { type Meter } from "./progress.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
-import { unshared, verify } from "./verify.ts";
-
-/** Bytes that may be in the hands of the hash function at once: it works in parallel, but holds memory. */
-const BYTES_IN_FLIGHT = 1 << 23;
+import { forEachLeaf, unshared, verify } from "./verify.ts";
 
 export interface OpenOptions {
   readonly memoryLimit?: number | undefined;
   readonly variant?: Feature | undefined;
-  /** Whether chunks are checked against their hashes; only a program that was just made here is trusted. */
+  /** Whether sections are checked against their hashes; only a program that was just made here is trusted. */
   readonly verify?: boolean | undefined;
   readonly threads?: number | "auto" | undefined;
   /** Told what has been done. */
@@ -92,7 +88,7 @@ export async function stream(
       for (const taker of takers) await taker.section(entry.name, content);
     } else if (entry.name === WEIGHTS_SECTION) {
       const pause = async (): Promise<void> => void (await Promise.all(sinks.map((sink) => sink.pause?.())));
-      await forEachChunk(
+      await forEachLeaf(
         reader,
         entry,
         check,
@@ -104,7 +100,7 @@ export async function stream(
         sinks.some((sink) => sink.pause !== undefined) ? pause : undefined,
       );
     } else {
-      await forEachChunk(reader, entry, false, () => {}); // a variant for another engine
+      await forEachLeaf(reader, entry, false); // a variant for another engine
     }
   });
 }
@@ -224,7 +220,7 @@ export async function openLate(reader: ByteReader, header: Header): Promise<Uint
   const file = await reader.read(header.fileBytes);
   await expectEnd(reader);
   const again = new ByteReader(file);
-  await forEachSection(again, header, (entry) => forEachChunk(again, entry, true, () => {}));
+  await forEachSection(again, header, (entry) => forEachLeaf(again, entry, true));
   return file;
 }
 
@@ -248,42 +244,10 @@ async function expectEnd(reader: ByteReader): Promise<void> {
   }
 }
 
-/**
- * Reads a section chunk by chunk. What `use` is given is valid during the call only, and is known to fit its hash only
- * when all of this returns: the hash function copies what it is given and works beside us.
- */
-async function forEachChunk(
-  reader: ByteReader,
-  entry: SectionEntry,
-  check: boolean,
-  use: (chunk: Uint8Array, offset: number) => void,
-  pause?: () => Promise<void>,
-): Promise<void> {
-  const inFlight: Promise<void>[] = [];
-  for (let offset = 0, index = 0; offset < entry.bytes; offset += entry.chunkBytes, index++) {
-    const chunk = await reader.lend(Math.min(entry.chunkBytes, entry.bytes - offset));
-    if (check) {
-      const checked = verify(chunk, entry.sha256[index]!, `section "${entry.name}"`);
-      checked.catch(() => {}); // heard of when its turn comes, unless another one failed first
-      inFlight.push(checked);
-    }
-    use(chunk, offset);
-    if ((inFlight.length + 1) * entry.chunkBytes > BYTES_IN_FLIGHT) await inFlight.shift();
-    if (pause !== undefined) await pause();
-  }
-  await Promise.all(inFlight);
-}
-
 /** A section, checked, in memory of its own or in that of the source. */
 async function readSection(reader: ByteReader, entry: SectionEntry, check: boolean): Promise<Uint8Array> {
   const content = await reader.read(entry.bytes);
-  if (check) {
-    await Promise.all(
-      entry.sha256.map((expected, chunk) =>
-        verify(chunkOf(entry, content, chunk), expected, `section "${entry.name}"`),
-      ),
-    );
-  }
+  if (check) await forEachLeaf(new ByteReader(content), entry, true);
   return content;
 }
 

@@ -12,6 +12,8 @@ export interface ReaderOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that have arrived so far. */
   readonly arrived?: (bytes: number) => void;
+  /** How many bytes a stream has, where that is certain: its end, which some tell late, is then not waited for. */
+  readonly exactly?: number | undefined;
 }
 
 /** Throws `aborted` if the signal is. */
@@ -147,7 +149,7 @@ export class ByteReader {
   async #pull(): Promise<boolean> {
     throwIfAborted(this.#options.signal);
     const stream = this.#stream;
-    if (stream === undefined) return false;
+    if (stream === undefined || this.#arrived === this.#options.exactly) return false;
     const room = this.#arrived === 0 ? FIRST_PIECE_BYTES : PIECE_BYTES;
     const next = await this.#next<ReadableStreamReadResult<Uint8Array>>(() =>
       stream.kind === "fills" ? stream.reader.read(new Uint8Array(room)) : stream.reader.read(),

@@ -17,6 +17,8 @@ export interface OpenSource {
   readonly content: Uint8Array | ReadableStream<Uint8Array>;
   /** Bytes in all; undefined if nobody says. */
   readonly total?: number | undefined;
+  /** Whether that is certain: there are neither more nor less. Default: false. */
+  readonly exact?: boolean | undefined;
 }
 
 /** @throws TilewrightError `network`, `aborted` */
@@ -27,7 +29,7 @@ export async function openSource(source: Source, signal: AbortSignal | undefined
     return { content, total: content.length };
   }
   if (source instanceof ReadableStream) return { content: source };
-  if (source instanceof Blob) return { content: source.stream(), total: source.size };
+  if (source instanceof Blob) return { content: source.stream(), total: source.size, exact: true };
   if (source instanceof Response) return openResponse(source);
   const file = source instanceof URL || typeof source === "string" ? openFile(source) : undefined;
   const address = source instanceof Request ? source.url : String(source);

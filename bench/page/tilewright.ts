@@ -1,6 +1,6 @@
 /**
  * Tilewright in the measuring page. In: the URL of an artifact and, to force it, a code variant. Out: sessions of
- * our own runtime. Invariant: the runtime is used as the package's users have it, one file with `load` and `run`, and
+ * our own runtime. Invariant: the runtime is used as the package's users have it, in the chunks that their build makes, and
  * `run` is given the arrays for its outputs again (onnxruntime-web always makes new ones: its WebAssembly backend leaves
  * tensors that are given for outputs as they are); the compiler is downloaded only by an artifact whose shapes are
  * bound at run time.
@@ -22,7 +22,7 @@ export interface TilewrightOptions {
 
 /** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
 export const OWN_FOLDER = "/tilewright/";
-export const RUNTIME_SCRIPT = "runtime.mjs";
+export const RUNTIME_SCRIPT = "runtime.js";
 export const COMPILER_SCRIPT = "compiler/index.js";
 
 const own = (path: string): string => new URL(OWN_FOLDER + path, location.href).href;

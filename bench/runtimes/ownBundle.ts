@@ -1,14 +1,13 @@
 /**
- * Our library as an application's build would serve it. In: nothing. Out: files by path: the runtime as one minified
- * module, the worker of its threads beside it, and the compiler with its chunks for models that are bound when they
- * run. Invariant: nothing of the measuring page is in them, and nothing of them is in the measuring page.
+ * Our library as an application's build would serve it. In: nothing. Out: files by path: the runtime, what it asks for
+ * later in chunks (the cache, WebGPU, workers), and the compiler with its chunks for models that are bound when they
+ * run. Invariant: nothing of the measuring page is in them, and nothing of them is in the measuring page; what an
+ * application's build puts into its own chunk, all that is imported statically, is one file here.
  */
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { bundle, contentOf, modulesAtOnce } from "../bundleSize.ts";
 import { COMPILER_SCRIPT, OWN_FOLDER, RUNTIME_SCRIPT } from "../page/tilewright.ts";
-
-/** As runtime/threads/start.ts names it, beside the file that starts it. */
-const WORKER = "worker.ts";
 
 const COMMON = {
   bundle: true,
@@ -29,8 +28,6 @@ export function ownBundle(): Promise<ReadonlyMap<string, Uint8Array>> {
 
 async function bundled(): Promise<ReadonlyMap<string, Uint8Array>> {
   const source = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  const single = async (entry: string): Promise<Uint8Array> =>
-    (await build({ ...COMMON, entryPoints: [source(entry)] })).outputFiles[0]!.contents;
   const outdir = source("compiler");
   const compiler = await build({
     ...COMMON,
@@ -41,10 +38,22 @@ async function bundled(): Promise<ReadonlyMap<string, Uint8Array>> {
   });
   const folder = OWN_FOLDER + COMPILER_SCRIPT.slice(0, COMPILER_SCRIPT.lastIndexOf("/"));
   return new Map([
-    [OWN_FOLDER + RUNTIME_SCRIPT, await single("runtime/index.ts")],
-    [OWN_FOLDER + WORKER, await single("runtime/threads/worker.ts")],
+    ...(await runtimeFiles(source("runtime/index.ts"))),
     ...compiler.outputFiles.map(
       ({ path, contents }) => [folder + path.slice(outdir.length).replaceAll("\\", "/"), contents] as const,
     ),
   ]);
+}
+
+async function runtimeFiles(entry: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const atOnce = modulesAtOnce(await bundle(entry));
+  const files = await bundle(entry, {
+    entryFileNames: RUNTIME_SCRIPT,
+    chunkFileNames: "[name].js",
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [{ name: "entry", test: (id) => atOnce.has(id) }],
+    },
+  });
+  return new Map(files.map((file) => [OWN_FOLDER + file.fileName, Buffer.from(contentOf(file))] as const));
 }

@@ -39,10 +39,6 @@ const CONTROL_BYTES = 256;
 
 const MAX_DIM = 2 ** 40;
 
-/** Bounds of the chunk size: a reader holds a whole chunk before it can be verified. */
-const MIN_CHUNK_BYTES = 1 << 12;
-const MAX_CHUNK_BYTES = 1 << 24;
-
 /** Features that this runtime can probe; a variant that needs another one can never be taken. */
 const FEATURES: readonly string[] = ["simd", "relaxed-simd"] satisfies Feature[];
 
@@ -77,14 +73,10 @@ export function readSections(header: unknown, hashed: boolean): SectionEntry[] {
     integer(entry["offset"], `${path}.offset`, offset, offset);
     end = offset + bytes;
     if (end > Number.MAX_SAFE_INTEGER / 4) throw malformed(`${path}.bytes`, "a possible length");
-    const chunkBytes = integer(entry["chunkBytes"], `${path}.chunkBytes`, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);
-    const hashes = list(entry["sha256"], `${path}.sha256`, text);
-    if (hashes.some((hash) => !/^[0-9a-f]{64}$/.test(hash))) throw malformed(`${path}.sha256`, "hex digests");
-    const chunks = Math.ceil(bytes / chunkBytes);
-    if (hashes.length !== chunks && (hashed || hashes.length !== 0)) {
-      throw malformed(`${path}.sha256`, `a list of ${chunks} digests`);
-    }
-    return { name: text(entry["name"], `${path}.name`), offset, bytes, chunkBytes, sha256: hashes };
+    const sha256 = text(entry["sha256"], `${path}.sha256`);
+    if (!/^[0-9a-f]{64}$/.test(sha256) && (hashed || sha256 !== ""))
+      throw malformed(`${path}.sha256`, "a digest in hex");
+    return { name: text(entry["name"], `${path}.name`), offset, bytes, sha256 };
   });
   distinct(sections, "sections");
   return sections;

@@ -6,13 +6,11 @@
  */
 import { corrupt, FORMAT_VERSION, isArtifact, PREFIX_BYTES, readHeader, readPrefix } from "../format.ts";
 import { ByteReader } from "../reader.ts";
-import { hex, sha256, sha256Hex } from "../sha256.ts";
-import { verify } from "../verify.ts";
+import { hex, sha256Hex } from "../sha256.ts";
+import { digest, forEachLeaf, verify } from "../verify.ts";
 
 /** Bytes of a piece: what a download that is killed loses at most, and what is hashed together. */
 export const PIECE_BYTES = 1 << 20;
-/** Bytes that are read from disk at once. */
-const READ_BYTES = 4 << 20;
 
 /** The key of the artifact that starts so; undefined for what is none, or of another format version. */
 export function artifactKey(start: Uint8Array): string | undefined {
@@ -29,18 +27,21 @@ export function fileKey(hashes: readonly string[]): string {
   return `file/${sha256Hex(new TextEncoder().encode(hashes.join()))}`;
 }
 
-/** SHA-256 in hex, by the platform where it has one. */
-export async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
-  return hex(subtle === undefined ? sha256(bytes) : new Uint8Array(await subtle.digest("SHA-256", bytes)));
+/** SHA-256 in hex. */
+export async function hashOf(bytes: Uint8Array): Promise<string> {
+  return hex(await digest(bytes));
 }
 
-/** The content as a stream; `hashes` are those of its pieces, if it is to be checked on the way. */
+/**
+ * The content as a stream; `hashes` are those of its pieces, if it is to be checked on the way. Where it is not, the
+ * stream is the Blob's own, which fills memory of the reader's: half the time that arrays of some megabytes take, each
+ * of which is new memory (Chromium 156: 11 ms against 23 for 14 MB).
+ */
 export function streamOf(content: Blob, hashes?: readonly string[]): ReadableStream<Uint8Array> {
-  const step = hashes === undefined ? READ_BYTES : PIECE_BYTES;
+  if (hashes === undefined) return content.stream();
   const read = async (at: number): Promise<Uint8Array> => {
-    const bytes = new Uint8Array(await content.slice(at, at + step).arrayBuffer());
-    if (hashes !== undefined) await verify(bytes, hashes[at / step] ?? "", "a stored copy");
+    const bytes = new Uint8Array(await content.slice(at, at + PIECE_BYTES).arrayBuffer());
+    await verify(bytes, hashes[at / PIECE_BYTES] ?? "", "a stored copy");
     return bytes;
   };
   let at = 0;
@@ -49,7 +50,7 @@ export function streamOf(content: Blob, hashes?: readonly string[]): ReadableStr
     if (at >= content.size) return undefined;
     const reading = read(at);
     reading.catch(() => {}); // heard of when its turn comes
-    at += step;
+    at += PIECE_BYTES;
     return reading;
   };
   return new ReadableStream<Uint8Array>(
@@ -98,11 +99,9 @@ async function checkArtifact(reader: ByteReader): Promise<void> {
   const headerBytes = await reader.read(prefix.headerBytes);
   await verify(headerBytes, prefix.sha256, "the header");
   const header = readHeader(headerBytes);
-  for (const { name, offset, bytes, chunkBytes, sha256: hashes } of header.sections) {
-    await reader.read(header.dataStart + offset - reader.consumed);
-    for (let at = 0, chunk = 0; at < bytes; at += chunkBytes, chunk++) {
-      await verify(await reader.read(Math.min(chunkBytes, bytes - at)), hashes[chunk]!, `section "${name}"`);
-    }
+  for (const entry of header.sections) {
+    await reader.read(header.dataStart + entry.offset - reader.consumed);
+    await forEachLeaf(reader, entry, true);
   }
   if ((await reader.peek(1)).length > 0) throw corrupt("the end");
 }

@@ -166,20 +166,23 @@ class Opening {
   #hit(entry: Entry, outcome: "hit" | "joined"): CachedSource {
     const { warn } = this.#context;
     let content: ReadableStream<Uint8Array> | undefined;
-    // An entry in pieces has to be looked up first, so the stream is made when it is read.
-    const lazily = new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          content ??= streamOf(await contentOf(this.#db, entry), entry.hashes);
-          const reader = content.getReader();
-          const { done, value } = await reader.read();
-          reader.releaseLock();
-          if (done) controller.close();
-          else controller.enqueue(value);
+    // An entry in pieces has to be looked up first, so the stream is made when it is read. One that is not gives its
+    // own stream, which fills the reader's memory.
+    const lazily = (): ReadableStream<Uint8Array> =>
+      new ReadableStream<Uint8Array>(
+        {
+          pull: async (controller) => {
+            content ??= streamOf(await contentOf(this.#db, entry), entry.hashes);
+            const reader = content.getReader();
+            const { done, value } = await reader.read();
+            reader.releaseLock();
+            if (done) controller.close();
+            else controller.enqueue(value);
+          },
         },
-      },
-      { highWaterMark: 0 },
-    );
+        { highWaterMark: 0 },
+      );
+    const whole = entry.content && streamOf(entry.content, entry.hashes);
     const stats = (): CacheStats => ({
       outcome,
       storedBytes: entry.bytes,
@@ -188,8 +191,9 @@ class Opening {
       key: entry.key,
     });
     return {
-      content: lazily,
-      total: entry.bytes,
+      content: whole ?? lazily(),
+      total: whole === undefined ? entry.bytes : entry.content?.size,
+      exact: whole !== undefined,
       stats,
       records: async () => this.#recordsOf(entry.key),
       settle: async (error) => {

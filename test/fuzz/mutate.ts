@@ -5,8 +5,8 @@
  * mutations of artifacts come with fitting hashes, so that they reach what lies behind those.
  */
 import { operatorNames } from "../../compiler/ops/table.ts";
-import { FORMAT_VERSION, PREFIX_BYTES, readHeader } from "../../runtime/format.ts";
-import { sha256, sha256Hex } from "../../runtime/sha256.ts";
+import { FORMAT_VERSION, PREFIX_BYTES, readHeader, sectionHash } from "../../runtime/format.ts";
+import { sha256 } from "../../runtime/sha256.ts";
 import { encodeProto, joined, messagesOf, parseProto, type ProtoField } from "./protoTree.ts";
 import type { Random } from "./random.ts";
 
@@ -164,7 +164,7 @@ function mutateTree(root: ProtoField[], random: Random): string {
 interface Parts {
   readonly header: {
     plan: unknown;
-    sections: { name: string; offset: number; bytes: number; sha256: string[]; chunkBytes: number }[];
+    sections: { name: string; offset: number; bytes: number; sha256: string }[];
   };
   readonly data: Uint8Array;
 }
@@ -307,5 +307,5 @@ export function mutateWeights(artifact: Uint8Array, random: Random): Mutation {
 }
 
 function reseal(section: Parts["header"]["sections"][number], content: Uint8Array): void {
-  section.sha256 = section.sha256.map((_, chunk) => sha256Hex(content.subarray(chunk * section.chunkBytes, (chunk + 1) * section.chunkBytes))); // prettier-ignore
+  section.sha256 = sectionHash(content);
 }
