@@ -70,6 +70,39 @@ describe("Attention", () => {
     expect(want.slice(3, 6)).toEqual([0, 0, 0]);
   });
 
+  it.each([
+    [{ left_window_size: 1 }, (s: number, t: number) => t >= s - 1],
+    [{ right_window_size: 0 }, (s: number, t: number) => t <= s],
+    [{ left_window_size: 0, right_window_size: 2 }, (s: number, t: number) => t >= s && t <= s + 2],
+    [{ left_window_size: 1, right_window_size: 2, is_causal: 1 }, (s: number, t: number) => t >= s - 1 && t <= s],
+    [{ left_window_size: 2 ** 62, right_window_size: -1 }, () => true],
+  ])("sees the keys within a window: %o", (attributes, allowed) => {
+    const [y] = runOperator({ op: "Attention", inputs: [q, k, v], attributes });
+    expectClose(y!, reference(q, k, v, (_, s, t) => allowed(s, t)));
+  }); // prettier-ignore
+
+  it("counts the window from where the query stands behind a past, or at the end of what is valid", () => {
+    const [pastKey, pastValue] = [scattered([1, 2, 2, 2], 4), scattered([1, 2, 2, 3], 5)];
+    const attributes = { left_window_size: 1, right_window_size: 1 };
+    const [y, key, value] = runOperator({
+      op: "Attention",
+      inputs: [q, k, v, undefined, pastKey, pastValue],
+      attributes,
+      outputs: 3,
+    });
+    expectClose(y!, reference(q, key!, value!, (_, s, t) => Math.abs(t - (s + 2)) <= 1)); // prettier-ignore
+    const valid = tensor("int64", [1], [4]);
+    const inputs = [q, k, v, undefined, undefined, undefined, valid];
+    const [z] = runOperator({ op: "Attention", inputs, attributes });
+    expectClose(z!, reference(q, k, v, (_, s, t) => Math.abs(t - (s + 1)) <= 1 && t < 4)); // prettier-ignore
+  });
+
+  it("refuses a window of less than nothing", () => {
+    const run = () =>
+      runOperator({ op: "Attention", inputs: [q, k, v], attributes: { left_window_size: -2 } });
+    expect(run).toThrow("left_window_size is -2");
+  });
+
   it("takes heads within the last dimension", () => {
     // The same numbers, [batch, position, head, element].
     const flat = (t: Tensor): Tensor => {

@@ -3,13 +3,14 @@
  * (3-D). Out: scores, their softmax, and the weighted sum of values, each one kernel. Invariant: heads that share
  * keys and values (grouped queries) and 3-D operands are read where they lie, by affine indices, so nothing is
  * transposed or repeated; scores are float32 or wider; a row whose keys are all masked gives zeros.
- * Source: ONNX operator documentation, Attention (24), FlexAttention (26).
+ * Source: ONNX operator documentation, Attention (25), FlexAttention (26).
  */
 import { add, cast, constant, div, int, le, lt, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { Attribute, Graph, ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
+import { typeNumber } from "../ir/dataType.ts";
 import { KernelWriter, type AttributeLike, type Expander, type OpCall, type OpDefinition } from "./define.ts";
 import { expectBroadcast, expectRank, expectShape } from "./operandShape.ts";
 import { workingType } from "./normalise.ts";
@@ -93,6 +94,13 @@ const scores: OpDefinition = {
   },
 };
 
+/**
+ * How many keys before and after its own position a query sees; negative: all of them. What is causal sees none after.
+ */
+export function windowOf(call: OpCall): readonly [left: number, right: number] {
+  return [call.int("left_window_size", -1), call.int("is_causal", 0) ? 0 : call.int("right_window_size", -1)];
+}
+
 function finishScores(
   call: OpCall,
   writer: KernelWriter,
@@ -120,9 +128,12 @@ function finishScores(
       x = add(x, cast(writer.load(2, at, short ? -Infinity : undefined), workingType(call.input(0).dtype)));
   }
   const count = call.has(3) ? cast(writer.load(3, [batch]), "index") : undefined;
-  if (call.int("is_causal", 0)) {
-    const offset = count ? sub(count, int(queries)) : int(call.int("causal_offset", 0));
-    x = select(le(t, add(s, offset)), x, never);
+  const [left, right] = windowOf(call);
+  if (left >= 0 || right >= 0) {
+    // Where the query stands among the keys.
+    const position = add(s, count ? sub(count, int(queries)) : int(call.int("causal_offset", 0)));
+    if (left >= 0) x = select(le(position, add(t, int(left))), x, never);
+    if (right >= 0) x = select(le(t, add(position, int(right))), x, never);
   }
   return count ? select(lt(t, count), x, never) : x;
 }
@@ -201,6 +212,13 @@ function headCounts(call: OpCall): { readonly queryHeads: number; readonly keyHe
   return { queryHeads, keyHeads };
 }
 
+/** A bound of the window: -1 where there is none, which a bound of past all positions is too. */
+function bound(call: OpCall, name: string): number {
+  const size = call.int(name, -1);
+  if (size < -1) call.fail("attribute-invalid", `${name} is ${size}`, "-1 is for no bound");
+  return size < 2 ** 31 ? size : -1;
+}
+
 function expandAttention(call: OpCall, to: Expander): (ValueId | undefined)[] {
   const { queryHeads, keyHeads } = headCounts(call);
   const input = (position: number): ValueId => call.node.inputs[position] ?? "";
@@ -221,12 +239,17 @@ function expandAttention(call: OpCall, to: Expander): (ValueId | undefined)[] {
     scale: { float: call.float("scale", 0) || 1 / Math.sqrt(size) },
     softcap: { float: call.float("softcap", 0) },
     is_causal: call.int("is_causal", 0),
+    left_window_size: bound(call, "left_window_size"),
+    right_window_size: bound(call, "right_window_size"),
     causal_offset: past,
   };
   const scoresUntil = (until: number): ValueId =>
     to.node("tilewright:AttentionScores", [input(0), key, input(3), input(6)], { ...attributes, until });
   const masked = scoresUntil(BIASED);
-  const weights = to.node("tilewright:MaskedSoftmax", [masked]);
+  // Scores are never narrower than float32; what asks for more than they are gets it.
+  const precise = call.int("softmax_precision") === typeNumber("float64");
+  const softmax = to.node("tilewright:MaskedSoftmax", [precise ? inDtype(to, masked, "float64") : masked]);
+  const weights = inDtype(to, softmax, to.typeOf(masked).dtype);
   const y = to.node("tilewright:AttentionOutput", [weights, value], {
     kv_heads: keyHeads,
     flat: shape.length === 3 ? 1 : 0,

@@ -202,19 +202,12 @@ const groupQueryAttention = expanded("GroupQueryAttention", (call, to) => {
     return to.node("tilewright:WrittenCache", [given(call, position), rows, start], { length: present });
   };
   [key, value] = [cache(key, 3), cache(value, 4)];
-  let bias = given(call, 10);
-  const { dtype } = call.input(0);
-  const window = call.int("local_window_size", -1);
-  if (window >= 0) {
-    const rows = to.node("Reshape", [positions, to.integers([batch, 1, length, 1])]);
-    const oldest = to.node("Sub", [rows, to.integers(window)]);
-    const near = to.node("Greater", [counted(to, present), oldest]);
-    bias = to.node("Where", [near, bias || to.scalar(dtype, 0), to.scalar(dtype, -Infinity)]);
-  }
-  const y = to.node("Attention", [query, key, value, bias, "", "", prompt ? "" : counts], {
+  // Its window counts the query itself; none is a window of 0.
+  const y = to.node("Attention", [query, key, value, given(call, 10), "", "", prompt ? "" : counts], {
     q_num_heads: heads,
     kv_num_heads: keyHeads,
     is_causal: 1,
+    left_window_size: Math.max(call.int("local_window_size", -1) - 1, -1),
     softcap: { float: call.float("softcap", 0) },
     ...scaleOf(call),
   });

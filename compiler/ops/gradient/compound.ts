@@ -7,6 +7,7 @@
 import { elementCount, type Tensor } from "../../ir/dtype.ts";
 import type { ValueId } from "../../ir/graph.ts";
 import { normaliseAxis, type AttributeLike, type Expander, type OpCall } from "../define.ts";
+import { windowOf } from "../attention.ts";
 import { typeNumber } from "../../ir/dataType.ts";
 import type { OperatorGradient, Rule } from "./differential.ts";
 import { reduceGradients } from "./reduce.ts";
@@ -60,9 +61,13 @@ function scores(call: OpCall, to: Expander): ValueId[] {
   }
   const count = counts && to.node("Reshape", [to.node("Cast", [counts], { to: typeNumber("int64") }), to.integers([batch, 1, 1, 1])]); // prettier-ignore
   const key = along(to, keys, 3);
-  if (call.int("is_causal", 0)) {
+  const [left, right] = windowOf(call);
+  if (left >= 0 || right >= 0) {
     const offset = count ? to.node("Sub", [count, to.scalar("int64", queries)]) : to.scalar("int64", call.int("causal_offset", 0)); // prettier-ignore
-    x = keep(to.node("LessOrEqual", [key, to.node("Add", [along(to, queries, 2), offset])]));
+    const position = to.node("Add", [along(to, queries, 2), offset]);
+    const shifted = (id: ValueId, by: number): ValueId => to.node("Add", [id, to.scalar("int64", by)]);
+    if (left >= 0) x = keep(to.node("LessOrEqual", [position, shifted(key, left)]));
+    if (right >= 0) x = keep(to.node("LessOrEqual", [key, shifted(position, right)]));
   }
   if (count) x = keep(to.node("Less", [key, count]));
   return [x];

@@ -342,6 +342,7 @@ const heads: Operand = { shape: [2, 2, 3, 2] };
 const compound: readonly Case[] = [
   ["tilewright:AttentionScores", op("Attention"), [heads, { shape: [2, 2, 4, 2] }, { shape: [2, 2, 4, 3] }], 24],
   ["tilewright:AttentionOutput, 3-D, grouped, causal, capped", op("Attention", { q_num_heads: 4, kv_num_heads: 2, is_causal: 1, softcap: 0.5 }), [{ shape: [1, 3, 8] }, { shape: [1, 3, 4] }, { shape: [1, 3, 6] }], 24],
+  ["tilewright:AttentionScores, within a window", (b, [q, k, v, pk, pv]) => b.node("Attention", [q!, k!, v!, "", pk!, pv!], { left_window_size: 1, right_window_size: 1 }), [heads, heads, heads, { shape: [2, 2, 2, 2] }, { shape: [2, 2, 2, 2] }], 25],
   ["tilewright:MaskedSoftmax, with a mask that hides a row, and a past", (b, [q, k, v, pk, pv]) => b.node("Attention", [q!, k!, v!, b.initializer("bool", [3, 5], [1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), pk!, pv!]), [heads, heads, heads, { shape: [2, 2, 2, 2] }, { shape: [2, 2, 2, 2] }], 24],
   ["tilewright:AttentionScores, with an added mask", (b, [q, k, v, m]) => b.node("Attention", [q!, k!, v!, m!]), [heads, heads, heads, { shape: [3, 3] }], 24],
   ["tilewright:Resample", op("Resize", { mode: "linear" }, (b) => ["", "", b.int64s([2, 1, 5, 2])]), [{ shape: [2, 1, 3, 4] }]],

@@ -35,6 +35,8 @@ function attention(s: Sampler): void {
     q_num_heads: four ? undefined : heads,
     kv_num_heads: four ? undefined : keyHeads,
     is_causal: s.maybe(0, 1),
+    left_window_size: s.opset >= 25 ? s.maybe(-1, 0, 2) : undefined,
+    right_window_size: s.opset >= 25 ? s.maybe(-1, 0, 1) : undefined,
     scale: s.maybe(0.5, 0.25),
     softcap: s.maybe(2, 0),
     qk_matmul_output_mode: outputs[3] ? s.maybe(0, 1, 2, 3) : undefined,
