@@ -114,6 +114,21 @@ function largestOf({ dtype, data }: Tensor): number {
   return Array.from(data as Iterable<number>, (value) => Math.abs(Number(read(value)))).reduce((a, b) => Math.max(a, b), 0); // prettier-ignore
 }
 
+/** Whether a Resize crops a dimension that is as long in its output. */
+function cropsAndKeepsLength(w: Witness): boolean {
+  const [from, to] = [input(w, 0)?.shape, w.values().get(w.node.outputs[0] ?? "")?.shape];
+  const region = input(w, 1);
+  if (!from || !to || !region) return false;
+  const bounds = Array.from(region.data as Iterable<number>, (value) =>
+    Number(readerOf(region.dtype)(value)),
+  );
+  const axes = (w.node.attributes["axes"] as readonly number[] | undefined) ?? from.map((_, d) => d);
+  return axes.some((given, i) => {
+    const axis = given < 0 ? given + from.length : given;
+    return from[axis] === to[axis] && !(bounds[i] === 0 && bounds[i + axes.length] === 1);
+  });
+}
+
 /** Operators whose results are made of many elements. */
 const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|CDist|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
 
@@ -302,6 +317,11 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && (input(w, 2)?.shape[0] ?? 0) > 0,
     reason: "the sizes that scales give are not those of the region but of the whole input",
+  },
+  {
+    // An axis of the same length takes every element of itself, though the formula names a place within the region.
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && cropsAndKeepsLength(w),
+    reason: "an axis whose length stays is not cropped",
   },
   {
     applies: (w) => w.node.domain === "com.microsoft" && /^Q(Linear|Gemm)/.test(w.node.op),
