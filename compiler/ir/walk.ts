@@ -26,7 +26,27 @@ export function operands(e: Expr): readonly Expr[] {
 export function visit(e: Expr, see: (e: Expr) => void, seen: Set<Expr> = new Set()): void {
   if (seen.has(e)) return;
   seen.add(e);
-  for (const operand of operands(e)) visit(operand, see, seen);
+  // Written out, since passes spend much of their time here and lists of operands would be made only to be read.
+  switch (e.kind) {
+    case "load":
+      for (const index of e.index) visit(index, see, seen);
+      break;
+    case "unary":
+    case "cast":
+    case "bitcast":
+      visit(e.a, see, seen);
+      break;
+    case "select":
+      visit(e.condition, see, seen);
+      visit(e.a, see, seen);
+      visit(e.b, see, seen);
+      break;
+    case "binary":
+      visit(e.a, see, seen);
+      visit(e.b, see, seen);
+      break;
+    default:
+  }
   see(e);
 }
 
@@ -44,8 +64,12 @@ export function rewrite(
   let rebuilt: Expr;
   switch (e.kind) {
     case "load": {
-      const index = e.index.map((i) => rewrite(i, replace, memo));
-      rebuilt = index.every((i, k) => i === e.index[k]) ? e : loadTyped(e.buffer, e.type, index, e.pad);
+      let index: Expr[] | undefined;
+      for (let k = 0; k < e.index.length; k++) {
+        const made = rewrite(e.index[k]!, replace, memo);
+        if (made !== e.index[k]) (index ??= [...e.index])[k] = made;
+      }
+      rebuilt = index ? loadTyped(e.buffer, e.type, index, e.pad) : e;
       break;
     }
     case "unary": {
@@ -104,10 +128,8 @@ export function axesOf(e: Expr): Set<string> {
 }
 
 /** Whether any node under `e` satisfies `test`. */
-export function some(e: Expr, test: (e: Expr) => boolean): boolean {
-  let found = false;
-  visit(e, (x) => {
-    found ||= test(x);
-  });
-  return found;
+export function some(e: Expr, test: (e: Expr) => boolean, seen: Set<Expr> = new Set()): boolean {
+  if (seen.has(e)) return false;
+  seen.add(e);
+  return test(e) || operands(e).some((operand) => some(operand, test, seen));
 }

@@ -5,7 +5,7 @@
  * ONNX form only (the frontend has rewritten older ones) and numbers only, never symbolic dimensions.
  */
 import { CompileError, InternalError, type DiagnosticCode } from "../diagnostic.ts";
-import type { DType, Tensor } from "../ir/dtype.ts";
+import { isInteger, type DType, type Tensor } from "../ir/dtype.ts";
 import { add, floordiv, floormod, int, load, mul, type Expr } from "../ir/expr.ts";
 import type { Attribute, Graph, OpNode, TensorType, ValueId } from "../ir/graph.ts";
 import type { LibraryArgument, LibraryCall } from "../ir/program.ts";
@@ -77,8 +77,11 @@ export class OpCall {
     throw new NeedsValue(id);
   }
 
-  /** An integer input that must be known, as numbers. */
+  /** An integer input that must be known, as numbers: sizes, axes and the like. */
   integers(position: number): number[] {
+    const { dtype } = this.value(position);
+    if (!isInteger(dtype))
+      this.fail("dtype-unsupported", `input ${position} is ${dtype}, where integers say how`);
     return Array.from(this.value(position).data as Iterable<number | bigint>, Number);
   }
 

@@ -89,28 +89,45 @@ export function openCall(call: Call, numbers: ValueNumbers): OpenCall {
 export function loadedBy(body: readonly Block[]): Set<number> {
   const found = new Set<number>();
   const seen = new Set<Expr>();
-  mapBody(body, (e) => {
-    visit(e, (x) => x.kind === "load" && found.add(x.buffer), seen);
-    return e;
+  const see = (x: Expr): void => {
+    if (x.kind === "load") found.add(x.buffer);
+  };
+  eachAssign(body, ({ value, index, reduce }) => {
+    visit(value, see, seen);
+    for (const e of index) visit(e, see, seen);
+    if (reduce) visit(reduce.body, see, seen);
   });
   return found;
+}
+
+function eachAssign(body: readonly Block[], see: (assign: Assign) => void): void {
+  for (const block of body) {
+    if (block.kind === "assign") see(block);
+    else eachAssign(block.body, see);
+  }
 }
 
 /** Values that a call reads. */
 export function inputsOf(call: OpenCall, numbers: ValueNumbers): ValueId[] {
   if (call.kind === "library") return [...new Set(call.inputs.filter((id) => id !== ""))];
-  const own = new Set(call.outputs);
-  return [...loadedBy(call.body)].map((n) => numbers.at(n)).filter((v) => !v.temp && !own.has(v.id)).map((v) => v.id); // prettier-ignore
+  return inputsAmong(loadedBy(call.body), call.outputs, numbers);
+}
+
+/** Of the numbers that a body loads from, those that are neither its temps nor its own outputs. */
+function inputsAmong(
+  loaded: Iterable<number>,
+  outputs: readonly ValueId[],
+  numbers: ValueNumbers,
+): ValueId[] {
+  const own = new Set(outputs);
+  return [...loaded].map((n) => numbers.at(n)).filter((v) => !v.temp && !own.has(v.id)).map((v) => v.id); // prettier-ignore
 }
 
 export function closeCall(call: OpenCall, numbers: ValueNumbers): Call {
   if (call.kind === "library") return call;
-  const inputs = inputsOf(call, numbers);
-  const used = new Set(loadedBy(call.body));
-  mapAssigns(call.body, (a) => {
-    used.add(a.out);
-    return a;
-  });
+  const used = loadedBy(call.body);
+  const inputs = inputsAmong(used, call.outputs, numbers);
+  eachAssign(call.body, ({ out }) => used.add(out));
   const temps = [...used].filter((n) => numbers.at(n).temp);
   const order = [
     ...inputs.map((id) => numbers.numberOf(id)),

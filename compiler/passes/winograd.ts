@@ -63,17 +63,29 @@ export function filterMinimally(
   const numbers = new ValueNumbers(program.values);
   const outputs = new Set(program.outputs.map((o) => o.id));
   const fixed = new Set<ValueId>(program.constants.keys());
-  const uneven = new Set<ValueId>();
-  for (const [id, tensor] of program.constants) if (isUneven(tensor)) uneven.add(id);
+  // Weights are looked at when a window asks for them, through what constants were made of.
+  const sources = new Map<ValueId, readonly ValueId[]>();
+  const judged = new Map<ValueId, boolean>();
+  const uneven = (id: ValueId): boolean => {
+    let result = judged.get(id);
+    if (result === undefined) {
+      const tensor = program.constants.get(id);
+      result = tensor ? isUneven(tensor) : (sources.get(id) ?? []).some(uneven);
+      judged.set(id, result);
+    }
+    return result;
+  };
   const values = new Map(program.values);
   const lengths: readonly TileLength[] = tiles === "auto" ? [4, 6] : tiles === "f2" ? [4] : [6];
   const calls = program.calls.flatMap((call): readonly Call[] => {
     if (call.inputs.every((id) => id === "" || fixed.has(id))) {
-      for (const id of call.outputs) if (!outputs.has(id)) fixed.add(id);
-      if (call.inputs.some((id) => uneven.has(id))) for (const id of call.outputs) uneven.add(id);
+      for (const id of call.outputs) {
+        if (!outputs.has(id)) fixed.add(id);
+        sources.set(id, call.inputs);
+      }
       return [call];
     }
-    if (!mayQualify(call) || call.inputs.some((id) => uneven.has(id))) return [call];
+    if (!mayQualify(call)) return [call];
     const open = openCall(call, numbers) as OpenKernel;
     const memo = new Map<Expr, boolean>();
     const isFixed = (e: Expr): boolean => {
@@ -88,7 +100,7 @@ export function filterMinimally(
     const choice =
       window &&
       chooseFiltering(window, numbers.at(window.input.buffer).shape, lengths, leastGain, blockTiles);
-    if (!choice) return [call];
+    if (!choice || call.inputs.some(uneven)) return [call];
     const made = new Filtered(open, choice, numbers, values);
     fixed.add(made.weights);
     trace(() => made.text, call.nodes.join("+"));
@@ -104,7 +116,9 @@ export function filterMinimally(
 function isUneven({ dtype, data }: Tensor): boolean {
   if (dtype !== "float32") return false;
   let [most, sum, count] = [0, 0, 0];
-  for (const x of data as Float32Array) {
+  const numbers = data as Float32Array;
+  for (let i = 0; i < numbers.length; i++) {
+    const x = numbers[i]!;
     if (x === 0) continue;
     const size = Math.abs(x);
     // Written so that NaN counts as the largest.

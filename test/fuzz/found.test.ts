@@ -123,6 +123,25 @@ describe("refusals", () => {
     expect(code).toBe("limit-exceeded");
   });
 
+  it.each([
+    ["HannWindow", []],
+    ["Reshape", ["x"]],
+    ["Expand", ["x"]],
+    ["ReduceSum", ["x"]],
+    ["Tile", ["x"]],
+    ["Pad", ["x"]],
+    ["TopK", ["x"]],
+    ["ConstantOfShape", []],
+  ])("sizes for %s that are no integers", (op, operands) => {
+    for (const dtype of ["float32", "float16", "bool"] as const) {
+      const code = codeOf((b) => {
+        b.input("x", "float32", [1, 2]);
+        b.output(b.node(op, [...operands, b.initializer(dtype, [1], [1])]), "float32");
+      });
+      expect(code, dtype).toBe("dtype-unsupported");
+    }
+  });
+
   it("an infinity test of integers", () => {
     const code = codeOf((b) => {
       const y = b.node("IsInf", [b.input("x", "int64", [3])]);
