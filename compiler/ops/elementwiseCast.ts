@@ -103,7 +103,7 @@ function dropoutRatio(call: OpCall): number {
 }
 
 function dropoutImplementation(call: OpCall): OpImplementation {
-  const training = call.has(2) && call.integers(2)[0] !== 0;
+  const training = call.has(2) && knownNumber(call.value(2)) !== 0;
   if (training && dropoutRatio(call) !== 0) return { kind: "expand", expand: trainingDropout };
   return {
     kind: "compute",
