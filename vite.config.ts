@@ -75,6 +75,8 @@ export default defineConfig({
         "runtime/index": resolve("runtime/index.ts"),
         "runtime/profile": resolve("runtime/profile.ts"),
         "runtime/cache": resolve("runtime/cache.ts"),
+        "runtime/offline/index": resolve("runtime/offline/index.ts"),
+        "runtime/offline/worker": resolve("runtime/offline/worker.ts"),
         "runtime/progress": resolve("runtime/progressElement.ts"),
         "runtime/worker/index": resolve("runtime/worker/index.ts"),
         "compiler/worker/index": resolve("compiler/worker/index.ts"),
@@ -85,7 +87,11 @@ export default defineConfig({
       },
     },
     rolldownOptions: {
-      external: [/^node:/, ...Object.keys(manifest.dependencies)],
+      external: [
+        /^node:/,
+        /^workbox-/,
+        ...[manifest.dependencies, manifest.peerDependencies].flatMap(Object.keys),
+      ],
       output: {
         entryFileNames: "[name].js",
         chunkFileNames: "shared/[name]-[hash].js",

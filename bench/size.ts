@@ -16,7 +16,15 @@ const MODEL = "mobilenetv2-fp32-deq";
 
 /** Largest gzip size in bytes. */
 /** `webgpu`: the chunks that a page downloads besides when it runs a model on the GPU. */
-const BUDGET = { runtime: 30_000, core: 40_000, webgpu: 20_000, compiler: 150_000, modelCode: 60_000 };
+const BUDGET = {
+  runtime: 30_000,
+  core: 40_000,
+  offline: 10_000,
+  offlineWorker: 30_000,
+  webgpu: 20_000,
+  compiler: 150_000,
+  modelCode: 60_000,
+};
 
 interface Row {
   readonly name: string;
@@ -47,6 +55,17 @@ async function bundleRows(name: string, entry: string, budget: number): Promise<
  * What a page has that loads, runs, caches and works off its thread: each module of the library once, as the package
  * is built. A bundler gives the worker's script a copy of the runtime, which is a download more (`assets/`, above).
  */
+/** What an app that works offline has besides: in the page, and in its service worker. Workbox's own code included. */
+async function offlineRows(): Promise<readonly Row[]> {
+  const [page, worker] = await Promise.all(
+    ["index", "worker"].map((entry) => measureBundle(join(root, `runtime/offline/${entry}.ts`))),
+  );
+  return [
+    { name: "offline: the page", size: page!.atOnce, budget: BUDGET.offline },
+    { name: "offline: the service worker", size: worker!.atOnce, budget: BUDGET.offlineWorker },
+  ];
+}
+
 async function coreRows(): Promise<readonly Row[]> {
   const { atOnce, chunks } = await measureBundle(join(root, "runtime/index.ts"));
   const parts = ["store", "client", "host"].map((wanted) => {
@@ -100,6 +119,7 @@ const failures: string[] = [];
 for (const measure of [
   () => bundleRows("runtime", "runtime/index.ts", BUDGET.runtime),
   () => coreRows(),
+  () => offlineRows(),
   () => bundleRows("compiler", "compiler/index.ts", BUDGET.compiler),
   () => modelRows(values.data ?? process.env["TILEWRIGHT_DATA"]),
 ]) {

@@ -9,7 +9,7 @@
  * if ((await storageState()).free < 50e6) await clearCache({ unusedFor: 30 * 24 * 3600e3 });
  */
 import { TilewrightError } from "./errors.ts";
-import { checkContent } from "./store/content.ts";
+import { checkContent, isTile } from "./store/content.ts";
 import { database, deleteDatabase } from "./store/database.ts";
 import { dropEntries, entriesAt, list } from "./store/library.ts";
 import { type CachedModel, type CacheOptions, type CacheStats } from "./store/options.ts";
@@ -113,6 +113,10 @@ export interface StoredModel extends CacheStats {
 export interface StoreOptions extends CacheOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (loaded: number, total: number | undefined) => void;
+  /** What asks the server; for requests that need headers of their own, say. Default: `fetch`. */
+  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
+  /** Asks the server whether a stored model is current even where its last answer is still fresh. Default: false. */
+  readonly mustAsk?: boolean | undefined;
 }
 
 /**
@@ -127,14 +131,22 @@ export async function storeModel(
   source: string | URL | Request,
   options: StoreOptions = {},
 ): Promise<StoredModel> {
-  const { signal, progress } = options;
+  const { signal, progress, fetch, mustAsk } = options;
+  const revalidate = mustAsk === true ? "first" : options.revalidate;
+  const address = source instanceof Request ? source.url : String(source);
   const warnings: Warning[] = [];
   for (let attempt = 0; ; attempt++) {
-    const opened = await store.open(source, options, {
-      signal,
-      warn: (code, message) => warnings.push({ code, message }),
-      ...(progress === undefined ? {} : { elsewhere: progress }),
-    });
+    const opened = await store.open(
+      source,
+      { ...options, revalidate },
+      {
+        signal,
+        fetch,
+        mustAsk,
+        warn: (code, message) => warnings.push({ code, message }),
+        ...(progress === undefined ? {} : { elsewhere: progress }),
+      },
+    );
     let loaded = 0;
     const counted = (opened.content as ReadableStream<Uint8Array>).pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
@@ -147,7 +159,7 @@ export async function storeModel(
       signal === undefined ? {} : { signal },
     );
     try {
-      const bytes = (await checkContent(counted))!;
+      const bytes = (await checkContent(counted, undefined, isTile(address) ? "artifact" : undefined))!;
       await opened.settle();
       await whenSettled();
       return { ...opened.stats(), bytes, warnings };

@@ -30,6 +30,8 @@ export type ErrorCode =
   | "queue-full" // as many runs as the queue of a worker takes are waiting already
   | "worker-lost" // the worker of a session is gone: it was terminated or died
   | "worker-only" // what was asked for needs a session in this thread
+  | "offline-unavailable" // there are no service workers here
+  | "offline-failed" // the service worker could not be installed, or what it keeps could not be stored
   | "run-failed"; // the program trapped or broke its own contract
 
 /**

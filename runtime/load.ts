@@ -104,21 +104,44 @@ export async function load(
 }
 
 async function loadHere(source: Source, options: LoadOptions, record: LoadRecord): Promise<Session> {
+  let from = source;
   for (let attempt = 0; ; attempt++) {
-    const opened = await openAnywhere(source, options, record);
+    const opened = await openAnywhere(from, options, record);
     try {
       const session = await loadFrom(opened, options, record, reopenOf(source));
       await opened.settle?.();
       return session;
     } catch (error) {
       // What was stored turned out to be damaged: it is gone, and the network has another one.
-      const again = (await opened.settle?.(error)) ?? false;
+      const again = opened.settle === undefined ? isDamaged(error) : await opened.settle(error);
       if (!again || attempt >= MOST_ATTEMPTS) throw error;
+      if (opened.settle !== undefined) continue;
+      // Nor may what the browser or a service worker has kept stand between.
+      if (from !== source || !canReload(source)) throw error;
+      from = new Request(source, { cache: "reload" });
     }
   }
 }
 
 const MOST_ATTEMPTS = 2;
+
+/** Whether the bytes were not those of an artifact. */
+function isDamaged(error: unknown): boolean {
+  return error instanceof TilewrightError && /^artifact-(corrupt|malformed)$/.test(error.code);
+}
+
+/** Whether a source comes from a server by way of something that may have kept it. */
+function canReload(source: Source): source is string | URL | Request {
+  const base = (globalThis as { readonly location?: Location }).location?.href;
+  if (base === undefined || !hasAddress(source)) return false;
+  return source instanceof Request
+    ? source.method === "GET"
+    : /^https?:/.test(new URL(source, base).protocol);
+}
+
+function hasAddress(source: Source): source is string | URL | Request {
+  return typeof source === "string" || source instanceof URL || source instanceof Request;
+}
 
 /** By way of the cache, if that is wanted and the source has an address. */
 async function openAnywhere(
@@ -127,8 +150,7 @@ async function openAnywhere(
   record: LoadRecord,
 ): Promise<OpenSource & Partial<CachedSource>> {
   const { signal, cache = false } = options;
-  const hasAddress = typeof source === "string" || source instanceof URL || source instanceof Request;
-  if (cache === false || !hasAddress) return openSource(source, signal);
+  if (cache === false || !hasAddress(source)) return openSource(source, signal);
   if ((globalThis as { readonly indexedDB?: IDBFactory }).indexedDB === undefined) {
     record.warn("cache-unavailable", "the cache is not used: there is no IndexedDB here");
     return openSource(source, signal);

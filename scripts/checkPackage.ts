@@ -3,7 +3,8 @@
  * tree (`npm pack` builds it first), optionally `--only WORD` for the groups of steps that are called so,
  * `--packed FILE` for a package that was packed before, and `--keep` to look at the folder afterwards. Out: an account of the steps; exit status 1 when one fails. In a fresh folder
  * the packed file is installed, imported by Node, called by its command name, type-checked by a strict
- * TypeScript under both module resolutions in use; then come a fresh Vite app and the recipes of `examples/`.
+ * TypeScript under both module resolutions in use; then come a fresh Vite app, the recipes of `examples/`, and apps
+ * that work without a network.
  * Invariant: the folder knows nothing of this repository but the packed file.
  */
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { closeBrowser } from "./package/browser.ts";
 import { run, stopAll } from "./package/commands.ts";
 import { freshAppSteps, type Step } from "./package/freshApp.ts";
+import { offlineSteps } from "./package/offline.ts";
 import { recipeSteps } from "./package/recipes.ts";
 import { closeAll } from "./package/staticServer.ts";
 
@@ -25,6 +27,16 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = mkdtempSync(join(tmpdir(), "tilewright-package-"));
 const plain = join(folder, "plain");
 const packed = options.packed === undefined ? join(folder, "tilewright.tgz") : resolve(options.packed);
+
+/** Types of Workbox name those of workers, which a page's TypeScript has not: whoever uses them skips libraries. */
+const OFFLINE_SOURCE = `import { registerOffline, type OfflineUpdate } from "tilewright/offline";
+import { offlineModels } from "tilewright/offline/worker";
+export const files: { url: string }[] = offlineModels([{ url: "/m.tile" }]);
+export const take = async (): Promise<void> => {
+  const offline = await registerOffline("/sw.js");
+  offline.on("update", (update: OfflineUpdate) => void update.take());
+};
+`;
 
 /** Runs a program of this repository's development dependencies on the app. */
 function tool(name: string, ...args: readonly string[]): Promise<string> {
@@ -85,8 +97,21 @@ const PACKAGE_STEPS: readonly Step[] = [
   [
     "types",
     async () => {
-      await run("npm", ["install", "--silent", "--no-audit", "--no-fund", "vite", "@types/node"], plain);
+      await run(
+        "npm",
+        [
+          "install",
+          "--silent",
+          "--no-audit",
+          "--no-fund",
+          "vite",
+          "@types/node",
+          ...["precaching", "range-requests", "window"].map((name) => `workbox-${name}`),
+        ],
+        plain,
+      );
       writeFileSync(join(plain, "main.ts"), USER_SOURCE);
+      writeFileSync(join(plain, "offline.ts"), OFFLINE_SOURCE);
       for (const [module, resolution] of [
         ["esnext", "bundler"],
         ["nodenext", "nodenext"],
@@ -102,6 +127,8 @@ const PACKAGE_STEPS: readonly Step[] = [
           "node",
         ];
         await tool("tsc", ...types, "--module", module, "--moduleResolution", resolution, "main.ts");
+        const skipping = types.map((option) => (option === "false" ? "true" : option));
+        await tool("tsc", ...skipping, "--module", module, "--moduleResolution", resolution, "offline.ts");
       }
     },
   ],
@@ -111,6 +138,7 @@ const GROUPS: readonly (readonly [group: string, steps: readonly Step[]])[] = [
   ["package", PACKAGE_STEPS],
   ["fresh app", freshAppSteps(root, packed, join(folder, "fresh"))],
   ["recipes", recipeSteps(root, packed, join(folder, "recipes"))],
+  ["offline", offlineSteps(root, packed, join(folder, "offline"))],
 ];
 
 /** `npm pack` under a name that says nothing of the version. */

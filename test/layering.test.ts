@@ -61,7 +61,19 @@ const LAYERS: readonly Layer[] = [
   // The runtime knows nothing of the compiler. Its format files are the one place where the two meet.
   { name: FORMAT, files: /^runtime\/(format|dtype|errors|binder|sha256)(\.ts$|\/)/, imports: [] },
   { name: "runtime-node", files: /^runtime\/node\//, imports: RUNTIME_ALL, node: true },
-  { name: "runtime", files: /^runtime\//, imports: [FORMAT], packages: ["idb", "comlink"] },
+  {
+    name: "runtime",
+    files: /^runtime\//,
+    imports: [FORMAT],
+    packages: [
+      "idb",
+      "comlink",
+      "workbox-range-requests",
+      "workbox-routing",
+      "workbox-strategies",
+      "workbox-window",
+    ],
+  },
 
   // The compiler, from the bottom up.
   { name: "compiler-base", files: /^compiler\/(diagnostic|trace|globals\.d)\.ts$/, imports: [FORMAT] },

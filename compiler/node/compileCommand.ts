@@ -8,7 +8,7 @@ import { compile, openDimensions } from "../whole.ts";
 import type { CompileReport, GpuReport } from "../options.ts";
 import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import type { Terminal } from "./terminal.ts";
-import { variants } from "./device.ts";
+import { targets, variants } from "./device.ts";
 import { describeArtifact } from "./modelCache.ts";
 import { modelDeclaration } from "./modelDeclaration.ts";
 import { readModelFile } from "./modelFile.ts";
@@ -61,8 +61,6 @@ export const compileSpec: CommandSpec = {
   ],
 };
 
-const TARGETS = { wasm: ["wasm"], webgpu: ["webgpu"], auto: ["wasm", "webgpu"] } as const;
-
 export async function compileCommand(args: Arguments, terminal: Terminal): Promise<number> {
   const file = readModelFile(args.positionals[0]!);
   if (file.kind === "tile") usage(`${file.path} is an artifact already`);
@@ -75,7 +73,7 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   const options = {
     ...compileOptions(args, file, terminal.watch(trace.sink)),
     ...(chosen.length > 0 ? { variants: chosen } : {}),
-    ...(target === undefined ? {} : { targets: TARGETS[target] }),
+    ...(target === undefined ? {} : { targets: targets[target] }),
     ...(gpu === undefined ? {} : { gpu }),
     ...(args.has("profile") ? { profile: true } : {}),
   };

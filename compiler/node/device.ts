@@ -14,6 +14,10 @@ export type DeviceName = (typeof devices)[number];
 
 export const variants = ["relaxed-simd", "simd"] as const satisfies readonly Feature[];
 
+/** What a model is compiled for, by the name that people choose it by. */
+export const targets = { wasm: ["wasm"], webgpu: ["webgpu"], auto: ["wasm", "webgpu"] } as const;
+export type TargetName = keyof typeof targets;
+
 /** Tensors by name. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 

@@ -14,6 +14,7 @@ describe("readModelQuery", () => {
       "variants=relaxed-simd,simd&memoryLimit=65536",
       { variants: ["relaxed-simd", "simd"], memoryLimit: 65536 },
     ],
+    ["target=auto", { target: "auto" }],
     ["profile&maxIterations=3&maxUnrolledNodes=4", { profile: true, maxIterations: 3, maxUnrolledNodes: 4 }],
     ["dims.batch=1&import&t=1700000000000&v=abc", { dims: { batch: 1 } }],
   ])("reads %s", (query, options) => {
@@ -33,6 +34,7 @@ describe("readModelQuery", () => {
     ["passes.winogrd=false", "did you mean winograd?"],
     ["passes.fuse=no", "true or false"],
     ["variants=simd512", "relaxed-simd or simd"],
+    ["target=gpu", "wasm, webgpu, auto"],
   ])("refuses %s", (query, message) => {
     expect(() => readModelQuery(query)).toThrow(expect.objectContaining({ code: "option-invalid" }));
     expect(() => readModelQuery(query)).toThrow(message);

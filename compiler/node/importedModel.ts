@@ -6,10 +6,17 @@
  */
 import { didYouMean, fail } from "../diagnostic.ts";
 import { passNames, type CompileOptions, type PassName } from "../options.ts";
-import { variants } from "./device.ts";
+import { targets, variants, type TargetName } from "./device.ts";
 
 /** The options of a compilation that an import, or a project for a file, can choose. */
-export type ModelOptions = Pick<
+export interface ModelOptions extends CompilerOptions {
+  /**
+   * What to compile for: "wasm", the default; "webgpu"; or "auto": both, and the page takes what is faster there.
+   */
+  readonly target?: TargetName;
+}
+
+type CompilerOptions = Pick<
   CompileOptions,
   | "dims"
   | "inputShapes"
@@ -39,6 +46,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   inputShapes: "inputShapes.image=1x3x224x224",
   passes: "passes.winograd=false",
   variants: "variants=simd",
+  target: "target=webgpu",
   memoryLimit: "memoryLimit=268435456",
   maxUnrolledNodes: "maxUnrolledNodes=1000",
   maxIterations: "maxIterations=100",
@@ -97,6 +105,11 @@ export function readModelQuery(query: string): ModelQuery {
           return known ?? invalid(key, value, `${variants.join(" or ")}, with a comma between them`);
         });
         break;
+      case "target": {
+        const names = Object.keys(targets) as TargetName[];
+        options.target = names.find((name) => name === value) ?? invalid(key, value, names.join(", "));
+        break;
+      }
       case "memoryLimit":
       case "maxUnrolledNodes":
       case "maxIterations":

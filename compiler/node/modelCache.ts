@@ -22,6 +22,7 @@ import { fileURLToPath } from "node:url";
 import { isArtifact, readArtifact, type Port } from "../../runtime/format.ts";
 import { compile, openDimensions } from "../whole.ts";
 import { VERSION } from "../version.ts";
+import { targets } from "./device.ts";
 import type { ModelOptions } from "./importedModel.ts";
 import { externalDataIn } from "./modelFile.ts";
 
@@ -120,14 +121,16 @@ export class ModelCache {
       return data;
     };
     const start = performance.now();
-    const { artifact, report } = compile(bytes, { ...options, externalData });
+    const { target, ...rest } = options;
+    const compileOptions = { ...rest, externalData, ...(target && { targets: targets[target] }) };
+    const { artifact, report } = compile(bytes, compileOptions);
     const milliseconds = performance.now() - start;
     const { plan } = readArtifact(artifact, { verify: false });
     const entry: Entry = {
       hash: hashOf([artifact]),
       kind: report.kind,
       ...portsOf(plan),
-      open: report.kind === "late" ? openDimensions(bytes, { ...options, externalData }) : [],
+      open: report.kind === "late" ? openDimensions(bytes, compileOptions) : [],
       kernels: report.kernelsOut,
       external: [...external].map(([location, hash]) => ({ location, hash })),
     };

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import type { TargetName } from "./device.ts";
 import { mergedOptions, readModelQuery, type ImportedAs, type ModelOptions } from "./importedModel.ts";
 import { ModelCache, type CompiledModel } from "./modelCache.ts";
 import { modelDeclaration, queryDeclarations, type DeclaredImport } from "./modelDeclaration.ts";
@@ -29,6 +30,8 @@ export interface ModelProjectOptions {
 /** An import of a model, resolved and compiled. */
 export interface ImportedModel extends CompiledModel {
   readonly as: ImportedAs;
+  /** What it was compiled for. */
+  readonly target: TargetName;
   /** Whether the import has a query, so that TypeScript does not take it for the file beside the model. */
   readonly own: boolean;
 }
@@ -70,8 +73,9 @@ export class ModelProject {
    */
   imported(path: string, query: string): ImportedModel {
     const { as, options } = readModelQuery(query);
-    const model = this.#cache.compiled(path, mergedOptions(this.optionsOf(path), options));
-    return { ...model, as, own: query !== "" };
+    const merged = mergedOptions(this.optionsOf(path), options);
+    const { target = "wasm" } = merged;
+    return { ...this.#cache.compiled(path, merged), as, target, own: query !== "" };
   }
 
   /** The options that the project has for a file. */
@@ -96,7 +100,7 @@ export class ModelProject {
     const failed: FailedImport[] = [];
     for (const { specifier, importer, path, query } of importsIn(this.root, this.#alias)) {
       try {
-        const { as, own, inputs, outputs, ...model } = this.imported(path, query);
+        const { as, own, target: _, inputs, outputs, ...model } = this.imported(path, query);
         if (own) {
           const ending = specifier.slice(specifier.lastIndexOf("/", specifier.indexOf("?")) + 1);
           declared.set(ending, { ending, as, inputs, outputs });

@@ -23,6 +23,7 @@ import { CompileError, formatDiagnostic } from "../diagnostic.ts";
 import { bytesText, millisecondsText } from "../tensors/table.ts";
 import { asksForModel, ownQuery, splitId, type ModelOptions } from "./importedModel.ts";
 import { ModelProject, writeDeclaration, type ImportedModel } from "./modelProject.ts";
+import { filesOf, type ListedFile, workerCode, type ServiceWorker } from "./serviceWorker.ts";
 import { moduleOf, type AddressOf } from "./vitePluginModule.ts";
 
 export type { ModelOptions } from "./importedModel.ts";
@@ -37,6 +38,13 @@ export interface TilewrightPluginOptions {
   readonly models?: Readonly<Record<string, ModelOptions>>;
   /** Whether declarations for TypeScript are written beside the models. Default: true. */
   readonly types?: boolean;
+  /**
+   * The app's own service worker: its source, "src/sw.ts" say, which is built to one script beside the page, "sw.js",
+   * that every browser can register. In it `self.__WB_MANIFEST` is the list of all files that the page may need, in
+   * the form of Workbox: `precacheAndRoute(offlineModels(self.__WB_MANIFEST))`. With "vite-plugin-pwa", whose
+   * `injectManifest` makes the service worker, that plugin is given the models for its list.
+   */
+  readonly serviceWorker?: string | ServiceWorker;
   /** Where compiled models are kept between builds, and most bytes of them. */
   readonly cache?: { readonly folder?: string; readonly mostBytes?: number };
 }
@@ -48,6 +56,7 @@ export interface TilewrightPluginApi {
 
 const NAME = "tilewright";
 const PACKAGE = "tilewright";
+const PWA_PLUGIN = "vite-plugin-pwa";
 
 /**
  * The plugin.
@@ -91,7 +100,7 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
           const present = plugins?.() ?? [];
           return present.flat().some((plugin) => plugin && "name" in plugin && plugin.name === NAME)
             ? present
-            : [...present, pluginOf(options, told)];
+            : [...present, pluginOf(withoutServiceWorker(options), told)];
         },
       };
       // Bundled ahead, the runtime would not find its own workers.
@@ -147,6 +156,26 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
       return { code: marks.reduce((text, mark) => text.replaceAll(mark, address(mark)), code), map: null };
     },
 
+    generateBundle: {
+      // After the pages have been written into the bundle.
+      order: "post",
+      async handler(_, bundle) {
+        const { serviceWorker } = options;
+        if (serviceWorker === undefined || config === undefined) return;
+        const { consumer, isLibrary } = surroundings(this.environment?.config ?? config);
+        if (consumer === "server" || isLibrary) return;
+        if (serviceWorker === PWA_PLUGIN) {
+          const models = filesOf(bundle, config).filter(({ url }) => url.endsWith(".tile"));
+          extendManifest(config, models, (text) => this.error(text));
+          return;
+        }
+        const plugins = [pluginOf(withoutServiceWorker(options), told)];
+        const emitted = await workerCode(serviceWorker, bundle, config, plugins);
+        for (const { fileName, source } of emitted)
+          if (!(fileName in bundle)) this.emitFile({ type: "asset", fileName, source });
+      },
+    },
+
     // Vite leaves assets out of what it builds for a server, where it takes them to be the client's.
     async writeBundle({ dir }) {
       for (const { fileName, file } of artifacts.values()) {
@@ -156,6 +185,37 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
       }
     },
   };
+}
+
+/** For the bundles inside of a build. */
+function withoutServiceWorker({
+  serviceWorker: _,
+  ...options
+}: TilewrightPluginOptions): TilewrightPluginOptions {
+  return options;
+}
+
+/** What vite-plugin-pwa offers to other plugins. */
+interface PwaPluginApi {
+  extendManifestEntries(extend: (entries: readonly ListedFile[]) => readonly ListedFile[]): void;
+}
+
+/** Puts models into the list that vite-plugin-pwa writes into its service worker. */
+function extendManifest(
+  { plugins }: ResolvedConfig,
+  models: readonly ListedFile[],
+  fail: (text: string) => never,
+): void {
+  const pwa = plugins.find(({ name }) => name === PWA_PLUGIN)?.api as PwaPluginApi | undefined;
+  if (pwa === undefined)
+    return fail(
+      `serviceWorker: "${PWA_PLUGIN}" needs that plugin; without it, name the source of a service worker`,
+    );
+  const listed = new Set(models.map(({ url }) => url));
+  pwa.extendManifestEntries((entries) => [
+    ...entries.filter((entry) => !listed.has(typeof entry === "string" ? entry : entry.url)),
+    ...models,
+  ]);
 }
 
 /** Where an artifact lies that a library or a server takes along, and what stands for its address until then. */

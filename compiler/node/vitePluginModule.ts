@@ -20,13 +20,24 @@ export function moduleOf(model: ImportedModel, address: AddressOf, hot: boolean)
       ? `import source from ${JSON.stringify(address.specifier)};`
       : `const source = ${address.text};`;
   if (model.as === "url") return `${source}\nexport default source;\n`;
-  const options = model.kind === "late" ? `{ compiler: () => import("tilewright/compiler") }` : "{}";
+  const options = optionsOf(model);
   return [
     `import { model } from "tilewright";`,
     source,
     ...(hot ? hotModule(options, interfaceOf(model)) : [`export default /* @__PURE__ */ model(source, ${options});`]), // prettier-ignore
     "",
   ].join("\n");
+}
+
+/** What `load` is told, as source text. */
+function optionsOf({ kind, target }: ImportedModel): string {
+  // What was compiled for one device alone finds that by itself, unless it is compiled in the page.
+  const chooses = target === "auto" || (kind === "late" && target !== "wasm");
+  const parts = [
+    ...(kind === "late" ? [`compiler: () => import("tilewright/compiler")`] : []),
+    ...(chooses ? [`device: ${JSON.stringify(target)}`] : []),
+  ];
+  return parts.length === 0 ? "{}" : `{ ${parts.join(", ")} }`;
 }
 
 /** What importers rely on: while it stays, a model can be replaced beneath them. */

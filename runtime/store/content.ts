@@ -4,6 +4,7 @@
  * key of an artifact is the hash of its header, which holds the hashes of everything else; that of another file is the
  * hash of the hashes of its pieces.
  */
+import { TilewrightError } from "../errors.ts";
 import { corrupt, FORMAT_VERSION, isArtifact, PREFIX_BYTES, readHeader, readPrefix } from "../format.ts";
 import { ByteReader } from "../reader.ts";
 import { hex, sha256Hex } from "../sha256.ts";
@@ -20,6 +21,11 @@ export function artifactKey(start: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether an address is one that only an artifact may come from: a page that asks for a login is none. */
+export function isTile(url: string): boolean {
+  return /\.tile(?:[?#]|$)/.test(url);
 }
 
 /** The key of any other file. */
@@ -70,16 +76,20 @@ export function streamOf(content: Blob, hashes?: readonly string[]): ReadableStr
  * Reads a file to its end and checks what can be checked without running it: all hashes of an artifact. Keeps nothing.
  *
  * @param known key of an artifact that is here already: as soon as the file turns out to be that, it is left
+ * @param only "artifact": anything else is malformed
  * @returns its bytes; undefined if it is the known one
  * @throws TilewrightError as `load` would
  */
 export async function checkContent(
   stream: ReadableStream<Uint8Array>,
   known?: string,
+  only?: "artifact",
 ): Promise<number | undefined> {
   const reader = new ByteReader(stream);
   try {
     const start = await reader.peek(PREFIX_BYTES);
+    if (only !== undefined && !isArtifact(start))
+      throw new TilewrightError("artifact-malformed", "this is not a Tilewright artifact");
     if (isArtifact(start)) {
       if (known !== undefined && artifactKey(start) === known) return undefined;
       await checkArtifact(reader);

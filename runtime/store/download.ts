@@ -11,8 +11,9 @@ import { throwIfAborted } from "../reader.ts";
 import { reasonOf, type Warn } from "../warning.ts";
 import { artifactKey, fileKey, hashOf, PIECE_BYTES, streamOf } from "./content.ts";
 import { type Database, type Entry, piecesOf, storeError } from "./database.ts";
-import { contentOf, dropEntries, entryWith, makeRoom, touch, VERSIONS } from "./library.ts";
+import { contentOf, dropEntries, entryWith, makeRoom, touch } from "./library.ts";
 import { freshUntil, type Answer } from "./request.ts";
+import { VERSIONS } from "./versions.ts";
 
 /** Files of what has left are removed in their own time: how long a download waits for that, and between tries. */
 const PATIENCE_MS = 5_000;
@@ -56,6 +57,8 @@ export class Download {
   /** Until when to try again after models have left to make room. */
   #patientUntil = Infinity;
   #ended = false;
+  /** Nothing more is stored. */
+  #discarded = false;
 
   constructor(options: DownloadOptions) {
     const { answer, partial, url } = options;
@@ -189,7 +192,7 @@ export class Download {
     } catch (error) {
       this.#giveUp(error);
     }
-    if (this.#saving === undefined) return;
+    if (this.#saving === undefined || this.#discarded) return;
     if (this.#pieces === 0 && this.key === "") this.key = artifactKey(bytes.subarray(0, PREFIX_BYTES)) ?? "";
     const index = this.#pieces++;
     this.#saving = this.#store(index, bytes);
@@ -296,6 +299,8 @@ export class Download {
 
   /** The content was wrong: nothing of it stays. */
   async discard(): Promise<void> {
+    // A stream that is being cancelled stores what is left of it.
+    this.#discarded = true;
     await this.#network.cancel().catch(() => {});
     await this.#saving?.catch(() => {});
     if (this.#saving !== undefined)

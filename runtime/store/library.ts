@@ -3,13 +3,10 @@
  * an entry leaves together with its pieces, its time of use and the records that belong to it, in one transaction;
  * what is being downloaded is never evicted by its own download.
  */
-import { FORMAT_VERSION } from "../format.ts";
-import { VERSION } from "../format/version.ts";
 import { type CachedModel } from "./options.ts";
 import { type Database, type Entry, piecesOf, StoreError } from "./database.ts";
-
-/** Format and code generation: entries of other versions are as good as absent. */
-export const VERSIONS = `f${FORMAT_VERSION}-c${VERSION}`;
+import { isPins, pinnedUrls } from "./pins.ts";
+import { VERSIONS } from "./versions.ts";
 
 /** Part of the quota that is left to the page: its own data comes first. */
 const QUOTA_SHARE = 0.9;
@@ -66,6 +63,14 @@ export async function touch(db: Database, id: string): Promise<void> {
   await db.put("uses", Date.now(), id);
 }
 
+/** Notes that an entry is current until then; one that has left meanwhile stays away, whatever it held. */
+export async function refresh(db: Database, { id }: Entry, freshUntil: number): Promise<void> {
+  const transaction = db.transaction("entries", "readwrite");
+  const entry = await transaction.store.get(id);
+  if (entry !== undefined) await transaction.store.put({ ...entry, freshUntil });
+  await transaction.done;
+}
+
 /** What the library holds, the least recently used first. */
 async function byUse(
   db: Database,
@@ -118,9 +123,12 @@ export async function makeRoom(
   const { usage = 0, quota = Infinity } = (await navigator.storage?.estimate?.()) ?? {};
   let excess = Math.max(usage + bytes - quota * QUOTA_SHARE, refused ? bytes : -Infinity);
   if (excess <= 0 && mostBytes === undefined) return;
-  const held = (await byUse(db)).filter(({ entry }) => entry.id !== keep);
+  const all = await byUse(db);
+  const pinned = pinnedUrls(all.map(({ entry }) => entry));
+  const others = all.filter(({ entry }) => entry.id !== keep);
+  const held = others.filter(({ entry }) => !isPins(entry) && !entry.urls.some((url) => pinned.has(url)));
   if (mostBytes !== undefined) {
-    const sum = held.reduce((total, one) => total + one.bytes, 0);
+    const sum = others.reduce((total, one) => total + one.bytes, 0);
     excess = Math.max(excess, sum + bytes - mostBytes);
   }
   const leaving: Entry[] = [];

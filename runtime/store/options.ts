@@ -30,6 +30,8 @@ export interface CacheOptions {
 
 export interface ModelUpdate {
   readonly url: string;
+  /** By which the new content is known: kind, format version, and hash. */
+  readonly key: string;
   /** Bytes of the new model. */
   readonly bytes: number;
 }
@@ -73,6 +75,8 @@ export interface CachedSource extends OpenSource {
   readonly stats: () => CacheStats;
   /** Programs and descriptions that belong to this content. */
   readonly records: () => Promise<ModelRecords | undefined>;
+  /** All of it at once, without a copy in memory; only where it is stored, and not checked. */
+  readonly stored?: () => Promise<Blob>;
   /**
    * Told how the load ended. After a failure: whether to try again, since what failed had come from the store and
    * has been dropped.
@@ -97,6 +101,10 @@ export interface StoreContext {
   readonly warn: Warn;
   /** Bytes that another tab, for which this one waits, has downloaded. */
   readonly elsewhere?: (loaded: number, total: number | undefined) => void;
+  /** What asks the server. Default: `fetch`. */
+  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
+  /** With revalidate "first": asks even where the last answer is still fresh. */
+  readonly mustAsk?: boolean | undefined;
 }
 
 /** A store of models. */

@@ -6,8 +6,9 @@
  */
 import { hashOf, PIECE_BYTES, streamOf } from "./content.ts";
 import { type Database } from "./database.ts";
-import { dropEntries, makeRoom, touch, VERSIONS } from "./library.ts";
+import { dropEntries, makeRoom, touch } from "./library.ts";
 import { type ModelRecords } from "./options.ts";
+import { VERSIONS } from "./versions.ts";
 
 export function recordsOf(db: Database, owner: string, mostBytes: number | undefined): ModelRecords {
   const idOf = (name: string): string => `${owner} ${VERSIONS} ${name}`;

@@ -6,6 +6,7 @@
  */
 import { TilewrightError } from "../errors.ts";
 import { type Entry } from "./database.ts";
+import { type StoreContext } from "./options.ts";
 
 export interface Answer {
   readonly status: "whole" | "rest" | "unchanged";
@@ -38,15 +39,18 @@ function isOwnOrigin(url: string): boolean {
 }
 
 /**
- * Asks for an address: all of it, what follows `from` bytes, or whether it has changed.
+ * Asks for an address: all of it, what follows `from` bytes, or whether it has changed. The answer goes past the
+ * browser's HTTP cache where the caller has said nothing of that: what is stored here need not lie on the disk twice,
+ * and a service worker knows by it that whoever asks keeps what comes.
  *
  * @throws whatever fetch throws; TilewrightError `network` for an answer that is an error
  */
 export async function ask(
   source: Request | string,
-  signal: AbortSignal | undefined,
+  context: Pick<StoreContext, "signal" | "fetch">,
   stored?: { readonly entry: Entry; readonly from?: number },
 ): Promise<Answer> {
+  const { signal, fetch = globalThis.fetch } = context;
   const request = new Request(source, signal === undefined ? {} : { signal });
   const headers = new Headers(request.headers);
   const own = isOwnOrigin(request.url);
@@ -60,14 +64,13 @@ export async function ask(
     } else if (own && etag !== undefined) headers.set("If-None-Match", etag);
     else if (own && modified !== undefined) headers.set("If-Modified-Since", modified);
   }
-  // A stored part is not to be met with another part from the browser's own cache.
-  const cache = from !== undefined ? "no-store" : stored === undefined ? request.cache : "no-cache";
+  const cache = stored === undefined && request.cache !== "default" ? request.cache : "no-store";
   const response = await fetch(new Request(request, { headers, cache }));
   if (response.status === 304) return answerOf(response, "unchanged");
   if (from !== undefined && (response.status === 416 || !isContinuation(response, from, stored?.entry))) {
     if (response.status === 200) return answerOf(response, "whole");
     await response.body?.cancel();
-    return ask(source, signal);
+    return ask(source, context);
   }
   if (!response.ok) {
     await response.body?.cancel();

@@ -10,7 +10,7 @@ import { reasonOf } from "../warning.ts";
 import { artifactKey, checkContent, streamOf } from "./content.ts";
 import { database, type Database, type Entry, storeError } from "./database.ts";
 import { Download, networkError } from "./download.ts";
-import { contentOf, dropEntries, entriesAt, touch, VERSIONS } from "./library.ts";
+import { contentOf, dropEntries, entriesAt, refresh, touch } from "./library.ts";
 import {
   type CachedSource,
   type CacheOptions,
@@ -22,9 +22,27 @@ import {
 import { recordsOf } from "./records.ts";
 import { ask, canContinue, freshUntil } from "./request.ts";
 import { takeTurn, Teller } from "./turn.ts";
+import { announceUpdate } from "./updates.ts";
+import { VERSIONS } from "./versions.ts";
 
 /** What goes on after the loads that began it. */
 const behind = new Set<Promise<unknown>>();
+
+/** Whatever is stored of this address leaves. */
+export async function forget(url: string, { database: name }: Pick<CacheOptions, "database">): Promise<void> {
+  const db = await database(name);
+  await dropEntries(db, await entriesAt(db, addressOf(url)));
+}
+
+/** The content that is stored of this address, whole, without a copy of it in memory; not checked. */
+export async function storedContent(
+  url: string,
+  { database: name }: Pick<CacheOptions, "database">,
+): Promise<Blob | undefined> {
+  const db = await database(name);
+  const entry = (await entriesAt(db, addressOf(url))).find(isUsable);
+  return entry && contentOf(db, entry);
+}
 
 /** Waits for what goes on in the background: storing, asking servers. Never fails. */
 export async function whenSettled(): Promise<void> {
@@ -56,9 +74,9 @@ export const store: Store = {
 };
 
 /** Straight from the network. */
-async function uncached(request: Request, { signal }: StoreContext): Promise<CachedSource> {
+async function uncached(request: Request, context: StoreContext): Promise<CachedSource> {
   try {
-    const { body, total } = await ask(request, signal);
+    const { body, total } = await ask(request, context);
     let networkBytes = 0;
     const count = new TransformStream<Uint8Array, Uint8Array>({
       transform(bytes, controller) {
@@ -76,7 +94,7 @@ async function uncached(request: Request, { signal }: StoreContext): Promise<Cac
     const content = body.pipeThrough(count);
     return { content, total, stats, records: async () => undefined, settle: async () => false };
   } catch (error) {
-    throw networkError(request.url, error, signal);
+    throw networkError(request.url, error, context.signal);
   }
 }
 
@@ -130,12 +148,12 @@ class Opening {
   /** With "first", the stored entry only if the server says that it is current, or cannot be reached. */
   async #checkedFirst(entry: Entry): Promise<CachedSource> {
     const { revalidate = "afterwards" } = this.#options;
-    const { signal, warn } = this.#context;
-    if (revalidate !== "first" || entry.freshUntil > Date.now()) return this.#hit(entry, "hit");
+    const { signal, warn, mustAsk = false } = this.#context;
+    if (revalidate !== "first" || (entry.freshUntil > Date.now() && !mustAsk)) return this.#hit(entry, "hit");
     try {
-      const answer = await ask(this.#request, signal, { entry });
+      const answer = await ask(this.#request, this.#context, { entry });
       if (answer.status === "unchanged" || (await this.#isSame(answer.body, entry))) {
-        inBackground(this.#db.put("entries", { ...entry, freshUntil: freshUntil(answer) }));
+        inBackground(refresh(this.#db, entry, freshUntil(answer)));
         return this.#hit(entry, "hit");
       }
     } catch (error) {
@@ -195,6 +213,7 @@ class Opening {
       total: whole === undefined ? entry.bytes : entry.content?.size,
       exact: whole !== undefined,
       stats,
+      stored: () => contentOf(this.#db, entry),
       records: async () => this.#recordsOf(entry.key),
       settle: async (error) => {
         if (error === undefined) {
@@ -214,12 +233,12 @@ class Opening {
   }
 
   async #download(entries: readonly Entry[], end: () => void): Promise<CachedSource> {
-    const { signal, warn } = this.#context;
+    const { warn } = this.#context;
     const { mostBytes } = this.#options;
     const partial = await this.#partialOf(entries);
     const answer = await ask(
       this.#request,
-      signal,
+      this.#context,
       partial && { entry: partial.entry, from: partial.content.size },
     );
     const continued = partial !== undefined && answer.status === "rest" ? partial : undefined;
@@ -281,7 +300,9 @@ class Opening {
     if (entry === undefined) return undefined;
     try {
       const content = await contentOf(this.#db, entry);
-      return content.size > 0 ? { entry, content } : undefined;
+      // Of one that is all there nothing is left to ask for, and something was wrong with it.
+      const isPart = content.size > 0 && (entry.bytes === 0 || content.size < entry.bytes);
+      return isPart ? { entry, content } : undefined;
     } catch {
       return undefined;
     }
@@ -299,13 +320,14 @@ class Opening {
   /** Asks the server whether there is something newer, and stores it for the next load. */
   async #revalidate(entry: Entry): Promise<void> {
     const { revalidate = "afterwards", updated } = this.#options;
-    const { warn } = this.#context;
+    const { warn, fetch } = this.#context;
     if (revalidate !== "afterwards" || entry.freshUntil > Date.now()) return;
+    if ((navigator as Partial<Navigator>).onLine === false) return;
     const turn = await takeTurn(this.#url, undefined, undefined);
     try {
-      const answer = await ask(new Request(this.#url), undefined, { entry });
+      const answer = await ask(new Request(this.#url), { fetch }, { entry });
       if (answer.status === "unchanged") {
-        await this.#db.put("entries", { ...entry, freshUntil: freshUntil(answer) });
+        await refresh(this.#db, entry, freshUntil(answer));
         return;
       }
       const download = new Download({
@@ -320,9 +342,12 @@ class Opening {
       const bytes = await checkContent(download.content, entry.key);
       if (bytes === undefined) {
         await download.discard();
-        await this.#db.put("entries", { ...entry, freshUntil: freshUntil(answer) });
+        await refresh(this.#db, entry, freshUntil(answer));
       } else if (await download.keep(download.key !== "")) {
-        if (download.key !== entry.key) updated?.({ url: this.#url, bytes });
+        if (download.key === entry.key) return;
+        const update = { url: this.#url, key: download.key, bytes };
+        updated?.(update);
+        announceUpdate(update);
       }
     } catch (error) {
       // Offline, mostly: what is here stays.

@@ -47,7 +47,7 @@ export async function openPage(address: string): Promise<OpenPage> {
   page.on("console", (message) => {
     // Browsers ask for an icon by themselves.
     if (message.type() === "error" && !/favicon/.test(message.location().url ?? ""))
-      errors.push(message.text());
+      errors.push(`${message.text()} ${message.location().url ?? ""}`.trim());
   });
   page.on("request", (request) => files.push(request.url()));
   await page.goto(address, { timeout: MOST_MILLISECONDS });

@@ -14,12 +14,23 @@ import { ISOLATION, serveFolder } from "./staticServer.ts";
 const DIGIT = "7";
 
 /** The policy that `wasm-unsafe-eval` alone goes past. */
-const STRICT = {
+export const STRICT = {
   "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
 };
 
-function expectDigit(found: string, recipe: string): void {
-  if (found !== DIGIT) throw new Error(`${recipe} answers ${found} instead of ${DIGIT}`);
+/** The examples in a folder of their own, with the packed library. */
+export async function installExamples(root: string, packed: string, folder: string): Promise<void> {
+  const examples = join(folder, "examples");
+  const skipped = /[\\/](node_modules|dist)$/;
+  cpSync(join(root, "examples"), examples, { recursive: true, filter: (path) => !skipped.test(path) });
+  mkdirSync(folder, { recursive: true });
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  copyFileSync(packed, join(folder, `tilewright-${version}.tgz`));
+  await run("npm", ["install", "--no-audit", "--no-fund"], examples);
+}
+
+export function expectDigit(found: string, recipe: string, wanted = DIGIT): void {
+  if (found !== wanted) throw new Error(`${recipe} answers ${found} instead of ${wanted}`);
 }
 
 /** @param root the repository @param packed the file that npm pack made @param folder an empty one */
@@ -36,19 +47,7 @@ export function recipeSteps(root: string, packed: string, folder: string): reado
     },
   ];
   return [
-    [
-      "npm install",
-      async () => {
-        const skipped = /[\\/](node_modules|dist)$/;
-        cpSync(join(root, "examples"), examples, { recursive: true, filter: (path) => !skipped.test(path) });
-        mkdirSync(folder, { recursive: true });
-        const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-          version: string;
-        };
-        copyFileSync(packed, join(folder, `tilewright-${version}.tgz`));
-        await run("npm", ["install", "--no-audit", "--no-fund"], examples);
-      },
-    ],
+    ["npm install", () => installExamples(root, packed, folder)],
     [
       "committed declarations are those of the models",
       async () => {

@@ -1,8 +1,9 @@
 /**
  * Serves a folder as a plain web server would. In: a folder, optionally a path before it and headers. Out: its
- * address. Invariant: no file outside of the folder is given, and nothing is rewritten: what is not there is a 404.
+ * address. Invariant: no file outside of the folder is given, and nothing is rewritten: what is not there is a 404;
+ * entity tags and ranges are answered as RFC 9110 says, since that is what caches and broken downloads go by.
  */
-import { createReadStream, existsSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo } from "node:net";
 import { extname, join, resolve, sep } from "node:path";
@@ -13,6 +14,8 @@ const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
   ".json": "application/json",
+  ".png": "image/png",
+  ".webmanifest": "application/manifest+json",
 };
 
 /** The headers that make a page cross-origin isolated. */
@@ -25,8 +28,11 @@ export const ISOLATION: Readonly<Record<string, string>> = {
 export interface StaticServer {
   /** Ends with a slash. */
   readonly address: string;
-  /** Paths of all requests, in order. */
+  readonly port: number;
+  /** Paths of all requests, in order, those for a part with what they asked for behind it. */
   readonly requests: readonly string[];
+  /** Breaks the connection of the next file that ends so, after so many bytes. */
+  breakNext(ending: string, bytes: number): void;
   close(): void;
 }
 
@@ -37,12 +43,15 @@ export function serveFolder(
   folder: string,
   headers: Readonly<Record<string, string>> = {},
   base = "/",
+  wantedPort = 0,
 ): Promise<StaticServer> {
   const root = resolve(folder);
   const requests: string[] = [];
+  let breaking: { readonly ending: string; readonly bytes: number } | undefined;
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    requests.push(pathname);
+    const { range, "if-none-match": known, "if-range": condition } = request.headers;
+    requests.push(range === undefined ? pathname : `${pathname} ${range}`);
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const wanted = pathname.startsWith(base) ? decodeURIComponent(pathname.slice(base.length)) : "..";
     let path = resolve(root, wanted);
@@ -52,8 +61,31 @@ export function serveFolder(
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { "Content-Type": TYPES[extname(path)] ?? "application/octet-stream" });
-    createReadStream(path).pipe(response);
+    const { size, mtimeMs } = statSync(path);
+    const etag = `"${size.toString(16)}-${Math.floor(mtimeMs).toString(16)}"`;
+    response.setHeader("Content-Type", TYPES[extname(path)] ?? "application/octet-stream");
+    response.setHeader("ETag", etag);
+    if (known === etag) {
+      response.writeHead(304).end();
+      return;
+    }
+    const part = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
+    const applies = part !== null && Number(part[1]) < size && (condition ?? etag) === etag;
+    const start = applies ? Number(part[1]) : 0;
+    const end = applies && part[2] !== "" ? Math.min(Number(part[2]), size - 1) : size - 1;
+    response.setHeader("Content-Length", end - start + 1);
+    if (applies) response.setHeader("Content-Range", `bytes ${start}-${end}/${size}`);
+    response.writeHead(applies ? 206 : 200);
+    if (breaking !== undefined && path.endsWith(breaking.ending)) {
+      const { bytes } = breaking;
+      breaking = undefined;
+      response.write(readFileSync(path).subarray(start, start + bytes), () =>
+        setTimeout(() => response.destroy(), 200),
+      );
+      return;
+    }
+    if (size === 0) response.end();
+    else createReadStream(path, { start, end }).pipe(response);
   });
   open.add(server);
   const close = (): void => {
@@ -62,9 +94,10 @@ export function serveFolder(
     open.delete(server);
   };
   return new Promise((done) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(wantedPort, "127.0.0.1", () => {
       const { port } = server.address() as AddressInfo;
-      done({ address: `http://127.0.0.1:${port}${base}`, requests, close });
+      const breakNext = (ending: string, bytes: number): void => void (breaking = { ending, bytes });
+      done({ address: `http://127.0.0.1:${port}${base}`, port, requests, breakNext, close });
     });
   });
 }
