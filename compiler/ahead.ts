@@ -12,6 +12,7 @@ import { bytesPerElement, viewOf, type NumericData, type Tensor } from "./ir/dty
 import type { ValueId } from "./ir/graph.ts";
 import type { Nest } from "./ir/nest.ts";
 import {
+  rootsOf,
   storageElements,
   type ScheduledCall,
   type ScheduledKernel,
@@ -97,11 +98,6 @@ function worthwhile({ program, values, init, run }: ScheduledProgram, nests: Map
     const before = saved.reduce((sum, root) => sum + bytesOf(root), 0);
     return bytes <= before * MOST_GROWTH + SMALL_BYTES ? [{ calls, results, bytes }] : [];
   });
-}
-
-/** The value in whose memory another one lies. */
-function rootsOf(values: ScheduledProgram["values"]): (id: ValueId) => ValueId {
-  return (id) => values.get(id)?.storage ?? id;
 }
 
 /** Calls in groups: two that touch what one of them makes are in the same one. */

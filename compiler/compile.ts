@@ -33,9 +33,12 @@ export function compileOpened(
   clearInternTable();
   const types = typesOfInputs(opened.graph, options);
   if (types.open.length === 0) {
-    const bound = clock.time("bind", () => bindGraph(opened.graph, types.bound, new Map(), options));
+    const bound = clock.time("bind", () => bindGraph(opened.graph, types.bound, new Map(), options, true));
     options.trace?.("bind", () => `${opened.graph.nodes.length} nodes, ${bound.nodes.length} after binding`);
-    if (!bound.rest && bound.known.size === 0) return build(bound, opened.graph.nodes.length, options, clock);
+    // On a GPU nobody looks at what would refuse a run: there, branches are bound as they are taken.
+    const refusable = bound.refusals.length === 0 || options.targets?.includes("webgpu") !== true;
+    if (!bound.rest && bound.known.size === 0 && refusable)
+      return build(bound, opened.graph.nodes.length, options, clock);
   }
   return lateArtifact(opened, options, clock);
 }

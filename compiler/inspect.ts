@@ -2,6 +2,7 @@
 import { didYouMean, fail } from "./diagnostic.ts";
 import { openModel, typesOfInputs } from "./openModel.ts";
 import type { CompileOptions, InspectStage } from "./options.ts";
+import { guard, printTest } from "./passes/guards.ts";
 import { bindGraph, enabled, optimize, StageClock } from "./pipeline.ts";
 import { disassemble } from "./backend/wasm/disassemble.ts";
 import { emitProgram, prepareNest } from "./backend/wasm/program.ts";
@@ -43,7 +44,7 @@ export function inspect(
       },
     );
   }
-  const bound = bindGraph(graph, types.bound, new Map(), options);
+  const bound = bindGraph(graph, types.bound, new Map(), options, true);
   const wanted = (nodes: readonly string[]): boolean =>
     !options.node || nodes.some((name) => name.includes(options.node!));
   const text = printBound(bound, stage, wanted, options, clock);
@@ -66,12 +67,14 @@ function printBound(
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
   }
   if (stage === "wgsl") return printShaders(program, wanted, options);
-  const scheduled = scheduleProgram(program);
+  const whole = scheduleProgram(program);
+  const scheduled = enabled(options, "guards") ? guard(whole) : whole;
   if (stage === "wat") return printModule(scheduled, wanted, options);
   return [...scheduled.init, ...scheduled.run]
     .filter((call) => wanted(call.nodes))
     .map((call) => {
-      const head = `// ${call.nodes.join(" + ")}`;
+      const when = call.when ? `\n// runs where ${call.when.map(printTest).join(" and ")}` : "";
+      const head = `// ${call.nodes.join(" + ")}${when}`;
       if (call.kind === "library") return `${head}\n// is the library kernel ${call.library.kernel.name}`;
       if (stage === "nest") return `${head}\n${printNest(prepareNest(call))}`;
       return `${head}\n${printKernel(call.kernel)}\n${printSchedule(call.schedule)}`;

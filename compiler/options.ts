@@ -14,6 +14,7 @@ export const passNames = [
   "layout",
   "views",
   "ahead",
+  "guards",
   "reuse",
 ] as const;
 export type PassName = (typeof passNames)[number];
@@ -43,6 +44,7 @@ export const compileStages = [
   "gpu",
   "schedule",
   "ahead",
+  "guards",
   "memory",
   "emit",
   "pack",

@@ -23,6 +23,7 @@ import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
 import { fuse } from "./passes/fuse.ts";
+import { guard } from "./passes/guards.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
 import { mergeRows } from "./passes/rows.ts";
@@ -60,16 +61,18 @@ export function enabled(options: CompileOptions, pass: PassName): boolean {
 const MEMORY_LIMIT = 2 ** 32 - 2 ** 16;
 const PAGE = 65536;
 
-/** Stage 3: numbers for all shapes. */
+/** Stage 3: numbers for all shapes. `bothBranches`: of an If whose condition only a run knows. */
 export function bindGraph(
   graph: Graph,
   types: ReadonlyMap<ValueId, TensorType>,
   known: ReadonlyMap<ValueId, Tensor>,
   options: CompileOptions,
+  bothBranches = false,
 ): BoundGraph {
   const { maxUnrolledNodes, maxIterations } = options;
   return bind(graph, types, known, {
     fold: enabled(options, "fold"),
+    bothBranches,
     ...(options.trace ? { trace: options.trace } : {}),
     ...(maxUnrolledNodes === undefined ? {} : { maxUnrolledNodes }),
     ...(maxIterations === undefined ? {} : { maxIterations }),
@@ -185,6 +188,10 @@ export function build(
     );
     trace?.("ahead", () => `${scheduled.init.length} calls stay at load`);
   }
+  if (enabled(options, "guards")) {
+    const { trace } = options;
+    scheduled = clock.time("guards", () => guard(scheduled, (text, nodes) => trace?.("guards", text, nodes)));
+  }
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
   traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
@@ -221,6 +228,9 @@ export function build(
   const math = [...new Set([...modules.values()].flatMap((m) => m.math))];
   const slot = (id: ValueId, name: string): Slot =>
     slotOf(name, scheduled.values.get(id)!, memory.places.address(id), memory.places.sizeOf(id));
+  const refusals = program.outputs.flatMap(({ id, refusal }) =>
+    refusal === undefined ? [] : [{ address: memory.places.address(id), message: refusal }],
+  );
   const report: CompileReport = {
     ...commonReport(bound, opsIn, scheduled, unfused, weights.parts, clock),
     codeBytes: Object.fromEntries([...modules].map(([name, m]) => [name, m.bytes.length])),
@@ -235,7 +245,10 @@ export function build(
     name: bound.name,
     compiler: VERSION,
     inputs: program.inputs.map((id) => slot(id, id)),
-    outputs: program.outputs.map(({ id, name }) => slot(id, name)),
+    outputs: program.outputs.flatMap(({ id, name, refusal }) =>
+      refusal === undefined ? [slot(id, name)] : [],
+    ),
+    ...(refusals.length > 0 ? { refusals } : {}),
     memoryBytes: pages * PAGE,
     weights: weights.ranges,
     variants: [...modules.keys()].map((name) => ({

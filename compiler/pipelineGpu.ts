@@ -28,7 +28,7 @@ import { bytesPerElement, elementCount } from "./ir/dtype.ts";
 import type { ValueId } from "./ir/graph.ts";
 import { workOf } from "./ir/kernel.ts";
 import type { Nest } from "./ir/nest.ts";
-import { ONE_PART, storageElements, type Call, type Places, type Program, type ScheduledCall, type ScheduledProgram } from "./ir/program.ts"; // prettier-ignore
+import { ONE_PART, rootsOf, storageElements, type Call, type Places, type Program, type ScheduledCall, type ScheduledProgram } from "./ir/program.ts"; // prettier-ignore
 import { crossings } from "./lower/crossings.ts";
 import { placeProgram } from "./lower/place.ts";
 import { packedConstant, placeOnGpu, type GpuPlaces } from "./lower/placeGpu.ts";
@@ -73,7 +73,7 @@ export interface GpuSettings {
 /** Kernels of a program as they run on a GPU. */
 export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledProgram {
   const { program: filled, fills } = withoutFills(program);
-  const rootOf = (id: ValueId): ValueId => program.values.get(id)?.storage ?? id;
+  const rootOf = rootsOf(program.values);
   const target: ScheduleTarget = {
     choose: gpuSchedules(device),
     widens: (id) => id === undefined || !packedConstant(rootOf(id), program.values, program.constants),
@@ -87,7 +87,7 @@ export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledPr
 export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   const device = settings.device ?? gpuDevice("software");
   const sides = joined(chooseSides(program), program, device);
-  const rootOf = (id: ValueId): ValueId => program.values.get(id)?.storage ?? id;
+  const rootOf = rootsOf(program.values);
   const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device);
   const host = sides.reasons.size > 0 ? scheduleHost(program, sides) : undefined;
   const rootsMade = (calls: readonly ScheduledCall[]): ValueId[] =>

@@ -99,6 +99,11 @@ describe("writeArtifact and readArtifact", () => {
     expect(readArtifact(file, { verify: false }).plan).toEqual(scalingPlan);
   });
 
+  it("keep where a run is refused, and why", () => {
+    const refusals = [{ address: 508, message: "a branch that does not fit" }];
+    expect((readArtifact(scalingArtifact({ refusals })).plan as BoundPlan).refusals).toEqual(refusals);
+  });
+
   it("leave out variants that need what this runtime does not know", () => {
     const variants = [{ requires: ["threads"], section: "plain" }, ...scalingPlan.variants];
     const file = scalingArtifact({ variants: variants as unknown as BoundPlan["variants"] });
@@ -160,6 +165,8 @@ describe("readArtifact", () => {
     ["a dynamic dimension without size", { outputs: [{ ...slot, dynamicDim: 0 }] }],
     ["a size past the end", { outputs: [{ ...slot, dynamicDim: 0, sizeAddress: 512 }] }],
     ["an unaligned size", { outputs: [{ ...slot, dynamicDim: 0, sizeAddress: 2 }] }],
+    ["a refusal past the end", { refusals: [{ address: 512, message: "no" }] }],
+    ["a refusal without a reason", { refusals: [{ address: 0 }] }],
     ["memory above 4 GiB", { memoryBytes: 2 ** 32 + 1 }],
     ["memory that is no number", { memoryBytes: "512" }],
     ["weights past their section", { weights: [{ offset: 8, bytes: 9, address: 0 }] }],

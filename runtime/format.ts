@@ -86,6 +86,12 @@ export interface Variant {
   readonly section: string;
 }
 
+/** A byte of the program's memory, and what it means if it is not 0. */
+export interface Refusal {
+  readonly address: number;
+  readonly message: string;
+}
+
 /** A library module: imports `env.memory`; its one export becomes the import `lib.<name>` of the code. */
 export interface Library {
   readonly name: string;
@@ -120,6 +126,8 @@ export interface BoundPlan {
    * Left out where nothing is worth sharing.
    */
   readonly control?: number;
+  /** Where a byte is not 0 after a run, that run fails: it would have taken a branch that the shapes do not fit. */
+  readonly refusals?: readonly Refusal[];
   /** The same program for WebGPU. Without any `variants` it is the only one. */
   readonly gpu?: GpuPlan;
   /** Whatever the compiler has to tell about the program (kernels, sizes); not read by the runtime. */

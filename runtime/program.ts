@@ -193,6 +193,10 @@ export class Program {
     } catch (cause) {
       throw trapped(this.plan.name, cause);
     }
+    for (const { address, message } of this.plan.refusals ?? []) {
+      const [refused] = new Uint8Array(this.#memory.buffer, address, 1);
+      if (refused) throw new TilewrightError("run-failed", message);
+    }
   }
 
   /** Lets go of the threads. */

@@ -70,10 +70,18 @@ export interface KernelCall {
   readonly outputs: readonly ValueId[];
 }
 
+/** What is true or not in the one element of a bool value. */
+export interface Test {
+  readonly value: ValueId;
+  readonly holds: boolean;
+}
+
 export interface LibraryCallSite {
   readonly kind: "library";
   readonly nodes: readonly string[];
   readonly library: LibraryCall;
+  /** As of {@link ScheduledKernel}. */
+  readonly when?: readonly Test[];
   /** By the operator's positions; "" where not given. */
   readonly inputs: readonly ValueId[];
   readonly outputs: readonly ValueId[];
@@ -87,7 +95,14 @@ export interface Program {
   readonly constants: ReadonlyMap<ValueId, Tensor>;
   readonly calls: readonly Call[];
   readonly inputs: readonly ValueId[];
-  readonly outputs: readonly { readonly id: ValueId; readonly name: string }[];
+  readonly outputs: readonly ProgramOutput[];
+}
+
+export interface ProgramOutput {
+  readonly id: ValueId;
+  readonly name: string;
+  /** It is a bool that no caller sees: a run in which it is true fails for this reason. */
+  readonly refusal?: string;
 }
 
 /** How many calls make one run of a kernel: the units of its nest in so many ranges. */
@@ -108,6 +123,11 @@ export interface ScheduledKernel {
   readonly kernel: Kernel;
   readonly schedule: Schedule;
   readonly parts: Parts;
+  /**
+   * Only where all of these are so does anything read what the call makes; it is left out otherwise. What a later one
+   * of them reads may be anything where an earlier one is not so.
+   */
+  readonly when?: readonly Test[];
   readonly inputs: readonly ValueId[];
   readonly outputs: readonly ValueId[];
 }
@@ -120,6 +140,11 @@ export interface ScheduledProgram {
   readonly values: ReadonlyMap<ValueId, ProgramValue>;
   readonly init: readonly ScheduledCall[];
   readonly run: readonly ScheduledCall[];
+}
+
+/** The value in whose memory another one lies. */
+export function rootsOf(values: ReadonlyMap<ValueId, ProgramValue>): (id: ValueId) => ValueId {
+  return (id) => values.get(id)?.storage ?? id;
 }
 
 /** Elements that a value's storage takes. */

@@ -7,7 +7,13 @@
 import { bytesPerElement, elementCount, type NumericData, type Tensor } from "../ir/dtype.ts";
 import type { Buffer } from "../ir/kernel.ts";
 import type { ValueId } from "../ir/graph.ts";
-import { storageElements, type Places, type ScheduledCall, type ScheduledProgram } from "../ir/program.ts";
+import {
+  rootsOf,
+  storageElements,
+  type Places,
+  type ScheduledCall,
+  type ScheduledProgram,
+} from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
 import { WeightStore } from "./weightStore.ts";
@@ -41,7 +47,7 @@ export function placeProgram(
   const calls: readonly ScheduledCall[] = [...init, ...run];
   const end = calls.length;
   const firstRun = init.length;
-  const rootOf = (id: ValueId): ValueId => values.get(id)?.storage ?? id;
+  const rootOf = rootsOf(values);
   const from = new Map<ValueId, number>();
   const to = new Map<ValueId, number>();
   const data = new Map<Tensor, string>();
@@ -58,6 +64,7 @@ export function placeProgram(
       if (step < firstRun) fixed.add(rootOf(id));
     }
     for (const id of call.inputs) if (id) see(id, step);
+    for (const { value } of call.when ?? []) see(value, step);
     if (call.kind === "library") {
       for (const a of call.library.arguments)
         if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}`);

@@ -7,7 +7,7 @@
  */
 import { elementCount, type Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
-import { storageElements, type ProgramValue, type ScheduledCall } from "../ir/program.ts";
+import { rootsOf, storageElements, type ProgramValue, type ScheduledCall } from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { gpuElementBytes, isPackable } from "./gpuElements.ts";
 
@@ -62,7 +62,7 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
   const { values, constants, init, run } = given;
   const calls = [...init, ...run];
   const end = calls.length;
-  const rootOf = (id: ValueId): ValueId => values.get(id)?.storage ?? id;
+  const rootOf = rootsOf(values);
   const from = new Map<ValueId, number>();
   const to = new Map<ValueId, number>();
   const written = new Set<ValueId>();

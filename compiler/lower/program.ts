@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Call, Program, ProgramValue } from "../ir/program.ts";
+import type { Call, Program, ProgramOutput, ProgramValue } from "../ir/program.ts";
 import type { BoundGraph } from "../passes/bind.ts";
 import { copyKernel } from "./copy.ts";
 
@@ -32,10 +32,12 @@ export function lowerGraph(graph: BoundGraph): Program {
   }
   const inputs = graph.inputs.map((input) => input.id);
   const taken = new Set<ValueId>([...inputs, ...constants.keys()]);
-  const outputs = graph.outputs.map(({ id, name }, i) => {
+  const refusals = graph.refusals.map(({ value, message }) => ({ id: value, name: value, refusal: message }));
+  const outputs = [...graph.outputs, ...refusals].map((output: ProgramOutput, i) => {
+    const { id, name } = output;
     if (!taken.has(id)) {
       taken.add(id);
-      return { id, name };
+      return output;
     }
     const copy = `${id}>${i}`;
     const value = values.get(id)!;
@@ -47,7 +49,7 @@ export function lowerGraph(graph: BoundGraph): Program {
       inputs: [id],
       outputs: [copy],
     });
-    return { id: copy, name };
+    return { ...output, id: copy };
   });
   return { name: graph.name, values, constants, calls, inputs, outputs };
 }

@@ -18,6 +18,7 @@ const passPurpose: Readonly<Record<PassName, string>> = {
   layout: "choosing memory layouts for convolutions",
   views: "treating reshapes and slices as views",
   ahead: "packing weights while compiling instead of at every load",
+  guards: "leaving out what only the other branch of an If needs",
   reuse: "sharing memory between values that do not live at once",
 };
 

@@ -63,6 +63,7 @@ export function bind(
     known: new Map(outputs.filter(isKnown).map(({ id, name }) => [name, walk.constants.get(id)!])),
     inputs: inputs.map((id) => ({ id, type: walk.types.get(id)! })),
     outputs: outputs.filter((output) => !isKnown(output)),
+    refusals: walk.refusals,
     nodes: walk.nodes,
     types: walk.types,
     constants: walk.constants,
@@ -97,7 +98,7 @@ function tensorsOf(walk: Walk, { id, name }: GraphOutput): readonly GraphOutput[
 
 /** Drops nodes and constants that no output needs. */
 function pruned(graph: BoundGraph): BoundGraph {
-  const needed = new Set(graph.outputs.map((output) => output.id));
+  const needed = new Set([...graph.outputs.map(({ id }) => id), ...graph.refusals.map(({ value }) => value)]);
   const kept: BoundNode[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((id) => needed.has(id))) continue;

@@ -12,6 +12,7 @@ import type { Assign, Axis, Block, Loop } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
 import { splitDividedAxes } from "./splitAxes.ts";
 import { costOf } from "./cost.ts";
+import { choices } from "./guards.ts";
 import { asStored, closeCall, inputsOf, mapAssign, mapAssignment, mapBody, openCall, ValueNumbers, type OpenCall, type OpenKernel } from "./open.ts"; // prettier-ignore
 
 /** Kernels with more inputs than this are not made larger: each costs pointers. */
@@ -50,6 +51,8 @@ class Fusion {
   private readonly producer = new Map<ValueId, number>();
   private readonly consumers = new Map<ValueId, Set<number>>();
   private readonly outputs: ReadonlySet<ValueId>;
+  /** What must stay apart from the branches that it chooses from. */
+  private readonly choices: ReadonlySet<ValueId>;
   private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
 
   constructor(program: Program, trace: FuseTrace, epilogueCost: number) {
@@ -58,6 +61,7 @@ class Fusion {
     this.epilogueCost = epilogueCost;
     this.numbers = new ValueNumbers(program.values);
     this.outputs = new Set(program.outputs.map((o) => o.id));
+    this.choices = choices(program);
     this.calls = program.calls.flatMap((call) => splitCall(openCall(call, this.numbers), this.numbers));
     this.calls.forEach((call, at) => this.enter(call!, at));
   }
@@ -108,6 +112,10 @@ class Fusion {
     this.shareEqual();
     const calls = this.calls.flatMap((call): Call[] => (call ? [closeCall(call, this.numbers)] : []));
     return { ...this.program, calls: inOrder(calls) };
+  }
+
+  private chooses(call: OpenCall): boolean {
+    return this.choices.size > 0 && call.outputs.some((id) => this.choices.has(id));
   }
 
   private dropDead(call: OpenCall, at: number): boolean {
@@ -192,6 +200,7 @@ class Fusion {
     const [output] = call.outputs;
     if (!assign || call.kind !== "kernel" || call.outputs.length !== 1 || this.outputs.has(output!))
       return false;
+    if (this.chooses(call)) return false;
     const readers = [...(this.consumers.get(output!) ?? [])];
     if (!readers.length) return false;
     const number = this.numbers.numberOf(output!);
@@ -203,7 +212,7 @@ class Fusion {
     const replacements: { at: number; call: OpenKernel }[] = [];
     for (const reader of readers) {
       const consumer = this.calls[reader]!;
-      if (consumer.kind !== "kernel") {
+      if (consumer.kind !== "kernel" || (!moves && this.chooses(consumer))) {
         if (moves) continue; // It stays for the library call, and others may still read through it.
         return false;
       }
@@ -269,11 +278,12 @@ class Fusion {
   /** Writes map `call` into the kernel whose last assignment makes one of its inputs, point for point. */
   private tryEpilogue(call: OpenCall, at: number): boolean {
     const assign = mapAssignment(call);
-    if (!assign || call.kind !== "kernel" || call.outputs.length !== 1) return false;
+    if (!assign || call.kind !== "kernel" || call.outputs.length !== 1 || this.chooses(call)) return false;
     for (const input of this.inputsOf(call)) {
       const from = this.producer.get(input);
       const producer = from === undefined ? undefined : this.calls[from];
       if (from === undefined || producer?.kind !== "kernel" || this.outputs.has(input)) continue;
+      if (this.chooses(producer)) continue;
       if ((this.consumers.get(input)?.size ?? 0) !== 1) continue;
       const fused = this.withEpilogue(producer, input, assign, call);
       if (!fused) continue;

@@ -15,6 +15,7 @@ import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Reduction } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
 import { inOrder } from "./fuse.ts";
+import { choices } from "./guards.ts";
 import {
   closeCall,
   inputsOf,
@@ -57,6 +58,8 @@ class RowFusion {
   private readonly producer = new Map<ValueId, number>();
   private readonly consumers = new Map<ValueId, Set<number>>();
   private readonly outputs: ReadonlySet<ValueId>;
+  /** What must stay apart from the branches that it chooses from. */
+  private readonly choices: ReadonlySet<ValueId>;
   /** Values that depend on constants only: they are made once, and must not be drawn into what runs every time. */
   private readonly fixed: Set<ValueId>;
   private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
@@ -68,6 +71,7 @@ class RowFusion {
     this.trace = trace;
     this.numbers = new ValueNumbers(program.values);
     this.outputs = new Set(program.outputs.map((o) => o.id));
+    this.choices = choices(program);
     this.fixed = new Set(program.constants.keys());
     for (const call of program.calls) {
       if (call.inputs.every((id) => id === "" || this.fixed.has(id)))
@@ -151,6 +155,7 @@ class RowFusion {
     const [first, second] = [this.formOf(call), this.formOf(into)];
     if (!first || !second) return undefined;
     if (![...first.assigns, ...second.assigns].some((a) => a.reduce)) return undefined;
+    if ([...call.outputs, ...into.outputs].some((id) => this.choices.has(id))) return undefined;
     const crossing = new Set(call.outputs.map((id) => this.numbers.numberOf(id)));
     const pairs = pairRows(first, second, crossing);
     if (!pairs) return undefined;

@@ -10,7 +10,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { assignments, workOf } from "../ir/kernel.ts";
-import type { Call, Program } from "../ir/program.ts";
+import { rootsOf, type Call, type Program } from "../ir/program.ts";
 import { some } from "../ir/walk.ts";
 
 export type Side = "gpu" | "host";
@@ -56,16 +56,12 @@ function whyHost(call: Call): string | undefined {
   return doubles ? "double precision" : undefined;
 }
 
-function rootsOf(program: Program): (id: ValueId) => ValueId {
-  return (id) => program.values.get(id)?.storage ?? id;
-}
-
 /** Adds small kernels all of whose values come from the host and go there. */
 function keepLittleWork(program: Program, reasons: Map<Call, string>): void {
   const outputs = new Set(program.outputs.map(({ id }) => id));
   const makers = new Map<ValueId, Call[]>();
   const readers = new Map<ValueId, Call[]>();
-  const rootOf = rootsOf(program);
+  const rootOf = rootsOf(program.values);
   const add = (map: Map<ValueId, Call[]>, id: ValueId, call: Call): unknown =>
     map.get(rootOf(id))?.push(call) ?? map.set(rootOf(id), [call]);
   for (const call of program.calls) {
@@ -115,7 +111,7 @@ function constantCalls(program: Program): Set<Call> {
 /** Calls of the GPU that the host needs the results of, where these depend on constants only. */
 function constantsFor(program: Program, reasons: ReadonlyMap<Call, string>): Set<Call> {
   const constants = constantCalls(program);
-  const rootOf = rootsOf(program);
+  const rootOf = rootsOf(program.values);
   const wanted = new Set<ValueId>();
   const found = new Set<Call>();
   for (const call of program.calls.toReversed()) {
@@ -132,7 +128,7 @@ function constantsFor(program: Program, reasons: ReadonlyMap<Call, string>): Set
 
 /** All calls of one side that are ready, then those of the other, and so on. */
 function inOrder(program: Program, reasons: ReadonlyMap<Call, string>): Batch[] {
-  const rootOf = rootsOf(program);
+  const rootOf = rootsOf(program.values);
   const waits = new Map<Call, Set<Call>>();
   const writers = new Map<ValueId, Call[]>();
   const readers = new Map<ValueId, Call[]>();

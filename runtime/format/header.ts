@@ -15,6 +15,7 @@ import {
   type OutputSlot,
   type Plan,
   type Port,
+  type Refusal,
   type SectionEntry,
   type WeightRange,
 } from "../format.ts";
@@ -170,6 +171,7 @@ function readProgram(
     if (mathFunction(name) === undefined) throw malformed(path, "the name of a function of Math");
     return name;
   });
+  const refusals = plan["refusals"];
   const report = plan["report"];
   const control = plan["control"];
   return {
@@ -184,8 +186,19 @@ function readProgram(
     libraries,
     math,
     ...(control === undefined ? {} : { control: controlAddress(control, memoryBytes) }),
+    ...(refusals === undefined
+      ? {}
+      : { refusals: list(refusals, "plan.refusals", (item, path) => refusal(item, path, memoryBytes)) }),
     ...(gpu === undefined ? {} : { gpu }),
     ...(report === undefined ? {} : { report: object(report, "plan.report") }),
+  };
+}
+
+function refusal(value: unknown, path: string, memoryBytes: number): Refusal {
+  const { address, message } = object(value, path);
+  return {
+    address: integer(address, `${path}.address`, 0, memoryBytes - 1),
+    message: text(message, `${path}.message`),
   };
 }
 

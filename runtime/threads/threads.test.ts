@@ -108,6 +108,34 @@ describe("threads in Node", () => {
     two.dispose();
   });
 
+  it("leaves out what the branch of an If needs that a run does not take", async () => {
+    const b = onnxModel("branches", { opset: 22 });
+    const a = b.input("a", "float32", [SIZE, SIZE]);
+    const limit = b.input("limit", "float32", []);
+    const side = (op: string): ReturnType<typeof b.subgraph> =>
+      b.subgraph(op, (g) => {
+        const scores = g.node("Softmax", [g.node("MatMul", [a, g.node(op, [a])])]);
+        g.output(g.node("MatMul", [scores, a]), "float32");
+        g.output(g.node("ReduceMax", [scores], { keepdims: 0 }), "float32");
+      });
+    const sum = b.node("ReduceSum", [b.node("Abs", [a])], { keepdims: 0 });
+    const sides = { then_branch: side("Tanh"), else_branch: side("Cos") };
+    const [y, most] = b.nodeWithOutputs("If", [b.node("Greater", [sum, limit])], 2, sides);
+    b.output(b.node("MatMul", [b.node("Add", [y!, most!]), a]), "float32", undefined, "z");
+    const { artifact: branches } = await compile(b.toBytes());
+    const given = (i: number): Inputs => ({ a: numbers(SIZE * SIZE, i), limit: [i % 3 === 0 ? 0 : 1e9] });
+    const one = await load(branches, { threads: 1 });
+    const right: string[] = [];
+    for (let i = 0; i < 7; i++) right.push(await bits(one, given(i)));
+    expect(new Set(right).size).toBe(7);
+    for (const threads of [2, 3, 16]) {
+      const session = await load(branches, { threads });
+      await untilHelped(session, given(1));
+      for (let i = 0; i < 60; i++) expect(await bits(session, given((i * i) % 7))).toBe(right[(i * i) % 7]);
+      session.dispose();
+    }
+  });
+
   it("fills inputs and reads outputs in place", async () => {
     const session = await load(artifact, { threads: 2 });
     const plain = await load(artifact, { threads: 1 });

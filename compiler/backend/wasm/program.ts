@@ -10,7 +10,7 @@ import type { Nest } from "../../ir/nest.ts";
 import { apply } from "../../lower/apply.ts";
 import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
-import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel } from "../../ir/program.ts"; // prettier-ignore
+import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel, type Test } from "../../ir/program.ts"; // prettier-ignore
 import { nanosecondsOf } from "../../passes/time.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
 import { emitNest, emitNestInParts } from "./emit.ts";
@@ -21,6 +21,7 @@ import {
   claimHelper,
   finishHelper,
   MAY_WAIT,
+  passHelper,
   RUN,
   THREAD,
   THREADS,
@@ -172,8 +173,25 @@ export function emitProgram(
     }
     code.call(indexOf(call), typeOf(call));
   };
+  /** Whether all tests turn out well. What they read may be anything where one of them does not. */
+  const emitTests = (code: Code, when: readonly Test[]): void => {
+    when.forEach(({ value, holds }, i) => {
+      code.i32(places.address(value)).access("i32.load8_u", 0).op("i32.eqz");
+      if (holds) code.op("i32.eqz");
+      if (i > 0) code.op("i32.and");
+    });
+  };
   const emitCalls = (code: Code, calls: readonly ScheduledCall[], seed?: number): void => {
-    for (const call of calls) {
+    let open: readonly Test[] = [];
+    for (const call of [...calls, undefined]) {
+      const when = call?.when ?? [];
+      if (!areSame(when, open)) {
+        if (open.length > 0) code.end();
+        emitTests(code, when);
+        if (when.length > 0) code.if();
+        open = when;
+      }
+      if (call === undefined) break;
       if (call.kind === "kernel") {
         if (call.parts.count === 1) emitKernel(code, call);
         else {
@@ -238,12 +256,15 @@ export function emitProgram(
         return (into) => into.call(index, type);
       };
       const [claim, finish, awaitDone] = [claimHelper(), finishHelper(places.control), awaitHelper(places.control)].map(add) as [(into: Code) => void, (into: Code) => void, (into: Code) => void]; // prettier-ignore
+      const leavesOut = segments.some((segment) => segment.kind === "shared" && segment.call.when);
+      const pass = leavesOut ? add(passHelper(places.control)) : () => undefined;
       const before = code.locals.take("i32");
       const [part, first, tried] = [
         code.locals.take("i32"),
         code.locals.take("i32"),
         code.locals.take("i32"),
       ];
+      const runs = leavesOut ? code.locals.take("i32") : 0;
       code.get(TURN).i32(1).op("i32.sub").i32(doneInRun).op("i32.mul").set(before);
       const meet = (done: number): void => {
         code.get(before).i32(done).op("i32.add").get(TURN).get(MAY_WAIT);
@@ -265,6 +286,11 @@ export function emitProgram(
         const limited = call.kernel.buffers.some(({ role }) => role === "temp");
         if (limited) code.get(THREAD).i32(call.parts.threads).op("i32.lt_u").if();
         if (segment.doneBefore > 0) meet(segment.doneBefore);
+        const { when = [] } = call;
+        if (when.length > 0) {
+          emitTests(code, when);
+          code.tee(runs).if();
+        }
         code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
         code.i32(0).set(tried).loop();
         code.get(first).get(tried).op("i32.add").tee(part).i32(count).op("i32.sub").get(part);
@@ -283,6 +309,15 @@ export function emitProgram(
         finish(code);
         code.end();
         code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
+        if (when.length > 0) {
+          code.end().get(runs).get(THREAD).op("i32.or").op("i32.eqz").if();
+          code
+            .i32(places.control + claims)
+            .i32(count)
+            .get(TURN);
+          pass(code);
+          code.end();
+        }
         if (limited) code.end();
       }
       code.get(THREAD).op("i32.eqz").if();
@@ -326,6 +361,12 @@ export function emitProgram(
     functions: bodies.map(({ call, calls }, i) => ({ call, bytes: module.size(indices[i]!), calls })),
     functionOf: new Map([...keys].map(([call, key]) => [call, known.get(key)!])),
   };
+}
+
+function areSame(a: readonly Test[], b: readonly Test[]): boolean {
+  return (
+    a.length === b.length && a.every(({ value, holds }, i) => value === b[i]!.value && holds === b[i]!.holds)
+  );
 }
 
 function argumentValue(

@@ -8,6 +8,7 @@ import type { Graph, GraphOutput, TensorType, ValueId } from "../../ir/graph.ts"
 import type { Kernel } from "../../ir/kernel.ts";
 import type { InferredType, LibraryCall } from "../../ops/define.ts";
 import type { TraceSink } from "../../trace.ts";
+import type { Refusal } from "./walk.ts";
 
 /** What a bound node computes. */
 export type Computation =
@@ -39,6 +40,8 @@ export interface BoundGraph {
   readonly outputs: readonly GraphOutput[];
   /** The other outputs, by name, whose values binding told: strings, and what was made of them. */
   readonly known: ReadonlyMap<string, Tensor>;
+  /** Runs in which one of these values is true must fail: they would take a branch that cannot be bound. */
+  readonly refusals: readonly Refusal[];
   readonly nodes: readonly BoundNode[];
   readonly types: ReadonlyMap<ValueId, InferredType>;
   readonly constants: ReadonlyMap<ValueId, Tensor>;
@@ -54,6 +57,11 @@ export interface BindOptions {
   readonly maxUnrolledNodes?: number;
   /** Most iterations of a loop whose condition follows from data, each of which is a program; default 1,000. */
   readonly maxIterations?: number;
+  /**
+   * Binds both branches of an If whose condition only a run knows, where they give the same types: a select takes the
+   * results of one. Off, which is the default, the If waits for its condition, and the branch taken is all that is bound.
+   */
+  readonly bothBranches?: boolean;
   /** Hears of every node that is computed while binding ("fold") and of every one that must wait ("bind"). */
   readonly trace?: TraceSink;
 }

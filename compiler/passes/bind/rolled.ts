@@ -11,7 +11,7 @@ import type { Graph, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { coordinate, type Assign, type Axis, type Block, type Buffer, type Kernel } from "../../ir/kernel.ts";
 import { axesOver, coordinates } from "../../ops/define.ts";
 import type { BoundNode } from "./boundGraph.ts";
-import type { Walk } from "./walk.ts";
+import type { Trial, Walk } from "./walk.ts";
 
 /** Shorter loops are unrolled: then constants fold and neighbours fuse across iterations. */
 const LEAST_TRIPS = 9;
@@ -79,8 +79,12 @@ export function roll(walk: Walk, loop: Iterations): boolean {
   const first = inside.number === undefined ? [] : [inside.number, walk.boolean(true)];
   const args = [...first, ...inside.states, ...inside.elements];
   const { draws } = walk;
-  // A body that draws does so anew in each iteration.
-  return walk.attempt(loop.body, args, (outputs, from) => draws === walk.draws && keep(walk, loop, inside, outputs, from)); // prettier-ignore
+  const trial = walk.trial(loop.body, args);
+  // A body that draws does so anew in each iteration, and what is refused may be in some of them only.
+  if (!trial.complete || draws !== walk.draws || trial.refusals.length > 0) return false;
+  const nodes = kept(walk, loop, inside, trial);
+  if (nodes) walk.accept(trial, nodes);
+  return nodes !== undefined;
 }
 
 /** What the body sees in place of values from outside. */
@@ -90,40 +94,40 @@ interface Inside {
   readonly elements: readonly ValueId[];
 }
 
-function keep(walk: Walk, loop: Iterations, inside: Inside, made: readonly ValueId[], from: number): boolean {
+/** The nodes that the loop becomes, if it can be one kernel. */
+function kept(walk: Walk, loop: Iterations, inside: Inside, trial: Trial): BoundNode[] | undefined {
   const { states } = loop;
-  if (loop.counted && !Number(walk.constants.get(made[0]!)?.data[0] ?? 0)) return false;
+  const made = trial.outputs;
+  if (loop.counted && !Number(walk.constants.get(made[0]!)?.data[0] ?? 0)) return undefined;
   const [next, slices] = splitAt(loop.counted ? made.slice(1) : made, states.length);
-  if ([...next, ...slices].some((id) => walk.mustWait(id) || !walk.types.has(id))) return false;
+  if ([...next, ...slices].some((id) => walk.mustWait(id) || !walk.types.has(id))) return undefined;
   const same = (a: ValueId, b: ValueId): boolean => {
     const [x, y] = [walk.types.get(a)!, walk.types.get(b)!];
     return x.dtype === y.dtype && x.shape.join() === y.shape.join();
   };
   // A state that becomes another one would have to be kept aside first.
   const moves = next.some((id, i) => inside.states.includes(id) && id !== inside.states[i]);
-  if (moves || next.some((id, i) => !same(id, states[i]!))) return false;
+  if (moves || next.some((id, i) => !same(id, states[i]!))) return undefined;
   // Texts, and what a run made of them, must not become part of a program.
   const unfit = (id: ValueId): boolean =>
     walk.types.get(id)!.dtype === "string" || walk.madeOnHost.has(id) || isEmpty(walk, id);
   if ([...states, ...next, ...slices, ...loop.scanned.map(({ id }) => id), ...inside.elements].some(unfit))
-    return false;
+    return undefined;
 
   const changing = new Set<ValueId>([...inside.states, ...inside.elements]);
   if (inside.number !== undefined) changing.add(inside.number);
   const invariant: BoundNode[] = [];
   const repeated: BoundNode[] = [];
-  for (const node of walk.nodes.slice(from)) {
+  for (const node of trial.nodes) {
     if (!node.inputs.some((id) => changing.has(id))) {
       invariant.push(node);
       continue;
     }
-    if (node.computation.kind !== "kernel" || node.outputs.some((id) => isEmpty(walk, id))) return false;
+    if (node.computation.kind !== "kernel" || node.outputs.some((id) => isEmpty(walk, id))) return undefined;
     for (const id of node.outputs) changing.add(id);
     repeated.push(node);
   }
-  walk.nodes.length = from;
-  walk.nodes.push(...invariant, loopNode(walk, loop, inside, repeated, next, slices));
-  return true;
+  return [...invariant, loopNode(walk, loop, inside, repeated, next, slices)];
 }
 
 /** Loops over nothing are left to those who know how to do without them. */

@@ -49,6 +49,24 @@ const drawing = /^(Random|Bernoulli|Multinomial|Dropout)/;
 /** Thrown by a node that can be bound but is left to the next program. */
 export class Postponed extends Error {}
 
+/** A branch that cannot be bound: a run in which `value` is true would have to take it. */
+export interface Refusal {
+  readonly value: ValueId;
+  readonly message: string;
+}
+
+/** A subgraph that was bound on trial: what the walk would have more if it was accepted. */
+export interface Trial {
+  readonly outputs: readonly ValueId[];
+  readonly nodes: readonly BoundNode[];
+  readonly refusals: readonly Refusal[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Nothing failed, and nothing is left to a later program. */
+  readonly complete: boolean;
+  readonly unrolledNodes: number;
+  readonly drawn: ReadonlyMap<string, number>;
+}
+
 export class Walk {
   readonly nodes: BoundNode[] = [];
   readonly types = new Map<ValueId, InferredType>();
@@ -67,6 +85,9 @@ export class Walk {
   readonly deferredValues = new Set<ValueId>();
   readonly demands = new Set<ValueId>();
   readonly diagnostics: Diagnostic[] = [];
+  readonly refusals: Refusal[] = [];
+  /** Whether both branches of an If are bound where a run decides which one it takes. */
+  readonly bothBranches: boolean;
   readonly foldLimit: number;
   readonly maxIterations: number;
   private readonly maxUnrolledNodes: number;
@@ -89,6 +110,7 @@ export class Walk {
     this.maxUnrolledNodes = options.maxUnrolledNodes ?? MAX_UNROLLED_NODES;
     this.maxIterations = options.maxIterations ?? MAX_ITERATIONS;
     this.trace = options.trace;
+    this.bothBranches = options.bothBranches ?? false;
     this.counter = firstUnused(graph);
   }
 
@@ -303,32 +325,40 @@ export class Walk {
     });
   }
 
-  /**
-   * Binds a subgraph on trial. `judge` sees its outputs and the number of the first node that it became; unless all
-   * of it could be bound and `judge` wants it, nothing of it stays.
-   */
-  attempt(
-    graph: Graph,
-    args: readonly ValueId[],
-    judge: (outputs: readonly ValueId[], from: number) => boolean,
-  ): boolean {
-    const { memo, unrolledNodes } = this;
-    const drawn = new Map(this.drawn);
-    this.memo = new WeakMap();
-    const marks = [this.nodes.length, this.deferred.length, this.diagnostics.length] as const;
+  /** Binds a subgraph on trial: the walk goes on without it unless it is accepted. */
+  trial(graph: Graph, args: readonly ValueId[]): Trial {
+    const { memo, unrolledNodes, drawn } = this;
     const demands = [...this.demands];
+    const marks = [this.nodes, this.refusals, this.deferred, this.diagnostics].map((list) => list.length);
+    const [nodes, refusals, deferred, diagnostics] = marks as [number, number, number, number];
+    this.memo = new WeakMap();
+    this.drawn = new Map(drawn);
     const outputs = this.instantiate(graph, args);
-    const complete = this.deferred.length === marks[1] && this.diagnostics.length === marks[2];
-    const stays = complete && judge(outputs, marks[0]);
-    if (!stays) {
-      [this.nodes.length, this.deferred.length, this.diagnostics.length] = marks;
-      this.demands.clear();
-      for (const id of demands) this.demands.add(id);
-      this.unrolledNodes = unrolledNodes;
-      this.drawn = drawn;
-    }
+    const complete = this.deferred.length === deferred && this.diagnostics.length === diagnostics;
+    const trial: Trial = {
+      outputs,
+      nodes: this.nodes.splice(nodes),
+      refusals: this.refusals.splice(refusals),
+      diagnostics: this.diagnostics.splice(diagnostics),
+      complete,
+      unrolledNodes: this.unrolledNodes - unrolledNodes,
+      drawn: this.drawn,
+    };
+    this.deferred.length = deferred;
+    this.demands.clear();
+    for (const id of demands) this.demands.add(id);
+    this.unrolledNodes = unrolledNodes;
     this.memo = memo;
-    return stays;
+    this.drawn = drawn;
+    return trial;
+  }
+
+  /** Makes what was bound on trial part of the walk; `nodes` stand for the trial's own. */
+  accept(trial: Trial, nodes: readonly BoundNode[] = trial.nodes): void {
+    for (const node of nodes) this.nodes.push(node);
+    for (const refusal of trial.refusals) this.refusals.push(refusal);
+    this.unrolledNodes += trial.unrolledNodes;
+    for (const [name, count] of trial.drawn) this.drawn.set(name, Math.max(count, this.drawn.get(name) ?? 0));
   }
 
   /**
@@ -352,12 +382,8 @@ export class Walk {
 
   /** Types that a subgraph's outputs would have; nothing of it stays. Undefined where one cannot be told. */
   typesOf(graph: Graph, args: readonly ValueId[]): (InferredType | undefined)[] {
-    let types: (InferredType | undefined)[] = graph.outputs.map(() => undefined);
-    this.attempt(graph, args, (outputs) => {
-      types = outputs.map((id) => (this.mustWait(id) ? undefined : this.types.get(id)));
-      return false;
-    });
-    return types;
+    const { outputs, complete } = this.trial(graph, args);
+    return outputs.map((id) => (complete && !this.mustWait(id) ? this.types.get(id) : undefined));
   }
 }
 

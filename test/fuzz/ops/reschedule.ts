@@ -51,7 +51,7 @@ function programOf(
   const clock = new StageClock();
   const opened = openModel(modelOf(graph), options, clock);
   const types = typesOfInputs(opened.graph, options);
-  const bound = bindGraph(opened.graph, types.bound, new Map(), options);
+  const bound = bindGraph(opened.graph, types.bound, new Map(), options, true);
   if (bound.rest || bound.known.size > 0) return undefined;
   return build(bound, graph.nodes.length, options, clock, change).artifact;
 }

@@ -28,19 +28,39 @@ function chain(s: Sampler, from: string, around: Ref | undefined): { nodes: Grap
 function branches(s: Sampler): void {
   s.since(13);
   const x = s.any(["float32"]);
-  const condition = s.chance(0.5) ? s.param("bool", [], [s.random.below(2)], s.chance(0.4)) : undefined;
-  const from = condition ?? s.node("Greater", [s.node("ReduceSum", [x], { keepdims: 0 })[0]!, s.strictScalar("float32", 0.125, true)])[0]!; // prettier-ignore
-  const body = (): Body => {
+  const condition = (): string =>
+    s.chance(0.6)
+      ? s.param("bool", s.pick([[], [1]]), [s.random.below(2)], s.chance(0.3)).name
+      : s.node("Greater", [s.node("ReduceSum", [x], { keepdims: 0 })[0]!, s.strictScalar("float32", 0.125, true)])[0]!; // prettier-ignore
+  const [outer, inner] = [condition(), condition()];
+  const wants = s.random.between(1, 2);
+  const body = (depth: number): Body => {
     const { nodes, result } = chain(s, x.name, s.chance(0.5) ? x : undefined);
-    if (s.chance(0.3)) {
-      const other = s.fresh();
-      nodes.push(plain("Concat", [result, result], other, { axis: 0 }));
-      if (x.shape.length > 0) return { inputs: [], nodes, outputs: [{ name: other, dtype: "float32" }] };
-      nodes.pop();
+    let at = result;
+    if (x.shape.length > 0 && s.chance(0.5)) {
+      const [most, next] = [s.fresh(), s.fresh()];
+      if (s.chance(0.5)) nodes.push(plain("Softmax", [at], next, { axis: -1 }));
+      else nodes.push(plain("ReduceMax", [at], most), plain("Sub", [at, most], next));
+      at = next;
     }
-    return { inputs: [], nodes, outputs: [{ name: result, dtype: "float32" }] };
+    if (depth < 2 && s.chance(0.3)) {
+      const made = Array.from({ length: wants }, () => s.fresh());
+      nodes.push({ op: "If", inputs: [inner], outputs: made, attributes: {}, bodies: { then_branch: body(depth + 1), else_branch: body(depth + 1) } }); // prettier-ignore
+      const next = s.fresh();
+      nodes.push(plain("Add", [at, made.at(-1)!], next));
+      at = next;
+    } else if (depth === 0 && x.shape.length > 0 && s.chance(0.15)) {
+      const next = s.fresh();
+      nodes.push(plain("Concat", [at, at], next, { axis: 0 }));
+      at = next;
+    }
+    // onnxruntime wants another name for each result.
+    const second = at === result ? s.fresh() : result;
+    if (second !== result) nodes.push(plain("Identity", [result], second));
+    const outputs = [at, second].slice(0, wants).map((name) => ({ name, dtype: "float32" as const }));
+    return { inputs: [], nodes, outputs };
   };
-  s.node("If", [from], {}, { bodies: { then_branch: body(), else_branch: body() } });
+  s.node("If", [outer], {}, { outputs: wants, bodies: { then_branch: body(0), else_branch: body(0) } });
 }
 
 function loop(s: Sampler): void {
