@@ -8,10 +8,12 @@ import { seededTensor } from "../compiler/tensors/seededTensors.ts";
 import { summarise } from "../compiler/tensors/tensorSummary.ts";
 import { convertNumbers } from "../runtime/convert.ts";
 import { type Tensor } from "../runtime/dtype.ts";
+import { looksLikeJson } from "../compiler/frontend/graphModel.ts";
 import { isArtifact, readArtifact } from "../runtime/format.ts";
-import { load, type Session } from "../runtime/index.ts";
+import { load, type Inputs, type Session } from "../runtime/index.ts";
 import { problemOf } from "./problem.ts";
-import type { GivenFile, ModelRun, Reply, Request, Shapes } from "./protocol.ts";
+import type { GivenFile, ModelRun, Reply, Request, Shapes, Wish } from "./protocol.ts";
+import { adapterText } from "./quantity.ts";
 import { median } from "./recentMedian.ts";
 
 /** Seed of the inputs: the same as `tilewright run --random 1` takes, so the outputs can be compared. */
@@ -29,8 +31,6 @@ function compiler(): Promise<typeof Compiler> {
   return (compilerModule ??= import("../compiler/index.ts"));
 }
 
-type CompileRequest = Extract<Request, { kind: "compile" }>;
-
 interface Opened {
   readonly model: GivenFile;
   readonly beside: readonly GivenFile[];
@@ -40,7 +40,9 @@ interface Opened {
 
 let opened: Opened | undefined;
 /** What an error that comes now belongs to. */
-let during: "open" | "compile" | "run" = "open";
+let during: During = "open";
+
+type During = "open" | "compile" | "run";
 
 function reply(message: Reply): void {
   postMessage(message);
@@ -66,7 +68,7 @@ async function open({ model, beside }: Extract<Request, { kind: "open" }>): Prom
   reply({ kind: "progress", text: "Reading the model" });
   const description = await describe(bytes, { externalData: externalData(beside) });
   const { inputs, outputs } = description;
-  const format = artifact === undefined ? "onnx" : "tile";
+  const format = artifact !== undefined ? "tile" : looksLikeJson(bytes) ? "tfjs" : "onnx";
   reply({
     kind: "opened",
     model: { format, name, fileBytes: bytes.length, inputs, outputs, description },
@@ -79,20 +81,18 @@ function externalData(beside: readonly GivenFile[]): (location: string) => Uint8
   return (location) => beside.find(({ name }) => nameOf(name) === nameOf(location))?.bytes;
 }
 
-async function compileAndRun(
-  { model, beside, bound }: Opened,
-  { shapes, values }: CompileRequest,
-): Promise<void> {
+async function compileAndRun({ model, beside, bound }: Opened, wish: Wish): Promise<void> {
+  const { shapes, values } = wish;
   let artifact = model.bytes;
   if (!bound) {
-    artifact = await compile(model.bytes, beside, shapes);
+    artifact = await compile(model.bytes, beside, wish);
   } else {
     reply({ kind: "compiled", model: { artifact: new Blob([artifact as BlobPart]), milliseconds: 0 } });
   }
   during = "run";
   reply({ kind: "progress", text: "Preparing the program" });
   const start = performance.now();
-  const session = await load(artifact, bound ? {} : { compiler });
+  const session = await load(artifact, bound ? {} : { compiler, device: wish.device });
   const ready = performance.now() - start;
   try {
     reply({ kind: "ran", run: await timed(session, inputsOf(session, shapes, values), ready) });
@@ -109,14 +109,15 @@ async function compileAndRun(
 async function compile(
   bytes: Uint8Array,
   beside: readonly GivenFile[],
-  inputShapes: Shapes,
+  { shapes, device }: Wish,
 ): Promise<Uint8Array> {
   const { compile } = await compiler();
   reply({ kind: "progress", text: "Compiling" });
   const lines: string[] = [];
   const start = performance.now();
   const { artifact, report } = await compile(bytes, {
-    inputShapes,
+    inputShapes: shapes,
+    targets: [device],
     externalData: externalData(beside),
     trace: (stage, detail, node) => {
       reply({ kind: "progress", text: `Compiling: ${stage}` });
@@ -131,12 +132,33 @@ async function compile(
   return artifact;
 }
 
+/** Compiles the model to be timed, and times it. */
+async function compileAndProfile({ model, beside }: Opened, wish: Wish): Promise<void> {
+  const { shapes, values, device } = wish;
+  const { compile } = await compiler();
+  reply({ kind: "progress", text: "Compiling it to be timed" });
+  const { artifact } = await compile(model.bytes, {
+    inputShapes: shapes,
+    targets: [device],
+    profile: true,
+    externalData: externalData(beside),
+  });
+  during = "run";
+  reply({ kind: "progress", text: "Timing kernel by kernel" });
+  const { profile, traceOf } = await import("../runtime/profile.ts");
+  // One thread: what each kernel takes, not how well they share.
+  const session = await load(artifact, { device, threads: 1 });
+  try {
+    const timed = await profile(session, inputsOf(session, shapes, values) as Inputs);
+    const trace = new Blob([JSON.stringify(traceOf(timed))], { type: "application/json" });
+    reply({ kind: "profiled", profiled: { profile: timed, trace } });
+  } finally {
+    session.dispose();
+  }
+}
+
 /** Inputs as they were told, random otherwise. */
-function inputsOf(
-  session: Session,
-  shapes: Shapes,
-  values: CompileRequest["values"],
-): Record<string, Tensor> {
+function inputsOf(session: Session, shapes: Shapes, values: Wish["values"]): Record<string, Tensor> {
   const inputs: Record<string, Tensor> = {};
   for (const { name, dtype, shape } of session.inputs) {
     const known = shapes[name] ?? shape.map((dim) => (typeof dim === "number" ? dim : 1));
@@ -155,7 +177,7 @@ async function timed(
   inputs: Readonly<Record<string, Tensor>>,
   load: number,
 ): Promise<ModelRun> {
-  const feed = inputs as Parameters<Session["run"]>[0];
+  const feed = inputs as Inputs;
   reply({ kind: "progress", text: "Running for the first time" });
   const begin = performance.now();
   const outputs = await session.run(feed);
@@ -186,6 +208,7 @@ async function timed(
     Object.entries(tensors).map(([name, tensor]) => ({ name, summary: summarise(tensor) }));
   return {
     variant: session.variant,
+    adapter: session.device?.adapter && adapterText(session.device.adapter),
     memoryBytes: session.memoryBytes,
     load,
     first,
@@ -218,9 +241,22 @@ async function gzipBytes(bytes: Uint8Array): Promise<number> {
   }
 }
 
+function works(request: Request): Promise<void> {
+  switch (request.kind) {
+    case "open":
+      return open(request);
+    case "compile":
+      return compileAndRun(opened!, request);
+    case "profile":
+      return compileAndProfile(opened!, request);
+    default:
+      return request satisfies never;
+  }
+}
+
 addEventListener("message", ({ data }: MessageEvent<Request>) => {
-  during = data.kind;
-  const work = data.kind === "open" ? open(data) : compileAndRun(opened!, data);
+  during = data.kind === "open" ? "open" : "compile";
+  const work = works(data);
   work
     .catch((error: unknown) => reply({ kind: "failed", problem: problemOf(error, during) }))
     .finally(() => reply({ kind: "done" }));

@@ -1,17 +1,20 @@
 /**
- * What a dropped file is, by its first bytes. In: a name and bytes. Out: an ONNX model (as far as one can tell), an
+ * What a dropped file is, by its first bytes. In: a name and bytes. Out: an ONNX or TF.js model (as far as one can tell), an
  * artifact, or the name of what it is instead. Invariant: only what is certain not to be a model is refused here;
  * the rest is for the reader of models to judge, which sees every byte.
  */
+import { looksLikeJson } from "../compiler/frontend/graphModel.ts";
 import { isArtifact } from "../runtime/format.ts";
 
 export type FileKind =
   | { readonly kind: "tile" }
   | { readonly kind: "onnx" }
+  /** `model.json` of TF.js; the reader says whether it is a graph. */
+  | { readonly kind: "tfjs" }
   | { readonly kind: "other"; readonly what: string; readonly advice: string };
 
-const CONVERT = "Export it to ONNX first: that is what Tilewright reads.";
-const CHOOSE = "Drop an .onnx file, or a .tile file that Tilewright made.";
+const CONVERT = "Export it to ONNX or convert it for TF.js first: those are what Tilewright reads.";
+const CHOOSE = "Drop an .onnx file, the folder of a TF.js model, or a .tile file that Tilewright made.";
 
 interface Signature {
   readonly what: string;
@@ -61,6 +64,7 @@ export function fileKind(name: string, bytes: Uint8Array): FileKind {
   }
   // Only below a name that does not promise a model: a damaged one is better judged by its reader.
   if (!/\.onnx$/i.test(name)) {
+    if (looksLikeJson(bytes) && isGraphModel(bytes)) return { kind: "tfjs" };
     if (isText(bytes)) {
       const json = bytes[0] === 0x7b || bytes[0] === 0x5b;
       return { kind: "other", what: json ? "a JSON file" : "a text file", advice: CHOOSE };
@@ -69,6 +73,11 @@ export function fileKind(name: string, bytes: Uint8Array): FileKind {
       return { kind: "other", what: "of a kind not known here", advice: CHOOSE };
   }
   return { kind: "onnx" };
+}
+
+/** Whether JSON has the member that every model of TF.js has. */
+function isGraphModel(bytes: Uint8Array): boolean {
+  return new TextDecoder().decode(bytes).includes('"modelTopology"');
 }
 
 /** Whether the start is printable text in UTF-8; control characters but for white space are a sign of binary data. */

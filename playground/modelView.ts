@@ -21,6 +21,8 @@ export interface Overview {
   readonly downloadUrl: string | undefined;
 }
 
+const FORMATS = { tile: "Tilewright artifact", onnx: "ONNX", tfjs: "TF.js graph model" } as const;
+
 /** Name, what it is, and the figures that matter first. */
 export function overview(known: Overview): HTMLElement {
   const { name, opened, compiled, run, measured, downloadUrl } = known;
@@ -33,11 +35,14 @@ export function overview(known: Overview): HTMLElement {
     bound && fact("Kernels", countText(bound.kernelsOut), `from ${counted(bound.opsIn, "node")}, ${countText(bound.fused)} fused away`), // prettier-ignore
     report && fact("Compile", durationText(compiled.milliseconds), "in a worker of this page"),
     compiled && fact("Artifact", bytesText(compiled.artifact.size), gzip === undefined ? ".tile, all in one file" : `${bytesText(gzip)} gzip`), // prettier-ignore
-    bound && codeFact(bound, measured),
+    bound && Object.keys(bound.codeBytes).length > 0 && codeFact(bound, measured),
+    bound?.gpu &&
+      fact("Shaders", bytesText(bound.gpu.wgslBytes), `WGSL, ${counted(bound.gpu.pipelines, "pipeline")}`),
     bound && fact("Weights", bytesText(bound.weightBytes), "stored once, packed when loaded"),
     bound && fact("Arena", bytesText(bound.arenaBytes), `for all in-between values; ${bytesText(bound.memoryBytes)} in all`), // prettier-ignore
     run && bound === undefined && fact("Memory", bytesText(run.memoryBytes), "of all programs"),
-    run && fact("Runs on", run.variant === "relaxed-simd" ? "Relaxed SIMD" : run.variant === "simd" ? "SIMD" : (run.variant ?? "–"), "chosen by a feature probe"), // prettier-ignore
+    bound?.gpu && fact("Dispatches", countText(bound.gpu.dispatches), dispatchNote(bound.gpu)),
+    run && (run.adapter === undefined ? fact("Runs on", VARIANTS[run.variant ?? "none"], "chosen by a feature probe") : fact("Runs on", "WebGPU", run.adapter)), // prettier-ignore
   ];
   return element(
     "section",
@@ -55,13 +60,20 @@ export function overview(known: Overview): HTMLElement {
         element("a", {
           className: "button primary",
           href: downloadUrl,
-          download: name.replace(/\.(onnx|tile)$/i, "") + ".tile",
+          download: name.replace(/\.(onnx|tile|json)$/i, "") + ".tile",
           textContent: "Download .tile",
         }),
     ),
     element("dl", { className: "facts" }, ...facts),
     report?.kind === "late" && element("p", { className: "note", textContent: LATE_NOTE }),
   );
+}
+
+const VARIANTS = { "relaxed-simd": "Relaxed SIMD", simd: "SIMD", scalar: "Scalar code", none: "–" } as const;
+
+function dispatchNote({ roundTrips, hostCalls }: NonNullable<CompileReport["gpu"]>): string {
+  if (hostCalls.length === 0) return "one submit for a run";
+  return `${counted(hostCalls.length, "call")} on the CPU, ${counted(roundTrips, "round trip")}`;
 }
 
 const LATE_NOTE =
@@ -73,7 +85,7 @@ function aboutLine(opened: OpenedModel | undefined, report: CompileReport | unde
     const { format, description, fileBytes } = opened;
     const opsets = Object.entries(description?.opset ?? {});
     const opset = opsets.map(([domain, version]) => (domain === "ai.onnx" ? `opset ${version}` : `${domain} ${version}`));
-    parts.push(format === "tile" ? "Tilewright artifact" : "ONNX", ...opset);
+    parts.push(FORMATS[format], ...(format === "onnx" ? opset : []));
     if (description !== undefined) parts.push(counted(description.nodes, "node"));
     parts.push(bytesText(fileBytes));
   }
@@ -99,7 +111,8 @@ function codeFact({ codeBytes }: CompileReport, measured: Measured | undefined):
   return fact("Code", bytesText(relaxed ?? simd ?? 0), note);
 } // prettier-ignore
 
-function section(title: string, note: string | undefined, ...children: readonly Child[]): HTMLElement {
+/** A part of the page with a heading. */
+export function section(title: string, note: string | undefined, ...children: readonly Child[]): HTMLElement {
   return element(
     "section",
     { className: "panel" },
@@ -138,7 +151,7 @@ export function kernelSection({ kernels }: CompileReport): HTMLElement {
           style: "number",
         },
         { heading: "Code", cell: ({ bytes }) => bytesText(bytes), by: ({ bytes }) => bytes, style: "number" },
-        { heading: "Schedule", cell: ({ schedule }) => scheduleCell(schedule) },
+        { heading: "Schedule", cell: ({ schedule }) => stepsCell(scheduleLines(schedule)) },
       ],
       numbered,
     ),
@@ -167,13 +180,13 @@ export function stageSection({ milliseconds }: CompileReport): HTMLElement {
   );
 }
 
-function nodesCell(nodes: readonly string[]): HTMLElement {
+export function nodesCell(nodes: readonly string[]): HTMLElement {
   const text = nodes.join(" + ");
   return element("span", { className: "nodes", title: text, textContent: text });
 }
 
-function scheduleCell(schedule: string): Child {
-  const lines = scheduleLines(schedule);
+/** Steps of a schedule, to be unfolded. */
+export function stepsCell(lines: readonly string[]): Child {
   if (lines.length === 0) return "as written";
   return element(
     "details",

@@ -4,10 +4,11 @@ import { describe, expect, it } from "vitest";
 import { CompileError, InternalError } from "../compiler/diagnostic.ts";
 import { TilewrightError } from "../runtime/errors.ts";
 import { sortedBy } from "./dataTable.ts";
+import { modelAmong } from "./droppedFiles.ts";
 import { fileKind } from "./fileKind.ts";
 import { questionsOf, shapesFrom, valuesFrom } from "./openShapes.ts";
 import { problemOf } from "./problem.ts";
-import { bytesText, counted, durationText, elementText, percentText, roundedCountText, shapeText } from "./quantity.ts"; // prettier-ignore
+import { adapterText, bytesText, counted, durationText, elementText, percentText, roundedCountText, shapeText } from "./quantity.ts"; // prettier-ignore
 import { median, RecentMedian } from "./recentMedian.ts";
 import { scheduleLines } from "./scheduleText.ts";
 
@@ -47,6 +48,7 @@ describe("quantities", () => {
 
   it("are short elsewhere too", () => {
     expect(plain(roundedCountText(1_460_000))).toBe("1.46 M");
+    expect(adapterText({ vendor: "acme", architecture: "gpu-1", description: "" })).toBe("acme gpu-1");
     expect(counted(1, "kernel")).toBe("1 kernel");
     expect(counted(1200, "kernel")).toBe("1,200 kernels");
     expect([1 / 3, 7, 5n, NaN, "a"].map(elementText)).toEqual(["0.33333", "7", "5", "NaN", "a"]);
@@ -89,6 +91,17 @@ describe("the kind of a file", () => {
   ])("%s is told apart", (name, content, what) => {
     const kind = fileKind(name, bytes(content));
     expect(kind.kind === "other" && kind.what).toContain(what);
+  });
+
+  it("knows a model of TF.js among the files of its folder", () => {
+    const graph = '{"format": "graph-model", "modelTopology": {"node": []}}';
+    expect(fileKind("model.json", bytes(graph))).toEqual({ kind: "tfjs" });
+    const among = (...names: string[]): string | undefined =>
+      modelAmong(names.map((name) => ({ name })))?.name;
+    expect(among("group1-shard1of2.bin", "labels.json", "model.json")).toBe("model.json");
+    expect(among("weights.bin", "face.json")).toBe("face.json");
+    expect(among("a.bin", "model.json", "net.ONNX")).toBe("net.ONNX");
+    expect([among("photo.png"), among()]).toEqual(["photo.png", undefined]);
   });
 
   it("leaves a damaged model to its reader", () => {

@@ -5,7 +5,8 @@
  */
 import type { CompileReport, ModelDescription } from "../compiler/index.ts";
 import type { TensorSummary } from "../compiler/tensors/tensorSummary.ts";
-import type { Feature, Port } from "../runtime/index.ts";
+import type { DeviceKind, Feature, Port } from "../runtime/index.ts";
+import type { Profile } from "../runtime/profile.ts";
 import type { Problem } from "./problem.ts";
 
 /** A file that the user gave. */
@@ -25,18 +26,27 @@ export type Request =
       /** Files that came with it: weights that it keeps outside of itself. */
       readonly beside: readonly GivenFile[];
     }
-  | {
+  | ({
       /** Compiles the model that is open and runs it: `compiled`, `ran`, `measured`. */
       readonly kind: "compile";
-      /** Of the inputs whose shapes the model leaves open. */
-      readonly shapes: Shapes;
-      /** Inputs that are to be these numbers; the others are random. */
-      readonly values: Readonly<Record<string, number>>;
-    };
+    } & Wish)
+  | ({
+      /** Compiles it once more, to be timed kernel by kernel: `profiled`. */
+      readonly kind: "profile";
+    } & Wish);
+
+/** What a model is compiled for, and what it is run with. */
+export interface Wish {
+  /** Of the inputs whose shapes the model leaves open. */
+  readonly shapes: Shapes;
+  /** Inputs that are to be these numbers; the others are random. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly device: DeviceKind;
+}
 
 export interface OpenedModel {
   /** An artifact whose shapes are fixed has nothing to be compiled, and does not tell its nodes. */
-  readonly format: "onnx" | "tile";
+  readonly format: "onnx" | "tfjs" | "tile";
   readonly name: string;
   readonly fileBytes: number;
   readonly inputs: readonly Port[];
@@ -54,6 +64,8 @@ export interface CompiledModel {
 
 export interface ModelRun {
   readonly variant: Feature | "scalar" | undefined;
+  /** The GPU that it ran on, if it did. */
+  readonly adapter: string | undefined;
   readonly memoryBytes: number;
   /** Milliseconds from the artifact to a session that is ready. */
   readonly load: number;
@@ -74,6 +86,12 @@ export interface Measured {
   readonly codeGzip: number | undefined;
 }
 
+export interface ProfiledModel {
+  readonly profile: Profile;
+  /** The same for a viewer of traces. */
+  readonly trace: Blob;
+}
+
 export type Reply =
   | { readonly kind: "progress"; readonly text: string }
   | { readonly kind: "trace"; readonly lines: readonly string[] }
@@ -81,6 +99,7 @@ export type Reply =
   | { readonly kind: "compiled"; readonly model: CompiledModel }
   | { readonly kind: "ran"; readonly run: ModelRun }
   | { readonly kind: "measured"; readonly measured: Measured }
+  | { readonly kind: "profiled"; readonly profiled: ProfiledModel }
   | { readonly kind: "failed"; readonly problem: Problem }
   /** Nothing more follows until the next request. */
   | { readonly kind: "done" };

@@ -66,3 +66,14 @@ function threeDigits(value: number): string {
   if (value >= 99.95) return value.toFixed(0);
   return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
+
+/** How a GPU is called: as it describes itself, else by whoever made it. */
+export function adapterText(info: {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+}): string {
+  return (
+    info.description || [info.vendor, info.architecture].filter(Boolean).join(" ") || "a GPU without a name"
+  );
+}

@@ -2,6 +2,8 @@
  * Drop a model, see it compiled and run. In: files from the user. Out: the tables of the page. Invariant: one model
  * at a time has one worker; a new file, or "Stop", ends it, so nothing that a model does can hold up the page.
  */
+import { DeviceChoice } from "./deviceChoice.ts";
+import { filesOf, modelAmong } from "./droppedFiles.ts";
 import { byId, element } from "./element.ts";
 import { fileKind } from "./fileKind.ts";
 import {
@@ -16,15 +18,8 @@ import {
 import { type Answers, type Question, questionsOf, shapesFrom, valuesFrom } from "./openShapes.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { problemPanel } from "./problemPanel.ts";
-import type {
-  CompiledModel,
-  GivenFile,
-  Measured,
-  ModelRun,
-  OpenedModel,
-  Reply,
-  Request,
-} from "./protocol.ts";
+import { profileOffer, profileSection } from "./profileView.ts";
+import type { CompiledModel, GivenFile, Measured, ModelRun, OpenedModel, ProfiledModel, Reply, Request, Wish } from "./protocol.ts"; // prettier-ignore
 import { durationText } from "./quantity.ts";
 import { shapeForm } from "./shapeForm.ts";
 
@@ -37,6 +32,9 @@ interface Shown {
   compiled?: CompiledModel | undefined;
   run?: ModelRun | undefined;
   measured?: Measured | undefined;
+  profiled?: ProfiledModel | undefined;
+  /** What it was compiled for. */
+  wish?: Wish | undefined;
   trace?: readonly string[] | undefined;
   problem?: Problem | undefined;
 }
@@ -51,8 +49,10 @@ export class Workbench {
   #worker: Worker | undefined;
   #shown: Shown = { name: "", answers: {}, questions: [] };
   #ticking: ReturnType<typeof setInterval> | undefined;
-  /** Where the artifact of the model that is shown can be had. */
+  /** Where the artifact of the model that is shown, and the trace of its run, can be had. */
   #downloadUrl: string | undefined;
+  #traceUrl: string | undefined;
+  readonly #choice = new DeviceChoice(() => this.#compile(this.#shown.answers));
 
   constructor() {
     byId("stop", HTMLButtonElement).addEventListener("click", () => this.#stop());
@@ -61,7 +61,7 @@ export class Workbench {
   /** Opens the first model among the files; the others are what it may refer to. */
   async open(files: readonly File[]): Promise<void> {
     this.#end();
-    const model = files.find(({ name }) => /\.(onnx|tile)$/i.test(name)) ?? files[0];
+    const model = modelAmong(files);
     if (model === undefined) return;
     this.#show({ name: model.name, answers: {}, questions: [] });
     this.#begin("Reading the file");
@@ -80,6 +80,12 @@ export class Workbench {
       given[at]!,
       given.filter((_, index) => index !== at),
     );
+  }
+
+  /** Tells why what was dropped could not be read. */
+  refuse(error: unknown): void {
+    this.#end();
+    this.#show({ name: "The folder", answers: {}, questions: [], problem: unreadable("the folder", error) });
   }
 
   #openBytes(model: GivenFile, beside: readonly GivenFile[]): void {
@@ -137,6 +143,10 @@ export class Workbench {
       case "measured":
         this.#shown.measured = reply.measured;
         break;
+      case "profiled":
+        this.#shown.profiled = reply.profiled;
+        this.#traceUrl = URL.createObjectURL(reply.profiled.trace);
+        break;
       case "failed":
         this.#shown.problem = reply.problem;
         break;
@@ -144,6 +154,7 @@ export class Workbench {
         const { opened, compiled, problem } = this.#shown;
         this.#rest();
         if (opened !== undefined && compiled === undefined && problem === undefined) this.#compile({});
+        else this.#render();
         return;
       }
       default:
@@ -157,11 +168,21 @@ export class Workbench {
     const { opened, name, questions } = this.#shown;
     // Without a worker, the model was stopped and its bytes are gone.
     if (opened === undefined || this.#worker === undefined) return;
-    const shapes = shapesFrom(opened.inputs, answers);
-    const values = valuesFrom(opened.inputs, answers);
-    this.#show({ name, opened, questions, answers });
+    const wish: Wish = {
+      shapes: shapesFrom(opened.inputs, answers),
+      values: valuesFrom(opened.inputs, answers),
+      device: this.#choice.device,
+    };
+    this.#show({ name, opened, questions, answers, wish });
     this.#begin("Compiling");
-    this.#ask({ kind: "compile", shapes, values });
+    this.#ask({ kind: "compile", ...wish });
+  }
+
+  /** Times the model that is shown, kernel by kernel. */
+  #profile(wish: Wish): void {
+    this.#begin("Compiling it to be timed");
+    this.#ask({ kind: "profile", ...wish });
+    this.#render();
   }
 
   #fail(problem: Problem): void {
@@ -200,8 +221,9 @@ export class Workbench {
 
   /** Forgets what was shown, and shows this. */
   #show(shown: Shown): void {
-    if (this.#downloadUrl !== undefined) URL.revokeObjectURL(this.#downloadUrl);
+    for (const url of [this.#downloadUrl, this.#traceUrl]) if (url !== undefined) URL.revokeObjectURL(url);
     this.#downloadUrl = undefined;
+    this.#traceUrl = undefined;
     this.#shown = shown;
     this.#render();
   }
@@ -228,6 +250,7 @@ export class Workbench {
       questions.length > 0 ? this.#form(questions, answers) : undefined,
       problem && problemPanel(problem, questions.length > 0),
       run && runSection(run),
+      this.#timeSection(),
       report && report.kernels.length > 0 ? kernelSection(report) : undefined,
       opened && portSection(opened, run),
       description &&
@@ -239,6 +262,14 @@ export class Workbench {
         ),
       trace && trace.length > 0 ? traceSection(trace) : undefined,
     ];
+  }
+
+  /** Where the time of a run goes, or the offer to find out: of programs that were compiled here for fixed shapes. */
+  #timeSection(): HTMLElement | undefined {
+    const { run, compiled, profiled, wish } = this.#shown;
+    if (profiled) return profileSection(profiled, this.#traceUrl);
+    if (run === undefined || wish === undefined || compiled?.report?.kind !== "bound") return undefined;
+    return profileOffer(this.#progress.hidden && this.#worker ? () => this.#profile(wish) : undefined);
   }
 
   /** A new form, or the one that the user is typing in. */
@@ -258,7 +289,7 @@ function unreadable(name: string, error: unknown): Problem {
   return {
     kind: "file",
     title: "This file cannot be read",
-    explanation: `The browser could not read ${name}. If it is a folder, drop the files in it; if it is larger than two gigabytes, it is too large for a page.`,
+    explanation: `The browser could not read ${name}. If it is larger than two gigabytes, it is too large for a page.`,
     diagnostics: [{ code: "file-unreadable", message: reason }],
   };
 }
@@ -282,6 +313,7 @@ export function acceptFiles(workbench: Workbench, sampleUrl: string): void {
 
   const veil = element("div", { className: "veil", hidden: true }, element("p", {}, "Drop it to compile it"));
   document.body.append(veil);
+  let drops = 0;
   // Moving over an inner element leaves the outer one, so the entries are counted.
   let depth = 0;
   const over = (change: number): void => {
@@ -296,6 +328,13 @@ export function acceptFiles(workbench: Workbench, sampleUrl: string): void {
     if (!hasFiles(event)) return;
     event.preventDefault();
     over(0);
-    show([...(event.dataTransfer?.files ?? [])]);
+    const files = event.dataTransfer ? filesOf(event.dataTransfer.items) : [];
+    const mine = ++drops;
+    if (!(files instanceof Promise)) return show(files);
+    // A folder takes a while; what is dropped meanwhile counts.
+    files.then(
+      (all) => mine === drops && show(all),
+      (error: unknown) => mine === drops && workbench.refuse(error),
+    );
   });
 }

@@ -184,6 +184,59 @@ describe("the built playground", () => {
     expect(values.map(Math.floor).join() === "100,200,300,400", `y is ${text(".values")}`);
   });
 
+  it("takes a TF.js model with its shards", async () => {
+    const float = { type: "DT_FLOAT" };
+    const node = [
+      { name: "x", op: "Placeholder", attr: { dtype: float, shape: { shape: { dim: [{ size: "4" }] } } } },
+      { name: "w", op: "Const", attr: { dtype: float } },
+      { name: "y", op: "AddV2", input: ["x", "w"], attr: { T: float } },
+    ];
+    const weights = [{ name: "w", shape: [4], dtype: "float32" }];
+    const model = JSON.stringify({
+      format: "graph-model",
+      modelTopology: { node },
+      weightsManifest: [{ paths: ["group1-shard1of1.bin"], weights }],
+    });
+    const alone = await problem(["model.json", model]);
+    expect(alone.includes("external-data-missing") && alone.includes("group1-shard1of1.bin"), alone);
+    await compiled(["group1-shard1of1.bin", Float32Array.of(10, 20, 30, 40)], ["model.json", model]);
+    expect(text(".about").startsWith("TF.js graph model"), `it is "${text(".about")}"`);
+    const values = text(".values").split(", ").map(Number);
+    expect(values.map(Math.floor).join() === "10,20,30,40", `y is ${text(".values")}`);
+  });
+
+  it("measures each kernel when it is asked to", async () => {
+    await compiled(["digits.onnx", sample]);
+    await until(() => page.querySelector(".offer button:enabled") !== null, "measuring is offered");
+    press(".offer button");
+    await until(() => page.querySelector('[aria-label="Time by kernel"]') !== null, "the kernels are timed");
+    const rows = page.querySelectorAll('[aria-label="Time by kernel"] tbody tr');
+    const kernels = page.querySelectorAll('[aria-label="Kernels"] tbody tr');
+    expect(rows.length > 3 && rows.length <= kernels.length, `${rows.length} of ${kernels.length} are timed`);
+    const link = page.querySelector<HTMLAnchorElement>('#results a[download$=".trace.json"]')!;
+    const trace = (await (await fetch(link.href)).json()) as { traceEvents: unknown[] };
+    expect(trace.traceEvents.length >= rows.length, `the trace has ${trace.traceEvents.length} events`);
+  });
+
+  it("runs a model on WebGPU where there is an adapter", async function () {
+    const choice = page.querySelector<HTMLInputElement>("#on-webgpu")!;
+    await until(() => text("#device-note") !== "", "the page knows about WebGPU");
+    if (choice.disabled) {
+      console.log(`skipped: ${text("#device-note")}`);
+      this.skip();
+    }
+    await compiled(["digits.onnx", sample]);
+    const onWasm = text(".outputs .bar-name");
+    choice.click();
+    await until(() => text("#results .facts").includes("Dispatches"), "it is compiled for WebGPU");
+    await finished();
+    expect(/^class \d$/.test(onWasm), `the output is ${onWasm}`);
+    expect(text(".outputs .bar-name") === onWasm, `${text(".outputs")}, not ${onWasm}`);
+    page.querySelector<HTMLInputElement>('#device input[value="wasm"]')!.click();
+    await finished();
+    expect(!text("#results .facts").includes("Dispatches"), "it still runs on WebGPU");
+  });
+
   it("lists every operator that it does not know, with what to do", async () => {
     // The same file with operators of another name.
     const unknown = renamed(renamed(sample, "Softmax", "Softmix"), "MaxPool", "MaxPoll");
