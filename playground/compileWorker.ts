@@ -151,7 +151,7 @@ async function compileAndProfile({ model, beside }: Opened, wish: Wish): Promise
   try {
     const timed = await profile(session, inputsOf(session, shapes, values) as Inputs);
     const trace = new Blob([JSON.stringify(traceOf(timed))], { type: "application/json" });
-    reply({ kind: "profiled", profiled: { profile: timed, trace } });
+    reply({ kind: "profiled", profiled: { profile: timed, device, trace } });
   } finally {
     session.dispose();
   }

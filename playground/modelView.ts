@@ -39,7 +39,7 @@ export function overview(known: Overview): HTMLElement {
     bound?.gpu &&
       fact("Shaders", bytesText(bound.gpu.wgslBytes), `WGSL, ${counted(bound.gpu.pipelines, "pipeline")}`),
     bound && fact("Weights", bytesText(bound.weightBytes), "stored once, packed when loaded"),
-    bound && fact("Arena", bytesText(bound.arenaBytes), `for all in-between values; ${bytesText(bound.memoryBytes)} in all`), // prettier-ignore
+    bound && fact("Arena", bytesText(bound.arenaBytes), bound.gpu ? "for all in-between values, on the GPU" : `for all in-between values; ${bytesText(bound.memoryBytes)} in all`), // prettier-ignore
     run && bound === undefined && fact("Memory", bytesText(run.memoryBytes), "of all programs"),
     bound?.gpu && fact("Dispatches", countText(bound.gpu.dispatches), dispatchNote(bound.gpu)),
     run && (run.adapter === undefined ? fact("Runs on", VARIANTS[run.variant ?? "none"], "chosen by a feature probe") : fact("Runs on", "WebGPU", run.adapter)), // prettier-ignore
@@ -159,7 +159,7 @@ export function kernelSection({ kernels }: CompileReport): HTMLElement {
 }
 
 function kernelCell(name: string): Child {
-  if (!ONCE.test(name)) return name;
+  if (!ONCE.test(name)) return elided(name);
   const title = "runs once, when the model is loaded";
   return element(
     "span",
@@ -180,9 +180,13 @@ export function stageSection({ milliseconds }: CompileReport): HTMLElement {
   );
 }
 
+/** A text of which as much is shown as there is room for. */
+export function elided(text: string): HTMLElement {
+  return element("span", { className: "elided", title: text, textContent: text });
+}
+
 export function nodesCell(nodes: readonly string[]): HTMLElement {
-  const text = nodes.join(" + ");
-  return element("span", { className: "nodes", title: text, textContent: text });
+  return elided(nodes.join(" + "));
 }
 
 /** Steps of a schedule, to be unfolded. */

@@ -28,6 +28,7 @@ describe("quantities", () => {
   ])("%d bytes are %s", (bytes, text) => expect(plain(bytesText(bytes))).toBe(text));
 
   it.each([
+    [0.00004, "<0.1 µs"],
     [0.0042, "4.2 µs"],
     [0.0851, "85 µs"],
     [0.9994, "999 µs"],

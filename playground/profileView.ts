@@ -5,7 +5,7 @@
 import type { ProfiledCall } from "../runtime/profile.ts";
 import { dataTable, shareCell } from "./dataTable.ts";
 import { element, type Child } from "./element.ts";
-import { nodesCell, section, stepsCell } from "./modelView.ts";
+import { elided, nodesCell, section } from "./modelView.ts";
 import type { ProfiledModel } from "./protocol.ts";
 import { countText, durationText, percentText } from "./quantity.ts";
 
@@ -24,15 +24,16 @@ export function profileOffer(ask: (() => void) | undefined): HTMLElement {
 }
 
 /** @param traceUrl where the trace can be had */
-export function profileSection({ profile }: ProfiledModel, traceUrl: string | undefined): HTMLElement {
+export function profileSection({ profile, device }: ProfiledModel, traceUrl: string | undefined): HTMLElement {
   const { calls, peak, runMilliseconds, totalMilliseconds, runs } = profile;
   const numbered = calls.map((call, index) => ({ ...call, index }));
   type Row = (typeof numbered)[number];
   const rate = (value: number): string => (value > 0 ? value.toFixed(value < 10 ? 1 : 0) : "–");
-  const bandwidth = Math.max(...peak.bandwidth.map(({ gbs }) => gbs), 0);
+  const reads = rate(Math.max(...peak.bandwidth.map(({ gbs }) => gbs), 0));
+  const able = device === "wasm" ? `This device, on one thread: ${rate(peak.gflops)} GFLOP/s, ${reads} GB/s from its nearest cache` : `This GPU: ${rate(peak.gflops)} GFLOP/s, ${reads} GB/s`; // prettier-ignore
   const sum = element("p", {
     className: "note",
-    textContent: `${durationText(totalMilliseconds)} in kernels, ${durationText(runMilliseconds)} a whole run (medians of ${countText(runs)}). This device, on one thread: ${rate(peak.gflops)} GFLOP/s, ${rate(bandwidth)} GB/s from its nearest cache.`,
+    textContent: `${durationText(totalMilliseconds)} in kernels, ${durationText(runMilliseconds)} a whole run (medians of ${countText(runs)}). ${able}.`,
   });
   return section(
     "Where the time goes",
@@ -42,7 +43,7 @@ export function profileSection({ profile }: ProfiledModel, traceUrl: string | un
       "Time by kernel",
       [
         { heading: "#", cell: ({ index }) => String(index + 1), by: ({ index }) => -index, style: "number" },
-        { heading: "Kernel", cell: ({ name }) => name, by: ({ name }) => name },
+        { heading: "Kernel", cell: ({ name }) => elided(name), by: ({ name }) => name },
         { heading: "Nodes fused", cell: ({ nodes }) => nodesCell(nodes), by: ({ nodes }) => nodes.length },
         { heading: "Time", cell: timeCell, by: ({ milliseconds }) => milliseconds, style: "number" },
         { heading: "Share", cell: ({ share }) => percentText(share), by: ({ share }) => share, style: "number" },
@@ -50,14 +51,13 @@ export function profileSection({ profile }: ProfiledModel, traceUrl: string | un
         { heading: "GB/s", cell: ({ gbs }) => rate(gbs), by: ({ gbs }) => gbs, style: "number" },
         { heading: "Roofline", cell: rooflineCell, by: ({ roofline }) => roofline, style: "number" },
         { heading: "Limit", cell: ({ bound }) => bound, by: ({ bound }) => bound },
-        { heading: "Schedule", cell: ({ schedule }) => stepsCell(schedule.split("\n").filter(Boolean)) },
       ],
       numbered,
     ),
     traceUrl !== undefined &&
       element(
         "p",
-        { className: "note" },
+        { className: "note below" },
         element("a", { href: traceUrl, download: `${profile.name}.trace.json`, textContent: "Download the trace" }),
         " and open it at ui.perfetto.dev or chrome://tracing.",
       ),

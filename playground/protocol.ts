@@ -88,6 +88,7 @@ export interface Measured {
 
 export interface ProfiledModel {
   readonly profile: Profile;
+  readonly device: DeviceKind;
   /** The same for a viewer of traces. */
   readonly trace: Blob;
 }

@@ -15,6 +15,7 @@ export function bytesText(bytes: number): string {
 /** A duration given in milliseconds: microseconds below one of them, seconds from ten seconds up. */
 export function durationText(milliseconds: number): string {
   // Clocks of browsers have steps of 5 microseconds or more.
+  if (milliseconds > 0 && milliseconds < 0.0001) return withUnit("<0.1", "µs");
   if (milliseconds < 0.00995) return withUnit((milliseconds * 1e3).toFixed(1), "µs");
   if (milliseconds < 0.9995) return withUnit((milliseconds * 1e3).toFixed(0), "µs");
   if (milliseconds < 9999.5) return withUnit(threeDigits(milliseconds), "ms");
