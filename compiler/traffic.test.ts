@@ -1,6 +1,9 @@
 /** Bytes that runs move, on models small enough to count by hand. */
 import { describe, expect, it } from "vitest";
 import { onnxModel } from "./frontend/onnx/write.ts";
+import { load } from "./ir/expr.ts";
+import { coordinate, type Kernel } from "./ir/kernel.ts";
+import { bytesOfKernel } from "./traffic.ts";
 import { compile } from "./whole.ts";
 
 /** relu(x * w + bias) of [8, 16] by [16, 4], with the product transposed at the end where asked. */
@@ -38,6 +41,20 @@ describe("movedBytes", () => {
     const { movedBytes } = compile(model(true), { passes }).report;
     expect(movedBytes.unfused).toBe(x + w + y + (y + bias + y) + (y + y) + (y + y) + (y + y));
     expect(movedBytes.fused).toBe(movedBytes.unfused);
+  });
+
+  it("counts of a result what is stored: a kernel may be one block of a larger one", () => {
+    const i = { name: "i", extent: 4 };
+    const buffer = { dtype: "float32", shape: [1000] } as const;
+    const kernel: Kernel = {
+      name: "block",
+      buffers: [
+        { ...buffer, name: "in", role: "in" },
+        { ...buffer, name: "out", role: "out" },
+      ],
+      body: [{ kind: "assign", axes: [i], out: 1, index: [coordinate(i)], value: load(0, "float32", [coordinate(i)]) }],
+    }; // prettier-ignore
+    expect(bytesOfKernel(kernel, ["x"])).toBe(4 * 4 + 4 * 4);
   });
 
   it("is not known where shapes are open", () => {

@@ -33,13 +33,17 @@ export function countedAssignments(kernel: Kernel): readonly Counted[] {
   });
 }
 
-/** Every operand's bytes once, but no more than its loads can be: a lookup does not read the whole table. */
+/**
+ * Every operand's and result's bytes once, but no more than its loads and stores can be: a lookup does not read the
+ * whole table, one block of a kernel that was divided does not write the whole result.
+ */
 export function bytesOfKernel(kernel: Kernel, inputs: readonly string[]): number {
-  const reads = kernel.buffers.map(() => 0);
+  const touched = kernel.buffers.map(() => 0);
   for (const { assign, results, reduced } of countedAssignments(kernel)) {
     const count = (times: number) => (e: Expr) => {
-      if (e.kind === "load") reads[e.buffer]! += times;
+      if (e.kind === "load") touched[e.buffer]! += times;
     };
+    touched[assign.out]! += results;
     visit(assign.value, count(results));
     for (const index of assign.index) visit(index, count(results));
     if (assign.reduce) visit(assign.reduce.body, count(reduced));
@@ -49,8 +53,7 @@ export function bytesOfKernel(kernel: Kernel, inputs: readonly string[]): number
     const id = inputs[i];
     if (role === "temp" || (role === "in" && id !== undefined && seen.has(id))) return sum;
     if (role === "in" && id !== undefined) seen.add(id);
-    const size = elementCount(shape);
-    return sum + (role === "in" ? Math.min(size, reads[i]!) : size) * bytesPerElement(dtype);
+    return sum + Math.min(elementCount(shape), touched[i]!) * bytesPerElement(dtype);
   }, 0);
 }
 
