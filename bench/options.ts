@@ -5,11 +5,13 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
+import { type GpuKind } from "../compiler/options.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
 import { generatedGroups, generatedModels } from "./generated/table.ts";
 import { modelFolders } from "./models.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 
+const GPU_KINDS: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
 const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3" };
 /** The fewest timed runs of a model, however long one takes. */
 export const MINIMUM_RUNS = 3;
@@ -44,6 +46,9 @@ Options
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
+  --host node-webgpu    without a browser, on the package "webgpu" and the machine's GPU (or a software adapter):
+                        Tilewright's kernels by the GPU's clock, beside the device's own peaks
+  --gpu KIND            what schedules for WebGPU are made for: ${GPU_KINDS.join(", ")} (default software)
   --json FILE           writes all results
   --report DIR          writes the results as a page with plots: DIR/index.html
   --from FILE,...       takes results of earlier calls (--json) instead of measuring, for --report
@@ -54,6 +59,7 @@ Examples
   npm run bench -- --kernels --filter gemm --seconds 1
   npm run bench -- --from models.json,kernels.json --report ../results
   npm run bench -- --generated all --accuracy --cold 5 --memory
+  npm run bench -- --host node-webgpu --gpu discrete --kernels --filter gemm,conv
 
 Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory; Tilewright writes its outputs to the
 arrays of the first run (\`session.run(inputs, { into })\`), which onnxruntime-web's wasm backend cannot. first: the first run. create: from
@@ -67,6 +73,8 @@ move at least, over the bandwidth of reading that many. With several thread coun
 WebAssembly from the lane before: times of starting are those of --cold.`;
 
 export interface Options {
+  readonly host: "chromium" | "node-webgpu";
+  readonly gpu: GpuKind | undefined;
   readonly folders: readonly string[];
   /** Names of generated models. */
   readonly generated: readonly string[];
@@ -109,6 +117,8 @@ export function readOptions(words: readonly string[]): Options | string {
       json: { type: "string" },
       report: { type: "string" },
       from: { type: "string" },
+      host: { type: "string", default: "chromium" },
+      gpu: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -133,7 +143,10 @@ export function readOptions(words: readonly string[]): Options | string {
   if (threads.length === 0) throw new Error("--threads names none");
   const broken = threads.find((count) => !Number.isInteger(count));
   if (broken !== undefined) throw new Error(`--threads ${broken} is no whole number`);
+  const host = oneOf("host", ["chromium", "node-webgpu"] as const, values.host);
   return {
+    host,
+    gpu: values.gpu === undefined ? undefined : oneOf("gpu", GPU_KINDS, values.gpu),
     folders,
     generated,
     kernels,
@@ -180,6 +193,12 @@ function runtimeNames(text: string): readonly string[] {
 
 function list(text: string | undefined): string[] {
   return [...new Set((text ?? "").split(",").map((part) => part.trim()))].filter((part) => part !== "");
+}
+
+function oneOf<T extends string>(option: string, words: readonly T[], text: string): T {
+  const found = words.find((word) => word === text);
+  if (found === undefined) throw new Error(`--${option} ${text} is none of ${words.join(", ")}`);
+  return found;
 }
 
 function positive(option: string, text: string): number {

@@ -19,6 +19,7 @@ import { type KernelCase } from "./kernels/cases.ts";
 import { kernelTable, type KernelResult } from "./kernels/table.ts";
 import { laneId, lanesOf, type Lane } from "./lanes.ts";
 import { readBenchModel } from "./models.ts";
+import { runInNode } from "./nodeHost.ts";
 import { MINIMUM_RUNS, readOptions, type Options } from "./options.ts";
 import { buildPage, PAGE_PATH } from "./pageBundle.ts";
 import { peakModule, type PeakModule } from "./peak.ts";
@@ -34,7 +35,7 @@ import { type Bench, measureModel, type ModelResult, whileServing } from "./sess
 
 async function run(options: Options, command: readonly string[]): Promise<number> {
   const runtimes = new Map<string, BenchRuntime>();
-  for (const name of options.runtimes) runtimes.set(name, await runtimeTable[name]!());
+  for (const name of options.runtimes) runtimes.set(name, await runtimeTable[name]!(options.gpu));
   const lanes = lanesOf(runtimes, options.threads);
   const reference = lanes.find(({ name }) => name === REFERENCE) ?? (await referenceLane(options));
 
@@ -181,6 +182,9 @@ try {
   else if (options.from.length > 0) {
     const pieces = options.from.map((path) => JSON.parse(readFileSync(path, "utf8")) as BenchResults);
     writeReport(options.report!, mergeResults(pieces));
+  } else if (options.host === "node-webgpu") {
+    // The package's threads would keep the process.
+    process.exit(await runInNode(options));
   } else process.exitCode = await run(options, words);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

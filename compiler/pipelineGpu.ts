@@ -35,7 +35,7 @@ import { packedConstant, placeOnGpu, type GpuPlaces } from "./lower/placeGpu.ts"
 import type { WeightStore } from "./lower/weightStore.ts";
 import type { GpuReport, KernelReport } from "./options.ts";
 import { withoutFills } from "./passes/fills.ts";
-import { joinShort } from "./passes/sequence.ts";
+import { joinShort, joinSiblings } from "./passes/sequence.ts";
 import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
 import { gpuDevice, type GpuDevice } from "./tune/gpuDevice.ts";
 import { gpuSchedules } from "./tune/gpuHeuristic.ts";
@@ -227,12 +227,15 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
   };
 }
 
-/** The same, with short calls of the GPU joined. */
+/** The same, with calls of the GPU joined that one dispatch can run. */
 function joined(sides: Sides, { values, constants }: Program, { sequence }: GpuDevice): Sides {
-  const fixed = new Set(constants.keys());
-  const batches = sides.batches.map((batch) =>
-    batch.side === "gpu" ? { ...batch, calls: joinShort(batch.calls, values, fixed, sequence) } : batch,
-  );
+  const known = new Set(constants.keys());
+  const batches = sides.batches.map((batch) => {
+    if (batch.side !== "gpu") return batch;
+    const before = new Set(known);
+    const calls = joinShort(joinSiblings(batch.calls, values, known), values, before, sequence);
+    return { ...batch, calls };
+  });
   return { ...sides, batches };
 }
 

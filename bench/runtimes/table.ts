@@ -2,15 +2,16 @@
  * The runtimes that the benchmark knows, by the names that `--runtimes` takes. Invariant: every name here is in the
  * page's table too (bench/page/runtimes.ts); a runtime's file is imported only when it is asked for.
  */
+import { type GpuKind } from "../../compiler/options.ts";
 import { type BenchRuntime } from "./runtime.ts";
 
-export const runtimes: Readonly<Record<string, () => Promise<BenchRuntime>>> = {
+export const runtimes: Readonly<Record<string, (gpu?: GpuKind) => Promise<BenchRuntime>>> = {
   tilewright: async () => (await import("./tilewright.ts")).tilewright(),
   "tilewright-simd": async () => (await import("./tilewright.ts")).tilewright("simd"),
   "ort-wasm": async () => (await import("./ortWasm.ts")).ortWasm,
   litert: async () => (await import("./litert.ts")).litert(),
   "tfjs-wasm": async () => (await import("./tfjsWasm.ts")).tfjsWasm(),
-  "tilewright-webgpu": async () => (await import("./tilewright.ts")).tilewright(undefined, "webgpu"),
+  "tilewright-webgpu": async (gpu) => (await import("./tilewright.ts")).tilewright(undefined, "webgpu", gpu),
   "ort-webgpu": async () => (await import("./ortWasm.ts")).ortWebgpu,
   "tfjs-webgpu": async () => (await import("./tfjsWasm.ts")).tfjsWebgpu(),
   "jax-js": async () => (await import("./jaxJs.ts")).jaxJs(),

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { compile } from "../../compiler/whole.ts";
+import { type GpuKind } from "../../compiler/options.ts";
 import { type Feature } from "../../runtime/format.ts";
 import { measureArtifact } from "../artifactSize.ts";
 import { measureBundle, type Size, sizeOf } from "../bundleSize.ts";
@@ -25,7 +26,7 @@ function bundleSize(entry: string): Promise<Size> {
 }
 
 /** Our runtime; with `variant` it takes the code of that level even where the engine supports better. */
-export async function tilewright(variant?: Feature, device?: "webgpu"): Promise<BenchRuntime> {
+export async function tilewright(variant?: Feature, device?: "webgpu", gpu?: GpuKind): Promise<BenchRuntime> {
   const files = await ownBundle();
   return {
     description: `Tilewright${variant === undefined ? "" : `, ${variant} code`}${device === undefined ? "" : ", WebGPU"}`,
@@ -37,7 +38,7 @@ export async function tilewright(variant?: Feature, device?: "webgpu"): Promise<
       const start = performance.now();
       const { artifact, report } = compile(model.bytes, {
         inputShapes,
-        ...(device === undefined ? {} : { targets: [device] }),
+        ...(device === undefined ? {} : { targets: [device], ...(gpu === undefined ? {} : { gpu }) }),
         externalData: (location) => model.external.get(location),
       });
       const milliseconds = performance.now() - start;

@@ -6,7 +6,7 @@ import type { Kernel } from "../ir/kernel.ts";
 import type { Call, KernelCall, ProgramValue } from "../ir/program.ts";
 import { verifyKernel } from "../ir/verify.ts";
 import { evaluateKernel, tensorOf } from "./evaluate.ts";
-import { joinShort } from "./sequence.ts";
+import { joinShort, joinSiblings } from "./sequence.ts";
 
 const SIZE = 6;
 const value: ProgramValue = { dtype: "float32", shape: [SIZE] };
@@ -88,5 +88,34 @@ describe("short calls are joined", () => {
     };
     const joined = joinShort([first!, other], values, new Set(), 1e6);
     expect(joined).toHaveLength(2);
+  });
+});
+
+describe("siblings are joined", () => {
+  const heads: readonly KernelCall[] = [
+    call(["x", "w"], "p", 2),
+    call(["w", "w"], "k", 3),
+    call(["p", "x"], "q", 0.5, true),
+    call(["x", "k"], "r", -1),
+    call(["p", "k"], "s", 7),
+    call(["q", "s"], "y", 7, true),
+  ];
+  const all = new Map([...values, ["s", value]]);
+
+  it("with what they read made before, past calls that they do not depend on", () => {
+    const joined = joinSiblings(heads, all, new Set(["w"]));
+    expect(joined.map(({ nodes }) => nodes)).toEqual([["k"], ["p", "r"], ["q", "s"], ["y"]]);
+    expect(run(joined)).toEqual(run(heads));
+  });
+
+  it("not where one writes to memory that another one reads", () => {
+    const shared = new Map([...all, ["r", { ...value, storage: "x" }]]);
+    const joined = joinSiblings(heads, shared, new Set(["w"]));
+    expect(joined.map(({ nodes }) => nodes)).toEqual([["k"], ["p"], ["q", "s"], ["r", "y"]]);
+  });
+
+  it("not past constants in memory that a run writes", () => {
+    const shared = new Map([...all, ["k", { ...value, storage: "s" }]]);
+    expect(joinSiblings(heads, shared, new Set(["w"]))).toEqual(heads);
   });
 });

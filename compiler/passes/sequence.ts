@@ -1,10 +1,13 @@
 /**
- * Short kernels that follow each other, as one kernel of several assignments. In: calls of a GPU in the order of a run, and
- * how long one call may be. Out: the same, with neighbours joined. Invariant: assignments stand in the order of their calls
- * and see what those before have stored, so no value changes; what depends on constants only is left to itself, since it
- * runs once. A device runs the assignments of such a kernel one after the other in one workgroup (the schedule says so),
- * which takes less than a dispatch for each.
+ * Fewer dispatches: calls as one kernel of several assignments. In: calls of a GPU in the order of a run. Out: the same, with
+ * some joined. Invariant: assignments stand in an order in which each sees what it saw before, so no value changes; what
+ * depends on constants only is left to itself, since it runs once.
+ *
+ * Siblings, calls that do not depend on one another such as the heads of a detector, are one dispatch whose workgroups are
+ * dealt out to them (backend/wgsl/waves.ts). Short calls that follow each other are run by one workgroup, one after the
+ * other (the step `sequence`), which takes less than a dispatch for each.
  */
+import { elementCount } from "../ir/dtype.ts";
 import { axis, loadTyped, type Expr } from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Axis, Block, Buffer } from "../ir/kernel.ts";
@@ -14,17 +17,90 @@ import { nanosecondsOf } from "./time.ts";
 
 /** Buffers of a joined kernel: more have to share bindings. */
 const MOST_BUFFERS = 12;
+/** Siblings in one kernel, and how far ahead they are looked for. */
+const MOST_SIBLINGS = 12;
+const AHEAD = 64;
+/** Results below which an invocation each does not fill a device: such reductions have workgroups of their own. */
+const FEW_POINTS = 2048;
+
+type Values = ReadonlyMap<ValueId, ProgramValue>;
 
 /**
+ * Joins calls that may run at the same time.
+ *
+ * @param fixed values that do not depend on inputs; what calls add to it is added
+ */
+export function joinSiblings(calls: readonly Call[], values: Values, fixed: Set<ValueId>): Call[] {
+  const rootOf = (id: ValueId): ValueId => values.get(id)?.storage ?? id;
+  const constant = calls.filter((call) => {
+    const isFixed = call.inputs.every((id) => id === "" || fixed.has(id));
+    if (isFixed) for (const id of call.outputs) fixed.add(id);
+    return isFixed;
+  });
+  const atLoad = new Set(constant);
+  const varying = calls.filter((call) => !atLoad.has(call));
+  const written = new Set(varying.flatMap(({ outputs }) => outputs.map(rootOf)));
+  // Part of memory that runs write as well: their order is left alone.
+  if (constant.some(({ outputs }) => outputs.some((id) => written.has(rootOf(id))))) return [...calls];
+  const uses = new Map(varying.map((call) => [call, usesOf(call, rootOf)]));
+  const left = [...varying];
+  const result: Call[] = [...constant];
+  for (let first = left.shift(); first; first = left.shift()) {
+    const group: KernelCall[] = [];
+    if (isWide(first)) {
+      group.push(first);
+      // What stands between, which a sibling has to pass, and must not depend on.
+      const passed: Uses[] = [];
+      for (let at = 0; at < Math.min(left.length, AHEAD) && group.length < MOST_SIBLINGS;) {
+        const call = left[at]!;
+        const own = uses.get(call)!;
+        const free = isWide(call) && [...group.map((one) => uses.get(one)!), ...passed].every((one) => apart(one, own)); // prettier-ignore
+        if (free && canJoin([...group, call], MOST_SIBLINGS * 3)) {
+          group.push(call);
+          left.splice(at, 1);
+        } else {
+          passed.push(own);
+          at++;
+        }
+      }
+    }
+    result.push(group.length > 1 ? joined(group) : first);
+  }
+  return result;
+}
+
+/** Whether each invocation can have results of its own. */
+function isWide(call: Call): call is KernelCall {
+  if (call.kind !== "kernel") return false;
+  return call.kernel.body.every((block) => {
+    if (block.kind === "loop") return false;
+    const points = elementCount(block.axes.map((a) => a.extent));
+    return !block.reduce || points >= FEW_POINTS;
+  });
+}
+
+interface Uses {
+  readonly reads: ReadonlySet<ValueId>;
+  readonly writes: ReadonlySet<ValueId>;
+}
+
+function usesOf({ inputs, outputs }: Call, rootOf: (id: ValueId) => ValueId): Uses {
+  const roots = (ids: readonly ValueId[]): Set<ValueId> => new Set(ids.filter((id) => id !== "").map(rootOf));
+  return { reads: roots(inputs), writes: roots(outputs) };
+}
+
+function apart(a: Uses, b: Uses): boolean {
+  const meet = (one: ReadonlySet<ValueId>, other: ReadonlySet<ValueId>): boolean => [...one].some((id) => other.has(id)); // prettier-ignore
+  return !meet(a.writes, b.reads) && !meet(a.reads, b.writes) && !meet(a.writes, b.writes);
+}
+
+/**
+ * Joins short calls that follow each other.
+ *
  * @param fixed values that do not depend on inputs; what calls add to it is added
  * @param most nanoseconds of a joined kernel, in the measure of time.ts
  */
-export function joinShort(
-  calls: readonly Call[],
-  values: ReadonlyMap<ValueId, ProgramValue>,
-  fixed: Set<ValueId>,
-  most: number,
-): Call[] {
+export function joinShort(calls: readonly Call[], values: Values, fixed: Set<ValueId>, most: number): Call[] {
   const result: Call[] = [];
   let waiting: KernelCall[] = [];
   let sum = 0;
@@ -58,18 +134,14 @@ export function joinShort(
   return result;
 }
 
-function touches(
-  calls: readonly KernelCall[],
-  roots: ReadonlySet<ValueId>,
-  values: ReadonlyMap<ValueId, ProgramValue>,
-): boolean {
+function touches(calls: readonly KernelCall[], roots: ReadonlySet<ValueId>, values: Values): boolean {
   return calls.some(({ inputs, outputs }) =>
     [...inputs, ...outputs].some((id) => roots.has(values.get(id)?.storage ?? id)),
   );
 }
 
 /** Whether calls see each value in the same form, and not too many values. */
-function canJoin(calls: readonly KernelCall[]): boolean {
+function canJoin(calls: readonly KernelCall[], most = MOST_BUFFERS): boolean {
   const shapes = new Map<ValueId, string>();
   for (const { kernel, inputs, outputs } of calls) {
     for (const [i, id] of [...inputs, ...outputs].entries()) {
@@ -79,7 +151,7 @@ function canJoin(calls: readonly KernelCall[]): boolean {
       shapes.set(id, form);
     }
   }
-  return shapes.size <= MOST_BUFFERS;
+  return shapes.size <= most;
 }
 
 function joined(calls: readonly KernelCall[]): KernelCall {

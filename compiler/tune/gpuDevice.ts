@@ -29,7 +29,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     rowGroup: 16,
     tile: { rows: 8, vectors: 1 },
     busy: 64,
-    sequence: 15_000,
+    sequence: 25_000,
   },
   integrated: {
     kind: "integrated",
