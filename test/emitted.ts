@@ -56,57 +56,91 @@ export function emittedModule(code: Code, relaxed: boolean, parameters: number, 
   return module.build(pages);
 }
 
-/**
- * Runs a nest's emitted code over copies of `data`, given in the order of its buffers, and returns them. Throws when
- * the code writes outside of its buffers. `parts`: in so many calls, each for a range of the nest's units; with a
- * negative number the last first, which only independent units allow.
- */
-export function runEmitted(
-  nest: Nest,
-  data: readonly NumericData[],
-  relaxed: boolean,
-  parts = 0,
-): NumericData[] {
-  const code = parts === 0 ? emitNest(nest) : emitNestInParts(nest);
-  const total = data.reduce((sum, view) => sum + view.byteLength + 2 * SLACK, 4 * SLACK);
-  const pages = Math.ceil(total / PAGE);
-  const memory = new WebAssembly.Memory({ initial: pages });
-  const bytes = new Uint8Array(memory.buffer).fill(FILL);
-  // The first half from the start, the rest up to the end.
-  const addresses: number[] = [];
+/** Memories by their size: an engine reserves gigabytes of addresses for each, which takes long. */
+const memories = new Map<number, WebAssembly.Memory>();
+
+function memoryOf(pages: number): WebAssembly.Memory {
+  let memory = memories.get(pages);
+  if (!memory) memories.set(pages, (memory = new WebAssembly.Memory({ initial: pages })));
+  return memory;
+}
+
+/** Where `data` lies: the even ones from the start of memory on, the odd ones up to its end. */
+function placed(data: readonly NumericData[], size: number): number[] {
   let low = SLACK;
-  let high = pages * PAGE;
-  data.forEach((view, i) => {
-    if (i % 2 === 1) {
-      high = (high - view.byteLength - SLACK) & -SLACK;
-      addresses.push(high);
-    } else {
-      addresses.push(low);
-      low += (view.byteLength + 2 * SLACK - 1) & -SLACK;
-    }
+  let high = size;
+  return data.map(({ byteLength }, i) => {
+    if (i % 2 === 1) return (high = (high - byteLength - SLACK) & -SLACK);
+    const address = low;
+    low += (byteLength + 2 * SLACK - 1) & -SLACK;
+    return address;
   });
-  const owned = new Uint8Array(bytes.length);
-  data.forEach((view, i) => {
-    bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), addresses[i]!);
-    owned.fill(1, addresses[i]!, addresses[i]! + view.byteLength);
-  });
-  const module = new WebAssembly.Module(
-    emittedModule(code, relaxed, code.locals.parameters, pages) as BufferSource,
-  );
-  const math = Object.fromEntries(code.mathNames.map((name) => [name, mathFunction(name)!]));
-  const { exports } = new WebAssembly.Instance(module, { env: { memory }, math });
-  const kernel = exports["kernel"] as (...parameters: number[]) => void;
-  if (parts === 0) kernel(...addresses);
-  else {
-    const units = unitsOf(nest.body, levelsOf(nest.body));
-    const count = Math.abs(parts);
-    const order = Array.from({ length: count }, (_, i) => (parts < 0 ? count - 1 - i : i));
-    for (const i of order)
-      kernel(...addresses, Math.floor((i * units) / count), Math.floor(((i + 1) * units) / count));
+}
+
+/** Throws when a byte that belongs to no buffer is not what it was. */
+function expectUntouched(
+  bytes: Uint8Array,
+  addresses: readonly number[],
+  data: readonly NumericData[],
+): void {
+  const owned = addresses.map((from, i) => [from, from + data[i]!.byteLength] as const);
+  let at = 0;
+  for (const [from, to] of [...owned.sort(([a], [b]) => a - b), [bytes.length, bytes.length] as const]) {
+    for (; at < from; at++)
+      if (bytes[at] !== FILL) throw new RangeError(`byte ${at} belongs to no buffer and was written`);
+    at = Math.max(at, to);
   }
-  const stray = bytes.findIndex((byte, at) => byte !== FILL && owned[at] === 0);
-  if (stray >= 0) throw new RangeError(`byte ${stray} belongs to no buffer and was written`);
-  return data.map((view, i) =>
-    viewOf(nest.buffers[i]!.dtype, memory.buffer, addresses[i]!, view.length).slice(),
-  );
+}
+
+/**
+ * A nest's emitted code as a function, which runs it over copies of `data`, given in the order of the nest's buffers,
+ * and returns them. It throws when the code writes outside of its buffers. With `inParts` the code is that which is
+ * called for a range of the nest's units at a time: in `parts` calls, with a negative number the last first, which only
+ * independent units allow.
+ */
+export function emittedKernel(
+  nest: Nest,
+  relaxed: boolean,
+  inParts: boolean,
+): (data: readonly NumericData[], parts?: number) => NumericData[] {
+  const code = inParts ? emitNestInParts(nest) : emitNest(nest);
+  const math = Object.fromEntries(code.mathNames.map((name) => [name, mathFunction(name)!]));
+  const instances = new Map<number, (...parameters: number[]) => void>();
+  const instance = (pages: number): ((...parameters: number[]) => void) => {
+    let kernel = instances.get(pages);
+    if (!kernel) {
+      const bytes = emittedModule(code, relaxed, code.locals.parameters, pages);
+      const module = new WebAssembly.Module(bytes as BufferSource);
+      const { exports } = new WebAssembly.Instance(module, { env: { memory: memoryOf(pages) }, math });
+      kernel = exports["kernel"] as (...parameters: number[]) => void;
+      instances.set(pages, kernel);
+    }
+    return kernel;
+  };
+  return (data, parts = 1) => {
+    const total = data.reduce((sum, view) => sum + view.byteLength + 2 * SLACK, 4 * SLACK);
+    const pages = Math.ceil(total / PAGE);
+    const kernel = instance(pages);
+    const { buffer } = memoryOf(pages);
+    const bytes = new Uint8Array(buffer).fill(FILL);
+    const addresses = placed(data, bytes.length);
+    data.forEach((view, i) => {
+      bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), addresses[i]!);
+    });
+    if (!inParts) kernel(...addresses);
+    else {
+      const units = unitsOf(nest.body, levelsOf(nest.body));
+      const count = Math.abs(parts);
+      const order = Array.from({ length: count }, (_, i) => (parts < 0 ? count - 1 - i : i));
+      for (const i of order)
+        kernel(...addresses, Math.floor((i * units) / count), Math.floor(((i + 1) * units) / count));
+    }
+    expectUntouched(bytes, addresses, data);
+    return data.map((view, i) => viewOf(nest.buffers[i]!.dtype, buffer, addresses[i]!, view.length).slice());
+  };
+}
+
+/** Runs a nest's emitted code once, as a whole: see {@link emittedKernel}. */
+export function runEmitted(nest: Nest, data: readonly NumericData[], relaxed: boolean): NumericData[] {
+  return emittedKernel(nest, relaxed, false)(data);
 }

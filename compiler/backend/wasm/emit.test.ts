@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hasRelaxedSimd, nestOf, runEmitted } from "../../../test/emitted.ts";
+import { emittedKernel, hasRelaxedSimd, nestOf, runEmitted } from "../../../test/emitted.ts";
 import { randomKernel } from "../../../test/randomIr.ts";
 import { randomLegalSchedule } from "../../../test/randomSchedule.ts";
 import { integers, randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../../../test/structuredKernels.ts"; // prettier-ignore
@@ -52,10 +52,11 @@ function check(
   runNest(nest, interpreted);
   const emitted = runEmitted(nest, initial, relaxed);
   // In parts, which depend on nothing but their order, and not even on that where threads may share them.
-  const inOrder = runEmitted(nest, initial, relaxed, 3);
+  const parted = emittedKernel(nest, relaxed, true);
+  const inOrder = parted(initial, 3);
   const [block] = kernel.body;
   const shareable = kernel.body.length === 1 && block!.kind === "assign" && storesApart(kernel, block);
-  const backwards = shareable ? runEmitted(nest, initial, relaxed, -5) : inOrder;
+  const backwards = shareable ? parted(initial, -5) : inOrder;
   kernel.buffers.forEach((buffer, n) => {
     if (buffer.role === "temp") return;
     const right = decoded(buffer, expected[n]!);
