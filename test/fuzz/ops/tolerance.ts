@@ -29,8 +29,10 @@ const EXACT: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Operators that cancel within: what they lose is of the size of this, by element. */
-function cancels({ op, inputs }: GraphNode, values: ReadonlyMap<string, Tensor>): Tensor | undefined {
+/** Operators that cancel within: what they lose is of the size of this, by element or for all of them. */
+function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<string, Tensor>): Tensor | number | undefined {
+  // What is left of 1 beside a gate, times a candidate, whose own function keeps it below 1 or so.
+  if (op === "GRU" || (op === "LSTM" && attributes["input_forget"] === 1)) return 1;
   if (!op.endsWith("Gelu")) return undefined;
   const [x, bias] = inputs.map((name) => values.get(name)!);
   if (op !== "BiasSplitGelu") return x;
@@ -111,15 +113,17 @@ type Direction = -1 | 0 | 1;
 const DIRECTIONS: readonly Direction[] = [1, -1];
 
 /** The tensor with every element moved by about a rounding: up, down, or either way. */
-function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor): Tensor {
+function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor | number): Tensor {
   const epsilon = epsilonOf(tensor.dtype);
   if (epsilon === 0) return tensor;
   const read = readerOf(tensor.dtype);
   const store = storeFunction(tensor.dtype);
   const data = (tensor.data as NumericData).slice();
-  const readBeside = beside && readerOf(beside.dtype);
-  const scaleAt = (i: number, value: number): number =>
-    readBeside && beside.data.length === data.length ? Math.max(Math.abs(value), Math.abs(Number(readBeside(beside.data[i]!)))) : Math.abs(value); // prettier-ignore
+  const other = typeof beside === "object" && beside.data.length === data.length ? beside : undefined;
+  const readBeside = other && readerOf(other.dtype);
+  const besideAt = (i: number): number =>
+    typeof beside === "number" ? beside : other ? Math.abs(Number(readBeside!(other.data[i]!))) : 0;
+  const scaleAt = (i: number, value: number): number => Math.max(Math.abs(value), besideAt(i));
   for (let i = 0; i < data.length; i++) {
     const value = Number(read(data[i]!));
     if (value === 0 || !Number.isFinite(value)) continue;
