@@ -296,9 +296,27 @@ function power(x: Expr, exponent: Expr): Expr | undefined {
   }
 }
 
+/** a^b of integers by squaring, modulo what the type holds; a negative exponent gives the truncated reciprocal. */
+function integerPower(a: Expr, b: Expr): Expr {
+  const whole = (value: number): Expr => constant(a.type, value);
+  const bits = a.type === "i64" || a.type === "u64" ? 64 : 32;
+  const signed = a.type === "i64" || a.type === "i32";
+  let result = whole(1);
+  let square = a;
+  for (let k = 0; k < (signed ? bits - 1 : bits); k++) {
+    const isSet = binary("ne", binary("and", binary("shr", b, whole(k)), whole(1)), whole(0));
+    result = select(isSet, mul(result, square), result);
+    square = mul(square, square);
+  }
+  if (!signed) return result;
+  const isOdd = binary("ne", binary("and", b, whole(1)), whole(0));
+  const ofMinusOne = select(binary("eq", a, whole(-1)), select(isOdd, whole(-1), whole(1)), whole(0));
+  return select(lt(b, whole(0)), select(binary("eq", a, whole(1)), whole(1), ofMinusOne), result);
+}
+
 /**
- * Replaces functions by polynomials where there is one; the rest is for the host. Powers of integers become its powers of
- * doubles, unless `keepsIntegers`.
+ * Replaces functions by polynomials where there is one; the rest is for the host. Powers of integers become products,
+ * unless `keepsIntegers`.
  */
 export function lowerMath(e: Expr, memo?: Map<Expr, Expr>, keepsIntegers = false): Expr {
   return rewrite(
@@ -318,10 +336,7 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>, keepsIntegers = false
       if (x.kind === "binary" && x.op === "pow") {
         if (x.type === "f32" || x.type === "f64") return power(x.a, x.b);
         if (keepsIntegers) return undefined;
-        // Integer powers go through double precision, which holds 53 bits.
-        const dtype =
-          x.type === "i64" ? "int64" : x.type === "u64" ? "uint64" : x.type === "u32" ? "uint32" : "int32";
-        return cast(binary("pow", cast(x.a, "float64"), cast(x.b, "float64")), dtype);
+        return integerPower(x.a, x.b);
       }
       return undefined;
     },

@@ -1,7 +1,11 @@
 /** Elementwise operators on the values where they are easy to get wrong: zeros, signs, NaN, overflow, wrapping. */
 import { describe, expect, it } from "vitest";
+import { compiled } from "../../test/besideOnnxruntime.ts";
 import { counting, runOperator, tensor } from "../../test/operator.ts";
 import { CompileError } from "../diagnostic.ts";
+import { onnxModel } from "../frontend/onnx/write.ts";
+import { typeNumber } from "../ir/dataType.ts";
+import { compile, interpret } from "../whole.ts";
 import type { DType, Tensor } from "../ir/dtype.ts";
 import type { AttributeLike } from "./define.ts";
 
@@ -80,6 +84,52 @@ describe("arithmetic", () => {
     expect(values(y!)).toEqual([8, 3]);
     expect(y!.dtype).toBe("int32");
   });
+
+  it.each(["int32", "uint32", "int64", "uint64", "int8"] as const)("powers of %s are exact, and wrap", async (dtype) => {
+    const bits = Number(/\d+/.exec(dtype)![0]);
+    const signed = dtype.startsWith("int");
+    const wrap = (x: bigint): bigint => (signed ? BigInt.asIntN(bits, x) : BigInt.asUintN(bits, x));
+    const power = (a: bigint, b: bigint): bigint => {
+      if (b < 0n) return a === 1n || (a === -1n && b % 2n === 0n) ? 1n : a === -1n ? -1n : 0n;
+      let result = 1n;
+      for (let i = 0n; i < b; i++) result = wrap(result * a);
+      return wrap(result);
+    };
+    const bases = [0, 1, 2, 3, 7, 10, 97, ...(signed ? [-1, -2, -3, -7] : [])];
+    const exponents = [0, 1, 2, 5, 20, 31, 39, 62, 63, 64, 101, ...(signed ? [-1, -2, -63] : [])];
+    const pairs = bases.flatMap((a) => exponents.map((b) => [a, b] as const));
+    const [a, b] = [0, 1].map((side) => tensor(dtype, [pairs.length], pairs.map((pair) => pair[side]!)));
+    const model = onnxModel("powers", { opset: 20 });
+    const x = model.input("x", dtype, [pairs.length]);
+    model.output(model.node("Pow", [x, model.input("y", dtype, [pairs.length])]), dtype, [pairs.length], "fed");
+    for (const exponent of exponents)
+      model.output(model.node("Pow", [x, model.scalar(dtype, exponent)]), dtype, [pairs.length], `to ${exponent}`);
+    const bytes = model.toBytes();
+    for (const got of [interpret(bytes, { x: a!, y: b! }), await compiled(compile(bytes).artifact, { x: a!, y: b! })]) {
+      const numbers = (name: string): bigint[] => Array.from(got[name]!.data as Iterable<number | bigint>, BigInt);
+      expect(numbers("fed")).toEqual(pairs.map(([base, exponent]) => power(BigInt(base), BigInt(exponent))));
+      for (const exponent of exponents)
+        expect(numbers(`to ${exponent}`)).toEqual(pairs.map(([base]) => power(BigInt(base), BigInt(exponent))));
+    }
+  }); // prettier-ignore
+
+  it.each([
+    ["float16", "uint16", [0x7c00, 0x7e00, 0x7d01, 0xfe55, 0x8000, 1, 0x3c00]],
+    ["bfloat16", "int16", [0x7f80, 0x7fc0, 0x7f81, -1, -32768, 1, 0x3f80]],
+    ["float8e4m3fn", "uint8", [0, 0x7f, 0xff, 0x80, 1, 0x38, 0x7e]],
+  ] as const)("the bits of %s as %s and back, NaN and all", async (float, whole, bits) => {
+    const model = onnxModel("bits", { opset: 26 });
+    const x = model.input("x", whole, [bits.length]);
+    const there = model.node("BitCast", [x], { to: typeNumber(float) });
+    model.output(there, float, [bits.length], "there");
+    model.output(model.node("BitCast", [there], { to: typeNumber(whole) }), whole, [bits.length], "back");
+    const given = tensor(whole, [bits.length], bits);
+    const bytes = model.toBytes();
+    for (const got of [interpret(bytes, { x: given }), await compiled(compile(bytes).artifact, { x: given })]) {
+      expect(Array.from(got["back"]!.data as Iterable<number>)).toEqual([...bits]);
+      expect(got["there"]!.dtype).toBe(float);
+    }
+  }); // prettier-ignore
 
   it("Sign, Round and IsInf of the special values", () => {
     expect(apply("Sign", "float32", [-2, -0, 0, 3, NaN])).toEqual([-1, -0, 0, 1, NaN]);

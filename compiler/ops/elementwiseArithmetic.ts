@@ -40,6 +40,17 @@ function squareRoot(a: Expr): Expr {
   return select(comparison("eq", a, -Infinity), number(a, Infinity), unary("sqrt", a));
 }
 
+/** a^exponent of integers, by squaring. */
+function product(a: Expr, exponent: number | bigint): Expr {
+  let result: Expr | undefined;
+  let square = a;
+  for (let rest = BigInt(exponent); rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = result ? mul(result, square) : square;
+    if (rest > 1n) square = mul(square, square);
+  }
+  return result ?? number(a, 1);
+}
+
 /** a^b in the type of a; small constant exponents become products and roots. */
 function power(a: Expr, b: Expr): Expr {
   if (b.kind === "const") {
@@ -48,6 +59,7 @@ function power(a: Expr, b: Expr): Expr {
     if (exponent === 2) return mul(a, a);
     if (exponent === 3) return mul(mul(a, a), a);
     if (exponent === 4) return mul(mul(a, a), mul(a, a));
+    if (!isFloatCompute(a.type) && Number.isInteger(exponent) && exponent >= 0) return product(a, b.value);
     if (isFloatCompute(a.type)) {
       if (exponent === 0.5) return squareRoot(a);
       if (exponent === -1) return reciprocal(a);

@@ -5,8 +5,8 @@
  * Source: ONNX operator Cast (version 24) and its tables.
  */
 import { isComplexType, typeNumber, typeOfNumber } from "../ir/dataType.ts";
-import { bytesPerElement, computeType, dtypes, type DType } from "../ir/dtype.ts";
-import { add, binary, bitcast, cast, constant, TRUE, type Expr } from "../ir/expr.ts";
+import { bytesPerElement, computeType, dtypes, isFloat, type DType } from "../ir/dtype.ts";
+import { add, binary, bitcast, cast, constant, TRUE, type BitsType, type Expr } from "../ir/expr.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition, type OpImplementation } from "./define.ts"; // prettier-ignore
 import { knownNumber, requireNumeric } from "./elementwise.ts";
 import { castStrings } from "./stringCast.ts";
@@ -68,17 +68,36 @@ function required(call: OpCall, name: string): DType {
   return typeAttribute(call, name) ?? call.fail("attribute-invalid", `attribute ${name} is missing`);
 }
 
+/** Bits of an element; types of less than a byte say how many. */
+const bitsOf = (dtype: DType): number =>
+  Number(/(?<=int|float)[24](?!\d)/.exec(dtype)?.[0] ?? 8 * bytesPerElement(dtype));
+
+/** Floats of which a kernel sees numbers only, and no bits: whole bytes of them are copied. */
+const isNarrow = (dtype: DType): boolean => isFloat(dtype) && bytesPerElement(dtype) < 4;
+
 /** The same bits as another type of the same size. */
-function reinterpret(x: Expr, from: DType, to: DType, call: OpCall): Expr {
-  const [source, target] = [computeType(from), computeType(to)];
-  const small = (dtype: DType): boolean => computeType(dtype) === "f32" && dtype !== "float32";
-  if (!small(from) && !small(to)) {
-    if (source === target || (source !== "f32" && source !== "f64" && target !== "f32" && target !== "f64")) {
-      return cast(x, to);
-    }
-    if (target !== "bool" && target !== "index") return bitcast(x, target);
+function reinterpret(x: Expr, to: DType): Expr {
+  const target = computeType(to);
+  const float = (type: string): boolean => type === "f32" || type === "f64";
+  const asBits = x.type !== target && (float(x.type) || float(target));
+  return asBits ? bitcast(x, target as BitsType) : cast(x, to);
+}
+
+function bitCast(call: OpCall): OpImplementation {
+  const to = required(call, "to");
+  const { dtype } = call.input(0);
+  if (isNarrow(dtype) !== isNarrow(to) || (isNarrow(to) && dtype !== to)) {
+    return {
+      kind: "expand",
+      expand: (_, expander) => [
+        expander.node("tilewright:SameBytes", [call.node.inputs[0]!], { to: typeNumber(to) }),
+      ],
+    };
   }
-  return call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
+  return {
+    kind: "compute",
+    build: () => mapKernel(call, (index, writer) => reinterpret(writer.load(0, index), to)),
+  };
 }
 
 /** Training: keeps an element with probability 1 - ratio and scales it; the random numbers follow from the seed. */
@@ -129,17 +148,10 @@ export const castOps: readonly OpDefinition[] = [
     infer: (call) => {
       const from = requireNumeric(call, 0);
       const to = required(call, "to");
-      if (bytesPerElement(from) !== bytesPerElement(to))
-        call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
+      if (bitsOf(from) !== bitsOf(to)) call.fail("dtype-unsupported", `the bits of ${from} as ${to}`);
       return [{ dtype: to, shape: call.input(0).shape }];
     },
-    implementation: {
-      kind: "compute",
-      build: (call) =>
-        mapKernel(call, (index, writer) =>
-          reinterpret(writer.load(0, index), call.input(0).dtype, required(call, "to"), call),
-        ),
-    },
+    implementation: bitCast,
   },
   {
     op: "Identity",

@@ -15,6 +15,7 @@ import {
   type OpDefinition,
 } from "./define.ts";
 import { requireNumeric } from "./elementwise.ts";
+import { typeAttribute } from "./elementwiseCast.ts";
 import { absent, libraryDtypes, libraryKernels } from "./library/index.ts";
 
 /** The code by which library kernels know a dtype; types of equal bits will do where only copies are made. */
@@ -180,6 +181,30 @@ const compress: OpDefinition = {
   },
 };
 
+/** The bytes of a tensor as one of another type of the same size, NaN and all. Attribute `to` as for BitCast. */
+const sameBytes: OpDefinition = {
+  op: "SameBytes",
+  domain: "tilewright",
+  infer: (call) => [{ dtype: typeAttribute(call, "to") ?? call.input(0).dtype, shape: call.input(0).shape }],
+  implementation: {
+    kind: "library",
+    call: (call: OpCall) => {
+      const { dtype, shape } = call.input(0);
+      // One slice, which is kept.
+      return libraryCall("compress", {
+        elementSize: bytesPerElement(dtype),
+        input: input(0),
+        condition: { kind: "data", tensor: { dtype: "uint8", shape: [1], data: Uint8Array.of(1) } },
+        output: output(0),
+        outer: 1,
+        axis: 1,
+        inner: elementCount(shape),
+        conditionLength: 1,
+      });
+    },
+  },
+};
+
 const nonZero: OpDefinition = {
   op: "NonZero",
   infer: (call) => {
@@ -275,6 +300,7 @@ export const libraryOps: readonly OpDefinition[] = [
   { op: "TopK", infer: topkTypes, implementation: { kind: "library", call: topk } },
   unique,
   compress,
+  sameBytes,
   nonZero,
   nonMaxSuppression,
   det,

@@ -1,5 +1,6 @@
 /** Resampling: ramps stay ramps, constants stay constant, and every sampler agrees with the formula of its mode. */
 import { describe, expect, it } from "vitest";
+import { besideOnnxruntime, fed, list, reals } from "../../test/besideOnnxruntime.ts";
 import { counting, runOperator, tensor } from "../../test/operator.ts";
 import { CompileError } from "../diagnostic.ts";
 import type { Tensor } from "../ir/dtype.ts";
@@ -145,6 +146,32 @@ describe("RoiAlign", () => {
       const [y] = runOperator({ op: "RoiAlign", inputs: inputs([0, 0, 4, 4]), attributes });
       expect(values(y!)[0]).toBeCloseTo(8.5, 1);
     }
+  });
+
+  // Regions in the image, around it, far larger, above and left of it, and without extent.
+  const regions = [
+    [1.2, 0.7, 5.9, 4.1], [-2, -3, 9, 8], [-40, -60, 70, 80.5], [3, 2, 100, 2.5], [-9, -7, -3, -2], [2, 2, 2, 2], [6, 4, 1, 1],
+  ]; // prettier-ignore
+  it.each(
+    ["avg", "max"].flatMap((mode) =>
+      ["half_pixel", "output_half_pixel"].map((transformation) => [mode, transformation] as const),
+    ),
+  )("agrees with onnxruntime on fed regions of any size: %s, %s", async (mode, transformation) => {
+    const boxes = tensor("float32", [regions.length, 4], regions.flat());
+    await besideOnnxruntime({
+      op: "RoiAlign",
+      domain: "",
+      inputs: [fed(reals([2, 1, 3, 5])), fed(boxes), fed(list("int64", [0, 1, 1, 0, 1, 0, 1]))],
+      attributes: {
+        mode,
+        output_height: 2,
+        output_width: 1,
+        spatial_scale: { kind: "float", value: 0.75 },
+        coordinate_transformation_mode: transformation,
+      },
+      outputs: ["float32"],
+      absolute: 1e-5,
+    });
   });
 
   it("takes the largest weighted neighbour in max mode", () => {

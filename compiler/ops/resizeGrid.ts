@@ -147,24 +147,24 @@ function affineGrid(call: OpCall): Kernel {
 // ---------------------------------------------------------------------------------------------------------------
 // RoiAlign
 
-/** One axis of a region: where it starts, the length of a bin, samples per bin, and their largest number. */
+/** One axis of a region: where it starts, the length of a bin, samples per bin, and how many of them are looked at. */
 interface RoiAxis {
   readonly start: Expr;
   readonly bin: Expr;
   readonly samples: Expr;
   readonly most: number;
+  /** Whether a bin may have more samples than are looked at, which are then those near the image. */
+  readonly windowed: boolean;
+  readonly extent: number;
 }
 
-/**
- * The number of samples per bin may depend on the region. Its bound is what a region as large as the image needs
- * (or the largest region, if they are known); a larger one is sampled that often.
- */
-function mostSamples(call: OpCall, extent: number, bins: number, first: number): number {
+/** The largest number of samples per bin, where it is known. */
+function mostSamples(call: OpCall, bins: number, first: number): number | undefined {
   const fixed = call.int("sampling_ratio", 0);
   if (fixed > 0) return fixed;
   const scale = call.float("spatial_scale", 1);
   const known = call.peek(1);
-  if (!known) return Math.max(1, Math.ceil(extent / bins) + 1);
+  if (!known) return undefined;
   const lengths = Array.from({ length: known.shape[0]! }, (_, r) => {
     return (
       (Number(knownNumber(known, 4 * r + first + 2)) - Number(knownNumber(known, 4 * r + first))) * scale
@@ -185,24 +185,38 @@ function roiAxis(
   const [low, high] = [load(first), load(first + 2)].map((x) => sub(mul(x, number(x, scale)), number(x, halfPixel ? 0.5 : 0))) as [Expr, Expr]; // prettier-ignore
   const length = halfPixel ? sub(high, low) : max(sub(high, low), number(low, 1));
   const bin = div(length, number(length, bins));
-  const most = mostSamples(call, extent, bins, first);
+  const most = mostSamples(call, bins, first);
   const fixed = call.int("sampling_ratio", 0);
-  const samples = fixed > 0 ? number(bin, fixed) : min(unary("ceil", bin), number(bin, most));
-  return { start: low, bin, samples, most };
+  const samples = fixed > 0 ? number(bin, fixed) : unary("ceil", bin);
+  // Of samples less than 1 apart, and more than half of it, no more than these are within the image and 1 around it.
+  return { start: low, bin, samples, most: most ?? extent + 5, windowed: most === undefined, extent };
 }
 
-/** The two neighbours of sample `step` of bin `at`, whether there is such a sample, and whether it is in the image. */
-function roiTaps(
-  axis: RoiAxis,
-  at: Expr,
-  step: Expr,
-  extent: number,
-): { taps: Tap[]; counts: Expr; inside: Expr } {
-  const type = axis.bin.type === "f64" ? "float64" : "float32";
-  const i = cast(step, type);
+const floatOf = ({ bin }: RoiAxis, e: Expr): Expr => cast(e, bin.type === "f64" ? "float64" : "float32");
+
+/** Where sample `i` of bin `at` is. */
+function samplePosition(axis: RoiAxis, at: Expr, i: Expr): Expr {
   const offset = div(mul(add(i, number(i, 0.5)), axis.bin), max(axis.samples, number(i, 1)));
-  const position = add(add(axis.start, mul(cast(at, type), axis.bin)), offset);
-  const inside = all([comparison("ge", position, -1), comparison("le", position, extent)]);
+  return add(add(axis.start, mul(floatOf(axis, at), axis.bin)), offset);
+}
+
+const isInside = ({ extent }: RoiAxis, position: Expr): Expr =>
+  all([comparison("ge", position, -1), comparison("le", position, extent)]);
+
+/**
+ * The two neighbours of a sample of bin `at`, whether there is such a sample, and whether it is in the image. `step`
+ * counts samples, from the first that may be in the image if not all are looked at.
+ */
+function roiTaps(axis: RoiAxis, at: Expr, step: Expr): { taps: Tap[]; counts: Expr; inside: Expr } {
+  const { extent } = axis;
+  let i = floatOf(axis, step);
+  if (axis.windowed) {
+    const before = sub(number(i, -1), samplePosition(axis, at, number(i, 0)));
+    const apart = div(axis.bin, max(axis.samples, number(i, 1)));
+    i = add(i, max(sub(floor(div(before, apart)), number(i, 1)), number(i, 0)));
+  }
+  const position = samplePosition(axis, at, i);
+  const inside = isInside(axis, position);
   const x = clampTo(position, 0, extent - 1);
   const low = floor(x);
   const t = sub(x, low);
@@ -214,6 +228,59 @@ function roiTaps(
   return { taps, counts: lt(i, axis.samples), inside };
 }
 
+/**
+ * The mean of a bin whose samples may be any number: how much of it each row and each column of the image has, and
+ * the sum of all pixels with these weights.
+ */
+function roiMeans(call: OpCall, vertical: RoiAxis, horizontal: RoiAxis): Kernel {
+  const [images] = call.input(0).shape as [number];
+  const { shape, dtype } = call.outputs[0]!;
+  const [rois, , bins, columns] = shape as [number, number, number, number];
+  const sides = [
+    { name: "rows", axis: vertical, bins },
+    { name: "columns", axis: horizontal, bins: columns },
+  ];
+  const weightType = vertical.bin.type === "f64" ? "float64" : "float32";
+  const writer = new KernelWriter(
+    call,
+    sides.map(({ name, axis, bins: count }) => ({ name, dtype: weightType, shape: [rois, count, axis.extent] })),
+  );
+  const axes = axesOver(shape, "i");
+  const [roi, channel, row, column] = coordinates(axes) as [Expr, Expr, Expr, Expr];
+  for (const { name, axis, bins: count } of sides) {
+    // Corners are read at the first axis of the output.
+    const own = [axes[0]!, { name: `${name}Bin`, extent: count }, { name: `${name}Pixel`, extent: axis.extent }];
+    const [, bin, pixel] = coordinates(own) as [Expr, Expr, Expr];
+    const sampleAxis = { name: `${name}Sample`, extent: axis.most };
+    const { taps, counts, inside } = roiTaps(axis, bin, coordinate(sampleAxis));
+    const none = number(axis.bin, 0);
+    const share = taps
+      .map(({ at, weight }) => select(binary("eq", at, floatOf(axis, pixel)), weight!, none))
+      .reduce(add);
+    const body = select(all([counts, inside]), share, none);
+    writer.push(
+      writer.assign(writer.temp(name), own, coordinates(own), acc(body.type), { op: "sum", axes: [sampleAxis], body }),
+    );
+  }
+  const [y, x] = [
+    { name: "y", extent: vertical.extent },
+    { name: "x", extent: horizontal.extent },
+  ];
+  const weight = mul(
+    writer.loadFrom(writer.temp("rows"), [roi, row, coordinate(y)]),
+    writer.loadFrom(writer.temp("columns"), [roi, column, coordinate(x)]),
+  );
+  const image = dataCoordinate(writer.load(2, [roi]), images);
+  const pixel = writer.load(0, [image, channel, coordinate(y), coordinate(x)]);
+  // What no sample sees may be infinite.
+  const body = select(comparison("eq", weight, 0), number(weight, 0), mul(weight, pixel));
+  const count = max(mul(vertical.samples, horizontal.samples), number(weight, 1));
+  const mean = div(acc(body.type), count);
+  return writer
+    .store(0, axes, [roi, channel, row, column], cast(mean, dtype), { op: "sum", axes: [y, x], body })
+    .done();
+} // prettier-ignore
+
 function roiAlign(call: OpCall): Kernel {
   const [images, , height, width] = call.input(0).shape as [number, number, number, number];
   const largest = call.string("mode", "avg") === "max";
@@ -224,10 +291,11 @@ function roiAlign(call: OpCall): Kernel {
   const [bins, columns] = call.outputs[0]!.shape.slice(2) as [number, number];
   const vertical = roiAxis(call, corner, height, bins, 1);
   const horizontal = roiAxis(call, corner, width, columns, 0);
+  if (!largest && vertical.windowed) return roiMeans(call, vertical, horizontal);
   const rowAxis = { name: "sy", extent: vertical.most };
   const columnAxis = { name: "sx", extent: horizontal.most };
-  const y = roiTaps(vertical, row, coordinate(rowAxis), height);
-  const x = roiTaps(horizontal, column, coordinate(columnAxis), width);
+  const y = roiTaps(vertical, row, coordinate(rowAxis));
+  const x = roiTaps(horizontal, column, coordinate(columnAxis));
   const image = dataCoordinate(writer.load(2, [roi]), images);
   const terms = y.taps.flatMap((v) =>
     x.taps.map((h) => {
@@ -243,7 +311,16 @@ function roiAlign(call: OpCall): Kernel {
   const body = select(all([y.counts, x.counts]), seen, none);
   const total = acc(body.type);
   const count = max(mul(vertical.samples, horizontal.samples), number(total, 1));
-  const value = largest ? select(binary("eq", total, none), number(total, 0), total) : div(total, count);
+  // Samples that were not looked at are outside.
+  const allInside = [
+    { axis: vertical, at: row },
+    { axis: horizontal, at: column },
+  ].map(({ axis, at }) => {
+    const last = sub(axis.samples, number(axis.samples, 1));
+    return all([number(axis.bin, 0), last].map((i) => isInside(axis, samplePosition(axis, at, i))));
+  });
+  const least = vertical.windowed ? select(all(allInside), total, max(total, number(total, 0))) : total;
+  const value = largest ? select(binary("eq", least, none), number(total, 0), least) : div(total, count);
   return writer
     .store(0, axes, [roi, channel, row, column], value, {
       op: largest ? "max" : "sum",

@@ -52,6 +52,7 @@ const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (nod
   // The specification wants less than "the corresponding stride/dilation dimension".
   [/output_padding \(\d+\) may be too large for stride/, "output_padding below the dilation, but not below the stride, is refused"],
   [/invalid expand shape/, "reductions of tensors without elements give other shapes", ({ op }) => /^(Reduce|Arg)/.test(op)],
+  [/indices element out of data bounds, idx=-?\d+ must be within the inclusive range \[-?0,-1\]/, "reductions of tensors without elements give other shapes", ({ op }) => /^(Reduce|Arg)/.test(op)],
   [/Input \d must have a non null shape/, "shape inference of open dimensions", ({ op }) => op === "EmbedLayerNormalization"],
   [/Input shape must have either \[C\]/, "shape inference of open dimensions", ({ op }) => op === "StringNormalizer"],
   [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
@@ -322,6 +323,14 @@ const DEVIATIONS: readonly Deviation[] = [
     // An axis of the same length takes every element of itself, though the formula names a place within the region.
     applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && cropsAndKeepsLength(w),
     reason: "an axis whose length stays is not cropped",
+  },
+  {
+    applies: (w) => w.node.op === "MatMul" && input(w, 1)?.shape.length === 1 && isEmpty(input(w, 1)),
+    reason: "products with a vector without elements are left as memory was",
+  },
+  {
+    applies: (w) => w.node.op === "CDist" && anyInput(w, (tensor) => some(tensor, (x) => Math.abs(x) > 1000)),
+    reason: "squares of differences are a^2 - 2ab + b^2, which cancels where numbers are close to each other",
   },
   {
     applies: (w) => w.node.domain === "com.microsoft" && /^Q(Linear|Gemm)/.test(w.node.op),

@@ -50,6 +50,16 @@ function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<stri
 /** Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step. */
 const CUTS = /^(Resize|Upsample)$/;
 
+/** Results of such operators, and what exact ones make of them. */
+function cutNames({ nodes }: FuzzGraph): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const node of nodes) {
+    if (!CUTS.test(node.op) && !(EXACT.has(node.op) && node.inputs.some((name) => names.has(name)))) continue;
+    for (const name of node.outputs) names.add(name);
+  }
+  return names;
+}
+
 const CONTAINERS = /^(Sequence(Construct|Erase|Insert|Empty|Map)|SplitToSequence|Optional)$/;
 
 /** The distance from 1 to the next number. */
@@ -229,11 +239,33 @@ function scoresAreLost({ op, domain, inputs }: GraphNode, values: ReadonlyMap<st
   return largest ** 2 > 2 ** 16;
 }
 
+/**
+ * Whether a product may pass the largest or the least number on its way, and then meet a 0 or come back: that depends
+ * on the order, which is open.
+ */
+function productsAreLost(node: GraphNode, opset: number, values: ReadonlyMap<string, Tensor>): boolean {
+  const x = values.get(node.inputs[0] ?? "");
+  if (node.op !== "ReduceProd" || !x || !isFloat(x.dtype)) return false;
+  const read = readerOf(x.dtype);
+  // An operator of the same form sums how many powers of two the elements take a product up, or down.
+  const powers = [1, -1].map((sign) => {
+    const data = Float64Array.from(x.data as Iterable<number>, (value) => {
+      const power = sign * Math.log2(Math.abs(Number(read(value))));
+      return Number.isFinite(power) ? Math.max(0, power) : 0;
+    });
+    const changed = new Map(values).set(node.inputs[0]!, { dtype: "float64", shape: x.shape, data });
+    const [sums] = Object.values(evaluate(opset, [{ ...node, op: "ReduceL1" }], changed));
+    return Math.max(0, ...(sums!.data as Float64Array));
+  });
+  return Math.max(...powers) > (x.dtype === "float64" ? 1020 : 124);
+}
+
 /** Results that are anything, since they follow from such an operator. */
 function undetermined(graph: FuzzGraph, values: ReadonlyMap<string, Tensor>): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of graph.nodes) {
-    if (!scoresAreLost(node, values) && !namesUsed([node]).some((name) => names.has(name))) continue;
+    const lost = scoresAreLost(node, values) || productsAreLost(node, graph.opset, values);
+    if (!lost && !namesUsed([node]).some((name) => names.has(name))) continue;
     for (const name of node.outputs) names.add(name);
   }
   return names;
@@ -249,9 +281,10 @@ export function sensitivity(
   const base = computed(graph, 0, undefined);
   const result = new Map<string, Float64Array | undefined>();
   const anything = undetermined(graph, base);
+  const cuts = cutNames(graph);
   for (const name of names) {
     const tensor = base.get(name);
-    const cut = !isFloat(tensor?.dtype ?? "float32") && graph.nodes.some(({ op, outputs }) => CUTS.test(op) && outputs.includes(name)); // prettier-ignore
+    const cut = !isFloat(tensor?.dtype ?? "float32") && cuts.has(name);
     result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : cut ? 0.5 : 0) : undefined); // prettier-ignore
   }
   for (let run = 0; run < runs; run++) {

@@ -248,7 +248,7 @@ const OTHERS: SampleTable = {
     s.since(26);
     const pairs: readonly (readonly [DType, DType])[] = [
       ["float32", "int32"], ["int32", "float32"], ["float64", "int64"], ["uint8", "int8"], ["float16", "int16"],
-      ["uint16", "bfloat16"], ["uint64", "float64"], ["int32", "uint32"], ["float32", "uint32"],
+      ["uint16", "bfloat16"], ["bfloat16", "float16"], ["float8e4m3fn", "uint8"], ["uint64", "float64"], ["int32", "uint32"], ["float32", "uint32"],
     ]; // prettier-ignore
     const [from, to] = s.pick(pairs);
     s.node("BitCast", [s.any([from])], { to: ONNX_DATA_TYPE[to as "float32"] });
