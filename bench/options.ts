@@ -43,6 +43,7 @@ Options
   --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
   --cold N              also N starts of each in a fresh process: from an empty page to the first answer
   --warm N              also N starts of pages that come again, from the HTTP cache, for us from IndexedDB
+  --phases              also where the milliseconds of such a start go, in one more that is watched
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
@@ -86,6 +87,8 @@ export interface Options {
   readonly cold: number;
   /** Starts of pages that come again; 0 for none. */
   readonly warm: number;
+  /** Whether one start of each is watched. */
+  readonly phases: boolean;
   readonly memory: boolean;
   readonly accuracy: boolean;
   readonly json: string | undefined;
@@ -109,6 +112,7 @@ export function readOptions(words: readonly string[]): Options | string {
       cold: { type: "string" },
       warm: { type: "string" },
       memory: { type: "boolean", default: false },
+      phases: { type: "boolean", default: false },
       accuracy: { type: "boolean", default: false },
       filter: { type: "string" },
       runtimes: { type: "string", default: DEFAULTS.runtimes },
@@ -153,6 +157,7 @@ export function readOptions(words: readonly string[]): Options | string {
     cold: values.cold === undefined ? 0 : positive("cold", values.cold),
     warm: values.warm === undefined ? 0 : positive("warm", values.warm),
     memory: values.memory,
+    phases: values.phases,
     accuracy: values.accuracy,
     runtimes: runtimeNames(values.runtimes),
     threads,

@@ -149,6 +149,18 @@ export interface ColdJob {
   readonly tensors: StoredTensors;
   /** Runs after the first one. */
   readonly moreRuns: number;
+  /** Whether to watch what happens when, which costs some time itself. */
+  readonly phases?: boolean | undefined;
+}
+
+/** One kind of thing that happens until the first answer; milliseconds from the start. */
+export interface Phase {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  /** In which it held the page's thread; what is waited for is left out. Undefined for what consists of others. */
+  readonly busy?: number | undefined;
+  readonly calls: number;
 }
 
 /** What passed until the first answer; `totalMs` is all of it. */
@@ -159,6 +171,7 @@ export interface ColdTimes {
   readonly createMs: number;
   readonly firstRunMs: number;
   readonly totalMs: number;
+  readonly phases?: readonly Phase[];
 }
 
 /** What the page's script puts on `globalThis.tilewrightBench`. */

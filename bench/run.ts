@@ -12,6 +12,7 @@ import { BenchBrowser } from "./browser.ts";
 import { exactOutputs } from "./accuracy/doubles.ts";
 import { accuracyTable } from "./accuracy/table.ts";
 import { type ColdModel, measureCold, measureWarm } from "./cold/coldStart.ts";
+import { phaseTable } from "./cold/phases.ts";
 import { coldTable } from "./cold/table.ts";
 import { describeEnvironment } from "./environment.ts";
 import { generatedFolder } from "./generated/cache.ts";
@@ -60,14 +61,14 @@ async function run(options: Options, command: readonly string[]): Promise<number
     }
     const models: ModelResult[] = [];
     const colds: ColdModel[] = [];
-    const { cold, memory, warm } = options;
+    const { cold, memory, warm, phases } = options;
     const warms: ColdModel[] = [];
     for (const [index, folder] of folders.entries()) {
       progress(`${index + 1}/${folders.length} ${basename(folder)}`);
       models.push(await measureFolder(bench, folder));
-      if (cold > 0 || memory) {
+      if (cold > 0 || memory || (phases && warm === 0)) {
         progress(`${index + 1}/${folders.length} ${basename(folder)}, fresh pages`);
-        const wanted = { starts: Math.max(cold, 1), memory };
+        const wanted = { starts: Math.max(cold, 1), memory, phases };
         colds.push(
           await whileServing(server, async (serve) =>
             measureCold(browser, lanes, await readBenchModel(folder), serve, wanted),
@@ -80,7 +81,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
       server.cacheable = true;
       warms.push(
         await whileServing(server, async (serve) =>
-          measureWarm(browser, lanes, await readBenchModel(folder), serve, warm),
+          measureWarm(browser, lanes, await readBenchModel(folder), serve, { starts: warm, phases }),
         ),
       );
       server.cacheable = false;
@@ -101,8 +102,9 @@ async function run(options: Options, command: readonly string[]): Promise<number
     if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
     if (colds.length > 0) tables.push(coldTable(colds, base));
     if (warms.length > 0) tables.push(coldTable(warms, base, "page again"));
+    if (phases) tables.push(phaseTable(colds, "fresh page"), phaseTable(warms, "page again"));
     if (kernels.length > 0) tables.push(kernelTable(kernels, base));
-    console.log(tables.join("\n\n"));
+    console.log(tables.filter((table) => table !== "").join("\n\n"));
     const results: BenchResults = {
       ...environment,
       command,

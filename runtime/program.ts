@@ -9,6 +9,7 @@ import { type BoundPlan, type InputSlot, type OutputSlot, type Variant } from ".
 import { mathFunction } from "./format/header.ts";
 import { type NumericTensor } from "./inputs.ts";
 import { type Into, roomFor } from "./into.ts";
+import { Slices } from "./slices.ts";
 import { joinThreads, type Team } from "./threads/pool.ts";
 import { type ThreadChoice, type Threads } from "./threads/shared.ts";
 
@@ -110,31 +111,12 @@ export async function instantiate(
   }
 }
 
-/** Milliseconds for which the page may be kept from its other work. */
-const SLICE_MILLISECONDS = 8;
-
 /** Lets the engine know which kernels it should compile well, while weights are still on their way. */
 export async function warmUp(exports: WebAssembly.Exports): Promise<void> {
   const warm = exports["warm"];
   if (typeof warm !== "function") return;
-  let start = performance.now();
-  for (let kernel = 0; warm(kernel) === 1; kernel++) {
-    if (performance.now() - start < SLICE_MILLISECONDS) continue;
-    await nextTask();
-    start = performance.now();
-  }
-}
-
-/** By a message, since timers of a page that is hidden wait for a second. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
+  const slices = new Slices();
+  for (let kernel = 0; warm(kernel) === 1; kernel++) await slices.over();
 }
 
 /** A program's `run`: see {@link BoundPlan}. */

@@ -6,6 +6,7 @@
 import { corrupt, LEAF_BYTES, type SectionEntry } from "./format.ts";
 import { type ByteReader } from "./reader.ts";
 import { hex, sha256 } from "./sha256.ts";
+import { Slices } from "./slices.ts";
 
 /** The SHA-256 of some bytes. */
 export async function digest(bytes: Uint8Array): Promise<Uint8Array> {
@@ -53,8 +54,8 @@ class SectionCheck {
 }
 
 /**
- * Reads a section, with the reader at its start. What `use` is given is valid during the call only, and is known to fit its hash only
- * when all of this returns. With `pause`, that is awaited after each leaf.
+ * Reads a section, with the reader at its start, in slices. What `use` is given is valid during the call only, and is
+ * known to fit its hash only when all of this returns. With `pause`, that is awaited after each leaf.
  */
 export async function forEachLeaf(
   reader: ByteReader,
@@ -64,12 +65,15 @@ export async function forEachLeaf(
   pause?: () => Promise<void>,
 ): Promise<void> {
   const hashes = check ? new SectionCheck(entry) : undefined;
+  const slices = new Slices();
   for (let offset = 0; offset < entry.bytes; offset += LEAF_BYTES) {
     const leaf = await reader.lend(Math.min(LEAF_BYTES, entry.bytes - offset));
     const busy = hashes?.add(leaf);
     use(leaf, offset);
     if (busy !== undefined) await busy;
     if (pause !== undefined) await pause();
+    const turn = slices.over();
+    if (turn !== undefined) await turn;
   }
   await hashes?.finish();
 }

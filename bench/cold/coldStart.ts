@@ -6,7 +6,7 @@
 import { type BenchBrowser } from "../browser.ts";
 import { type Lane } from "../lanes.ts";
 import { type BenchModel } from "../models.ts";
-import { type ColdJob, type ColdTimes, type StoredTensors } from "../protocol.ts";
+import { type ColdJob, type ColdTimes, type Phase, type StoredTensors } from "../protocol.ts";
 import { type PrepareOptions, type Prepared } from "../runtimes/runtime.ts";
 import { median } from "../statistics.ts";
 import { storeTensors } from "../storedTensors.ts";
@@ -38,6 +38,8 @@ export interface ColdModel {
 export interface ColdOptions {
   readonly starts: number;
   readonly memory: boolean;
+  /** Whether one more start is watched: where its milliseconds go. */
+  readonly phases: boolean;
 }
 
 /** Files that hold a model's weights rather than code; what an artifact holds besides weights is counted apart. */
@@ -49,13 +51,14 @@ export async function measureCold(
   lanes: readonly Lane[],
   model: BenchModel,
   serve: PrepareOptions["serve"],
-  { starts, memory }: ColdOptions,
+  { starts, memory, phases: watched }: ColdOptions,
 ): Promise<ColdModel> {
   const { tensors, bytes } = storeTensors({ inputs: model.inputs, outputs: [], exact: [] });
   const stored: StoredTensors = { url: serve("tensors.bin", bytes), ...tensors };
   const prepared = new Map<string, Prepared>();
   const times = new Map<string, ColdTimes[]>();
   const memories = new Map<string, MemoryResult>();
+  const phases = new Map<string, readonly Phase[]>();
   const failures = new Map<string, string>();
   const guarded = async (id: string, action: () => Promise<void>): Promise<void> => {
     if (failures.has(id)) return;
@@ -77,6 +80,11 @@ export async function measureCold(
       });
     }
   }
+  for (const lane of watched ? lanes : []) {
+    await guarded(lane.id, async () => {
+      phases.set(lane.id, (await browser.cold({ ...jobOf(lane, 0), phases: true })).phases ?? []);
+    });
+  }
   if (memory) {
     for (const lane of lanes) {
       await guarded(lane.id, async () => {
@@ -96,6 +104,7 @@ export async function measureCold(
       ...medianTimes(times.get(id)!),
       codeBytes: codeBytes(prepared.get(id)!),
       ...(found === undefined ? {} : { memory: found }),
+      ...(watched ? { phases: phases.get(id)! } : {}),
     };
   });
   return { model: model.name, results };
@@ -109,7 +118,7 @@ export function measureWarm(
   lanes: readonly Lane[],
   model: BenchModel,
   serve: PrepareOptions["serve"],
-  starts: number,
+  { starts, phases }: Pick<ColdOptions, "starts" | "phases">,
 ): Promise<ColdModel> {
   const withCache = (job: ColdJob): ColdJob => {
     if (!job.entry.name.startsWith("tilewright")) return job;
@@ -119,7 +128,7 @@ export function measureWarm(
     cold: (job: ColdJob) => browser.warm(withCache(job)),
     coldMemory: () => Promise.resolve(undefined),
   };
-  return measureCold(again, lanes, model, serve, { starts, memory: false });
+  return measureCold(again, lanes, model, serve, { starts, memory: false, phases });
 }
 
 function medianTimes(times: readonly ColdTimes[]): ColdTimes {

@@ -4,6 +4,7 @@ import { type BenchModel } from "../models.ts";
 import { type ColdJob } from "../protocol.ts";
 import { type BenchRuntime } from "../runtimes/runtime.ts";
 import { type ColdModel, measureCold } from "./coldStart.ts";
+import { phaseTable } from "./phases.ts";
 import { coldRatio, coldTable } from "./table.ts";
 
 const model: BenchModel = {
@@ -42,7 +43,11 @@ async function laboratory(): Promise<{ found: ColdModel; order: string[] }> {
   const order: string[] = [];
   const own = [1, 5, 3];
   const browser = {
-    cold: async ({ entry }: ColdJob) => {
+    cold: async ({ entry, phases = false }: ColdJob) => {
+      if (phases) {
+        const seen = [{ name: "script", from: 0, to: 7, calls: 1 }];
+        return { startMs: 0, createMs: 0, firstRunMs: 0, totalMs: 100, phases: seen };
+      }
       order.push(entry.id);
       if (entry.id === "broken") throw new Error("no such file");
       const totalMs = entry.id === "own" ? own.shift()! : 30;
@@ -54,7 +59,11 @@ async function laboratory(): Promise<{ found: ColdModel; order: string[] }> {
     },
   };
   const lanes = [lane("own", 5), lane("ort-wasm"), lane("broken")];
-  const found = await measureCold(browser, lanes, model, () => "/x", { starts: 3, memory: true });
+  const found = await measureCold(browser, lanes, model, () => "/x", {
+    starts: 3,
+    memory: true,
+    phases: true,
+  });
   return { found, order };
 }
 
@@ -66,6 +75,17 @@ it("takes turns, medians, and leaves out who fails", async () => {
     { runtime: "ort-wasm", status: "measured", totalMs: 30, codeBytes: 10 },
     { runtime: "broken", status: "failed", reason: "no such file" },
   ]);
+});
+
+it("tells what was seen in a start that was watched, which counts for nothing else", async () => {
+  const { found } = await laboratory();
+  const lines = phaseTable([found], "fresh page").split("\n");
+  expect(lines.map((line) => line.split(/ {2,}/))).toEqual([
+    ["phases, fresh page", "runtime", "phase", "from", "to", "on the page's thread", "times"],
+    ["m", "own", "script", "0.000", "7.00", "1"],
+    ["m", "ort-wasm", "script", "0.000", "7.00", "1"],
+  ]);
+  expect(phaseTable([], "fresh page")).toBe("");
 });
 
 it("compares with the reference", async () => {

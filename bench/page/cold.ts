@@ -4,30 +4,38 @@
  * the clock starts; everything else, the runtime's code first, is loaded while it runs.
  */
 import { type ColdJob, type ColdTimes } from "../protocol.ts";
+import { PhaseWatch } from "./phases.ts";
 import { startRuntime } from "./runtimes.ts";
 import { fetchTensors } from "./storedTensors.ts";
 
 /** How long an engine may take to say how much memory a page holds; it waits for a collection of garbage. */
 const MEMORY_PATIENCE_MS = 5_000;
 
-export async function cold({ entry, tensors, moreRuns }: ColdJob): Promise<ColdTimes> {
+export async function cold({ entry, tensors, moreRuns, phases = false }: ColdJob): Promise<ColdTimes> {
   const { inputs } = await fetchTensors(tensors);
   const start = startRuntime[entry.name];
   if (start === undefined) throw new Error(`the page knows no runtime ${entry.name}`);
+  const watch = phases ? new PhaseWatch() : undefined;
+  watch?.begin();
   const begin = performance.now();
   const runtime = await start(entry.threads);
   const started = performance.now();
+  watch?.part("script", begin);
   const session = await runtime.create(entry.create);
   const created = performance.now();
+  watch?.part("create", started);
   session.prepare(inputs);
   await session.run();
   const end = performance.now();
+  watch?.part("first run", created);
+  const seen = watch?.read();
   for (let i = 0; i < moreRuns; i++) await session.run();
   return {
     startMs: started - begin,
     createMs: created - started,
     firstRunMs: end - created,
     totalMs: end - begin,
+    ...(seen === undefined ? {} : { phases: seen }),
   };
 }
 

@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundle, contentOf, modulesAtOnce } from "../bundleSize.ts";
-import { COMPILER_SCRIPT, OWN_FOLDER, RUNTIME_SCRIPT } from "../page/tilewright.ts";
+import { COMPILER_SCRIPT, HELPERS_SCRIPT, OWN_FOLDER, RUNTIME_SCRIPT } from "../page/tilewright.ts";
 
 const COMMON = {
   bundle: true,
@@ -55,5 +55,8 @@ async function runtimeFiles(entry: string): Promise<ReadonlyMap<string, Uint8Arr
       groups: [{ name: "entry", test: (id) => atOnce.has(id) }],
     },
   });
+  const runtime = files.find(({ fileName }) => fileName === RUNTIME_SCRIPT);
+  const imports = runtime?.type === "chunk" ? runtime.imports.join() : "nothing";
+  if (imports !== HELPERS_SCRIPT) throw new Error(`the runtime's chunk imports ${imports}`);
   return new Map(files.map((file) => [OWN_FOLDER + file.fileName, Buffer.from(contentOf(file))] as const));
 }

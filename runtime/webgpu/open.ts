@@ -8,11 +8,12 @@ import { type BoundPlan, type GpuVariant } from "../format.ts";
 import { type GpuWeights, WGSL_SECTION } from "../format/gpu.ts";
 import { chooseVariant as chooseCode, Modules, type Opening, place } from "../open.ts";
 import { createMemory } from "../program.ts";
+import { nextTask } from "../slices.ts";
 import { CommandMaker } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext } from "./device.ts";
 import { Host } from "./host.ts";
-import { makePipelines, nextTask, type Pipelines } from "./pipelines.ts";
+import { makePipelines, type Pipelines } from "./pipelines.ts";
 import { GpuProgram, outOfMemory } from "./program.ts";
 import { chooseVariant } from "./variant.ts";
 

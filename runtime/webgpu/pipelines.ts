@@ -5,6 +5,7 @@
  * are; one that does not compile ends in `shader-invalid` with the kernel, its schedule and the lines in question.
  */
 import { TilewrightError } from "../errors.ts";
+import { nextTask } from "../slices.ts";
 import { type GpuPipeline, type GpuVariant } from "../format.ts";
 import { COMPUTE_STAGE } from "./constants.ts";
 import { type GpuContext, messageOf } from "./device.ts";
@@ -111,18 +112,6 @@ class Turn {
     }
     return performance.now() - this.#start > TURN_MILLISECONDS;
   }
-}
-
-/** Lets the page do what waits for its turn. */
-export function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }
 
 /** The error for a pipeline that could not be made. */
