@@ -5,6 +5,7 @@
  * told), the least recently used leaving first; so equal runs bind nothing.
  */
 import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
+import { type BoundProgram, type KeptPrograms, type Ports } from "./keptPrograms.ts";
 import { type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Port } from "./format.ts";
@@ -15,26 +16,49 @@ import { peekHeader } from "./open.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
+/** A stage by name; the compiler is asked for it only when something new has to be bound. */
+interface NamedStage {
+  /** Follows from how the stage was come by, so that it is the same in another session. */
+  readonly id: string;
+  readonly open: () => Promise<Stage>;
+}
+
 /** A stage that is ready: what runs its program, if it has one, and what was known without it. */
-interface ReadyStage extends Omit<BoundStage, "artifact"> {
+interface ReadyStage extends Pick<BoundStage, "constants"> {
   readonly engine: BoundEngine | undefined;
+  readonly next:
+    (Omit<NonNullable<BoundStage["next"]>, "stage"> & { readonly stage: NamedStage }) | undefined;
 }
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
 /** Binds, keeps and runs the programs of one model. */
 export class LateModel {
-  readonly stage: Stage;
+  /** Inputs and outputs of the whole model. */
+  readonly stage: Ports;
+  readonly #root: NamedStage;
+  readonly #kept: KeptPrograms | undefined;
   readonly #capacity: number;
   readonly #options: DeviceOptions;
   /** Least recently used first. */
   readonly #ready = new Map<string, ReadyStage>();
-  /** Numbers of stages: their names in keys. */
-  readonly #stages = new WeakMap<Stage, number>();
-  #stageCount = 0;
+  /** The names of stages that the compiler has given. */
+  readonly #ids = new WeakMap<Stage, string>();
 
-  constructor(stage: Stage, capacity: number, options: DeviceOptions) {
-    this.stage = stage;
+  /**
+   * @param open the first stage, when it is needed
+   * @param kept programs of earlier sessions
+   */
+  constructor(
+    ports: Ports,
+    open: () => Promise<Stage>,
+    capacity: number,
+    options: DeviceOptions,
+    kept?: KeptPrograms,
+  ) {
+    this.stage = ports;
+    this.#root = { id: "", open };
+    this.#kept = kept;
     this.#capacity = Math.max(1, Math.floor(capacity));
     this.#options = { ...options, verify: false }; // the bytes come from the compiler at hand
   }
@@ -54,7 +78,7 @@ export class LateModel {
       if (fixed.length === shape.length) types.set(name, { dtype, shape: fixed });
     }
     if (types.size === inputs.length && demands.length === 0) {
-      await this.#bound(this.stage, types, new Map());
+      await this.#bound(this.#root, types, new Map());
     }
   }
 
@@ -79,7 +103,7 @@ export class LateModel {
   async #run(inputs: Tensors, check: () => void, into: Into = {}): Promise<Map<string, Tensor>> {
     const ports = this.stage.outputs;
     const found = new Map<string, Tensor>();
-    let stage = this.stage;
+    let stage = this.#root;
     let available = inputs;
     const strings = [...inputs].filter(([, { dtype }]) => dtype === "string").map(([name]) => name);
     let values = pick([...strings, ...(this.stage.demands ?? [])], inputs);
@@ -114,17 +138,25 @@ export class LateModel {
     this.#ready.clear();
   }
 
-  async #bound(stage: Stage, inputs: ReadonlyMap<string, TensorShape>, values: Tensors): Promise<ReadyStage> {
-    if (!this.#stages.has(stage)) this.#stages.set(stage, this.#stageCount++);
-    const key = keyOf(this.#stages.get(stage)!, inputs, values);
+  async #bound(
+    stage: NamedStage,
+    inputs: ReadonlyMap<string, TensorShape>,
+    values: Tensors,
+  ): Promise<ReadyStage> {
+    const key = keyOf(stage.id, inputs, values);
     const kept = this.#ready.get(key);
     if (kept !== undefined) {
       this.#ready.delete(key);
       this.#ready.set(key, kept);
       return kept;
     }
-    const types = [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
-    const { artifact, ...bound } = await stage.bind(Object.fromEntries(types), Object.fromEntries(values));
+    const types = Object.fromEntries(
+      [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const),
+    );
+    const bind = async (): Promise<BoundStage> =>
+      (await stage.open()).bind(types, Object.fromEntries(values));
+    const found = (await this.#kept?.get(key)) ?? (await this.#compiled(key, bind));
+    const { artifact, constants, next } = found;
     // Room first, so that the memory of one program more is never asked for.
     for (const [oldest, { engine }] of this.#ready) {
       if (this.#ready.size < this.#capacity) break;
@@ -132,9 +164,27 @@ export class LateModel {
       engine?.program.dispose();
     }
     const engine = artifact === undefined ? undefined : await this.#open(artifact);
-    const ready = { ...bound, engine };
+    const open = next && (async () => next.stage ?? (await bind()).next!.stage);
+    const ready: ReadyStage = {
+      ...(constants === undefined ? {} : { constants }),
+      engine,
+      next: next && { demands: next.demands, carried: next.carried, stage: { id: next.id, open: open! } },
+    };
     this.#ready.set(key, ready);
     return ready;
+  }
+
+  /** What the compiler makes, which is kept for later sessions. */
+  async #compiled(key: string, bind: () => Promise<BoundStage>): Promise<BoundProgram> {
+    const { artifact, constants, next } = await bind();
+    if (next !== undefined && !this.#ids.has(next.stage)) this.#ids.set(next.stage, idAfter(key));
+    const bound: BoundProgram = {
+      ...(artifact === undefined ? {} : { artifact }),
+      ...(constants === undefined ? {} : { constants }),
+      ...(next === undefined ? {} : { next: { ...next, id: this.#ids.get(next.stage)! } }),
+    };
+    this.#kept?.put(key, bound);
+    return bound;
   }
 
   async #open(artifact: Uint8Array): Promise<BoundEngine> {
@@ -192,13 +242,22 @@ function pick<T>(names: readonly string[], from: ReadonlyMap<string, T>): Map<st
 }
 
 /** What identifies a bound stage: the stage, the types of the inputs, and the values that it is told. */
-function keyOf(stage: number, inputs: ReadonlyMap<string, TensorShape>, values: Tensors): string {
-  const types = [...inputs].map(([name, { dtype, shape }]) => [name, dtype, ...shape]);
-  const contents = [...values].map(([name, { dtype, shape, data }]) => {
+function keyOf(stage: string, inputs: ReadonlyMap<string, TensorShape>, values: Tensors): string {
+  const types = [...inputs].sort(byName).map(([name, { dtype, shape }]) => [name, dtype, ...shape]);
+  const contents = [...values].sort(byName).map(([name, { dtype, shape, data }]) => {
     const bytes = ArrayBuffer.isView(data)
       ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
       : new TextEncoder().encode(JSON.stringify(data));
     return [name, dtype, ...shape, sha256Hex(bytes)];
   });
   return JSON.stringify([stage, types, contents]);
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
+/** The name of the stage that follows the one bound so. */
+function idAfter(key: string): string {
+  return sha256Hex(new TextEncoder().encode(key));
 }

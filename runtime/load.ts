@@ -3,11 +3,12 @@
  * needs nothing but this runtime; what is not bound needs the compiler that the caller passes, and only then is it
  * asked for. Every failure is a `TilewrightError` or the compiler's own error.
  */
-import { type Compiler, type SourceOptions } from "./binder.ts";
+import { type Compiler, type SourceOptions, type Stage } from "./binder.ts";
 import { type DeviceOptions, openBound, type Reopen } from "./device.ts";
 import { allocate, elementCount } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Feature, isArtifact, PREFIX_BYTES } from "./format.ts";
+import { KeptPrograms } from "./keptPrograms.ts";
 import { LateModel } from "./late.ts";
 import { openLate, peekHeader } from "./open.ts";
 import { Meter, type Progress } from "./progress.ts";
@@ -104,13 +105,32 @@ export async function load(
 }
 
 async function loadHere(source: Source, options: LoadOptions, record: LoadRecord): Promise<Session> {
+  return opening(source, options, record, async (opened) => {
+    const kept = new KeptPrograms(opened, record);
+    let loaded = false;
+    try {
+      const session = await loadFrom(opened, options, record, { source, kept });
+      await opened.settle?.();
+      loaded = true;
+      return session;
+    } finally {
+      kept.settled(loaded);
+    }
+  });
+}
+
+/** Opens a source, once more where what had been stored turns out to be damaged. */
+async function opening<T>(
+  source: Source,
+  options: LoadOptions,
+  record: LoadRecord,
+  use: (opened: OpenSource & Partial<CachedSource>) => Promise<T>,
+): Promise<T> {
   let from = source;
   for (let attempt = 0; ; attempt++) {
     const opened = await openAnywhere(from, options, record);
     try {
-      const session = await loadFrom(opened, options, record, reopenOf(source));
-      await opened.settle?.();
-      return session;
+      return await use(opened);
     } catch (error) {
       // What was stored turned out to be damaged: it is gone, and the network has another one.
       const again = opened.settle === undefined ? isDamaged(error) : await opened.settle(error);
@@ -173,7 +193,7 @@ async function loadFrom(
   { content, total, exact = false }: OpenSource,
   options: LoadOptions,
   record: LoadRecord,
-  reopen: Reopen,
+  coming: Coming,
 ): Promise<Session> {
   const { signal, progress } = options;
   const meter = new Meter(progress, total);
@@ -183,7 +203,7 @@ async function loadFrom(
   };
   const reader = new ByteReader(content, { signal, arrived, exactly: exact ? total : undefined });
   try {
-    const session = await open(reader, options, meter, record, reopen);
+    const session = await open(reader, options, meter, record, coming);
     if (options.firstRun === true && session.kind === "bound") {
       meter.enter("run");
       await runFirst(session);
@@ -220,7 +240,7 @@ async function open(
   options: LoadOptions,
   meter: Meter,
   record: LoadRecord,
-  reopen: Reopen,
+  coming: Coming,
 ): Promise<Session> {
   const start = await reader.peek(PREFIX_BYTES);
   if (isArtifact(start)) {
@@ -231,14 +251,14 @@ async function open(
       run: options.firstRun === true && plan.kind === "bound" ? 1 : 0,
     });
     if (plan.kind === "bound") {
+      const reopen = reopenOf(coming.source, options, record);
       const bound = await openBound(reader, header, plan, { ...options, meter }, reopen, () =>
         meter.enter("compile"),
       );
       return new Session({ kind: "bound", bound }, plan.name, record);
     }
-    const compiler = compilerOf(options, `the shapes of "${plan.name}" are open until it runs`);
-    const file = await openLate(reader, header);
-    return bindLate(await compiler, file, plan.name, options, meter, record);
+    const reason = `the shapes of "${plan.name}" are open until it runs`;
+    return bindLate(plan.name, reason, () => openLate(reader, header), options, meter, record, coming);
   }
   const beginsLikeModel = start.length > 0 && MODEL_FIELD_TAGS.includes(start[0]!);
   if (options.compiler === undefined && !beginsLikeModel) {
@@ -247,20 +267,39 @@ async function open(
       "this is neither a Tilewright artifact nor an ONNX model",
     );
   }
-  const compiler = compilerOf(options, "this is not an artifact but, it seems, an ONNX model");
-  const bytes = await reader.rest();
-  return bindLate(await compiler, bytes, "model", options, meter, record);
+  const reason = "this is not an artifact but, it seems, an ONNX model";
+  return bindLate("model", reason, () => reader.rest(), options, meter, record, coming);
 }
 
-/** How to read a source from its start once more; undefined where that is not possible. */
-function reopenOf(source: Source): Reopen {
+/** How to read a source from its start once more, out of the cache if it is there; undefined where that is not possible. */
+function reopenOf(source: Source, options: LoadOptions, record: LoadRecord): Reopen {
   if (source instanceof ReadableStream || source instanceof Response) return undefined;
   // A request whose body is used up cannot be sent again; a copy of it can.
   const kept = source instanceof Request ? source.clone() : source;
   return async () => {
     const again = kept instanceof Request ? kept.clone() : kept;
-    return new ByteReader((await openSource(again, undefined)).content);
+    const { content, settle } = await openAnywhere(again, { ...options, signal: undefined }, record);
+    if (settle === undefined) return new ByteReader(content);
+    // The store learns that all of it was read; hashes are checked by whoever reads.
+    const end = new TransformStream<Uint8Array, Uint8Array>({ flush: () => void settle() });
+    return new ByteReader((content as ReadableStream<Uint8Array>).pipeThrough(end));
   };
+}
+
+/** The whole of a model, checked. */
+async function readModel(source: Source, options: LoadOptions, record: LoadRecord): Promise<Uint8Array> {
+  return opening(source, { ...options, signal: undefined }, record, async ({ content, settle }) => {
+    const reader = new ByteReader(content);
+    try {
+      const bytes = isArtifact(await reader.peek(PREFIX_BYTES))
+        ? await openLate(reader, await peekHeader(reader, options))
+        : await reader.rest();
+      await settle?.();
+      return bytes;
+    } finally {
+      reader.close();
+    }
+  });
 }
 
 /** First bytes that the protobuf message ModelProto can have: its field numbers with their wire types (onnx.proto). */
@@ -278,21 +317,45 @@ function compilerOf(options: LoadOptions, reason: string): Promise<Compiler> {
   return arriving;
 }
 
+/** A late model on its way: where it comes from, and what is kept beside it. */
+interface Coming {
+  readonly source: Source;
+  readonly kept: KeptPrograms;
+}
+
 async function bindLate(
-  compiler: Compiler,
-  bytes: Uint8Array,
   name: string,
+  reason: string,
+  read: () => Promise<Uint8Array>,
   options: LoadOptions,
   meter: Meter,
   record: LoadRecord,
+  { source, kept }: Coming,
 ): Promise<Session> {
-  throwIfAborted(options.signal);
-  meter.expect({ download: bytes.length, verify: 0, compile: 0, upload: 0, run: 0 });
-  meter.enter("compile");
   const { keptPrograms = DEFAULT_KEPT_PROGRAMS, device } = options;
   const targets: SourceOptions["targets"] = device === "auto" ? ["wasm", "webgpu"] : [device ?? "wasm"];
-  const stage = device === undefined ? compiler.openSource(bytes) : compiler.openSource(bytes, { targets });
-  const model = new LateModel(await stage, keptPrograms, options);
+  const open = async (compiler: Promise<Compiler>, bytes: Promise<Uint8Array>): Promise<Stage> =>
+    (await compiler).openSource(await bytes, ...(device === undefined ? [] : [{ targets }]));
+  kept.compiledFor(targets);
+  let stage: Promise<Stage> | undefined;
+  // What is known of the model makes both the compiler and most of its bytes wait until a shape is new.
+  let ports = await kept.ports();
+  if (ports === undefined) {
+    const compiler = compilerOf(options, reason);
+    const bytes = await read();
+    throwIfAborted(options.signal);
+    meter.expect({ download: bytes.length, verify: 0, compile: 0, upload: 0, run: 0 });
+    meter.enter("compile");
+    stage = open(compiler, Promise.resolve(bytes));
+    ports = await stage;
+    kept.keepPorts(ports);
+  } else {
+    meter.expect({ download: 0, verify: 0, compile: 0, upload: 0, run: 0 });
+    meter.enter("compile");
+  }
+  const whole = (): Promise<Stage> =>
+    (stage ??= open(compilerOf(options, reason), readModel(source, options, record)));
+  const model = new LateModel(ports, whole, keptPrograms, options, kept);
   await model.prepare();
   return new Session({ kind: "late", model }, name, record);
 }

@@ -73,8 +73,10 @@ export interface CachedModel {
 /** What the store gives to one load. */
 export interface CachedSource extends OpenSource {
   readonly stats: () => CacheStats;
-  /** Programs and descriptions that belong to this content. */
+  /** Programs and descriptions that belong to this content; of what is being downloaded, once it is settled. */
   readonly records: () => Promise<ModelRecords | undefined>;
+  /** What goes on behind the load; `whenSettled` waits for it. */
+  readonly behind?: (work: Promise<unknown>) => void;
   /** All of it at once, without a copy in memory; only where it is stored, and not checked. */
   readonly stored?: () => Promise<Blob>;
   /**

@@ -10,6 +10,21 @@ import { dropEntries, makeRoom, touch } from "./library.ts";
 import { type ModelRecords } from "./options.ts";
 import { VERSIONS } from "./versions.ts";
 
+/** Programs that are kept of one model: each has the weights in it, as its kernels want them. */
+const MOST_PROGRAMS = 16;
+
+/** Makes room for one record more of a model: that which was not used for longest leaves. */
+async function dropOldest(db: Database, owner: string, id: string): Promise<void> {
+  const ids = (await db.getAllKeysFromIndex("entries", "owner", owner)).filter((one) => one !== id);
+  if (ids.length < MOST_PROGRAMS) return;
+  const used = await Promise.all(ids.map(async (one) => (await db.get("uses", one)) ?? 0));
+  const oldest = ids.map((one, at) => ({ id: one, used: used[at]! })).sort((a, b) => a.used - b.used);
+  await dropEntries(
+    db,
+    oldest.slice(0, ids.length - MOST_PROGRAMS + 1).map((one) => ({ id: one.id, key: "" })),
+  );
+}
+
 export function recordsOf(db: Database, owner: string, mostBytes: number | undefined): ModelRecords {
   const idOf = (name: string): string => `${owner} ${VERSIONS} ${name}`;
   return {
@@ -41,6 +56,7 @@ export function recordsOf(db: Database, owner: string, mostBytes: number | undef
       for (let at = 0; at < (bytes?.length ?? 0); at += PIECE_BYTES)
         hashes.push(await hashOf(bytes!.slice(at, at + PIECE_BYTES)));
       const size = bytes?.length ?? 0;
+      await dropOldest(db, owner, id);
       await makeRoom(db, size, { mostBytes, keep: id });
       await db.put("entries", {
         id,
@@ -56,6 +72,7 @@ export function recordsOf(db: Database, owner: string, mostBytes: number | undef
         ...(bytes === undefined ? {} : { content: new Blob([bytes as BlobPart]), hashes }),
         ...(note === undefined ? {} : { note }),
       });
+      await touch(db, id);
     },
   };
 }

@@ -214,6 +214,7 @@ class Opening {
       exact: whole !== undefined,
       stats,
       stored: () => contentOf(this.#db, entry),
+      behind: inBackground,
       records: async () => this.#recordsOf(entry.key),
       settle: async (error) => {
         if (error === undefined) {
@@ -271,6 +272,7 @@ class Opening {
       content: download.content,
       total: download.total,
       stats,
+      behind: inBackground,
       records: async () => ((await keeping) ? this.#recordsOf(download.key) : undefined),
       settle: async (error) => {
         if (error === undefined) {
