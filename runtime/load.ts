@@ -246,11 +246,8 @@ async function open(
   if (isArtifact(start)) {
     const header = await peekHeader(reader, options);
     const { plan } = header;
-    meter.expect({
-      download: header.fileBytes,
-      run: options.firstRun === true && plan.kind === "bound" ? 1 : 0,
-    });
     if (plan.kind === "bound") {
+      meter.expect({ download: header.fileBytes, run: options.firstRun === true ? 1 : 0 });
       const reopen = reopenOf(coming.source, options, record);
       const bound = await openBound(reader, header, plan, { ...options, meter }, reopen, () =>
         meter.enter("compile"),
@@ -258,7 +255,14 @@ async function open(
       return new Session({ kind: "bound", bound }, plan.name, record);
     }
     const reason = `the shapes of "${plan.name}" are open until it runs`;
-    return bindLate(plan.name, reason, () => openLate(reader, header), options, meter, record, coming);
+    const { fileBytes } = header;
+    meter.expect({ download: fileBytes, verify: fileBytes, compile: 1, upload: 0, run: 0 });
+    const read = async (): Promise<Uint8Array> => {
+      const file = await openLate(reader, header);
+      meter.add("verify", fileBytes);
+      return file;
+    };
+    return bindLate(plan.name, reason, read, options, meter, record, coming);
   }
   const beginsLikeModel = start.length > 0 && MODEL_FIELD_TAGS.includes(start[0]!);
   if (options.compiler === undefined && !beginsLikeModel) {
@@ -268,6 +272,7 @@ async function open(
     );
   }
   const reason = "this is not an artifact but, it seems, an ONNX model";
+  meter.expect({ verify: 0, compile: 1, upload: 0, run: 0 });
   return bindLate("model", reason, () => reader.rest(), options, meter, record, coming);
 }
 
@@ -344,18 +349,15 @@ async function bindLate(
     const compiler = compilerOf(options, reason);
     const bytes = await read();
     throwIfAborted(options.signal);
-    meter.expect({ download: bytes.length, verify: 0, compile: 0, upload: 0, run: 0 });
     meter.enter("compile");
     stage = open(compiler, Promise.resolve(bytes));
     ports = await stage;
     kept.keepPorts(ports);
-  } else {
-    meter.expect({ download: 0, verify: 0, compile: 0, upload: 0, run: 0 });
-    meter.enter("compile");
-  }
+  } else meter.enter("compile");
   const whole = (): Promise<Stage> =>
     (stage ??= open(compilerOf(options, reason), readModel(source, options, record)));
   const model = new LateModel(ports, whole, keptPrograms, options, kept);
   await model.prepare();
+  meter.add("compile", 1);
   return new Session({ kind: "late", model }, name, record);
 }

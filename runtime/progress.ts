@@ -28,7 +28,7 @@ export interface Progress {
   readonly total: number | undefined;
   /**
    * "download": bytes that arrived, from the network or the cache; "verify": bytes that were checked against their
-   * hashes; "compile": bytes of WebAssembly that were compiled; "upload": bytes of weights that were put in the
+   * hashes; "compile": bytes of WebAssembly that were compiled, or 1 for a model that is bound here; "upload": bytes of weights that were put in the
    * memory of the program; "run": first runs.
    */
   readonly parts: Readonly<Record<LoadPart, PartProgress>>;
