@@ -115,3 +115,16 @@ it("ends with `aborted` soon after the signal, and with `network` when the sourc
   });
   await expect(new ByteReader(broken).lend(10)).rejects.toBeInstanceOf(TilewrightError);
 });
+
+it("does not wait for the end of a stream whose length is certain", async () => {
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(Uint8Array.of(1, 2, 3)), // and never closes
+  });
+  const reader = new ByteReader(stream, { exactly: 3 });
+  expect([...(await reader.read(2))]).toEqual([1, 2]);
+  expect([...(await reader.peek(5))]).toEqual([3]);
+  expect([...(await reader.rest())]).toEqual([3]);
+  expect((await reader.peek(1)).length).toBe(0);
+  await expect(reader.read(1)).rejects.toMatchObject({ code: "artifact-malformed" });
+  reader.close();
+});
