@@ -85,7 +85,7 @@ function pad(call: OpCall): Kernel {
 }
 
 /** Where the output's first element lies in the input, per dimension; before it when padding. */
-function centreOffsets(call: OpCall, target: readonly number[]): number[] {
+export function centreOffsets(call: OpCall, target: readonly number[]): number[] {
   return call.input(0).shape.map((dim, d) => {
     const size = target[d]!;
     return dim > size ? Math.floor((dim - size) / 2) : -Math.floor((size - dim) / 2);

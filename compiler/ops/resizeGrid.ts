@@ -19,13 +19,13 @@ interface Tap {
   readonly weight: Expr | undefined;
 }
 
-interface GridMode {
+export interface GridMode {
   readonly interpolation: "nearest" | "linear" | "cubic";
   readonly padding: string;
   readonly aligned: boolean;
 }
 
-function gridMode(call: OpCall): GridMode {
+export function gridMode(call: OpCall): GridMode {
   const word = call.string("mode", "linear");
   const padding = call.string("padding_mode", "zeros");
   if (!["zeros", "border", "reflection"].includes(padding))

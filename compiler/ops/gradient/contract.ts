@@ -1,11 +1,14 @@
 /**
- * Derivatives of products: MatMul, Gemm, Einsum. In: uses of these operators. Out: their gradients, which are
+ * Derivatives of products: MatMul, Gemm, Einsum, and of determinants. In: uses of these operators. Out: their gradients, which are
  * products of the same kind. Invariant: operands of rank 1 and those that were broadcast get gradients of their own
  * shape.
  */
 import type { ValueId } from "../../ir/graph.ts";
 import { parseEquation } from "../contract.ts";
 import type { Differential, OperatorGradient, Rule } from "./differential.ts";
+
+/** Rows of a matrix up to which its cofactors are written out, one by one. */
+const MOST_COFACTORS = 16;
 
 /** The last two dimensions exchanged. */
 function turned(d: Differential, value: ValueId): ValueId {
@@ -69,8 +72,34 @@ const einsum: Rule = (d) => {
   });
 };
 
+/** The slope along an element is its cofactor: the determinant of what is left without its row and its column. */
+const determinant: Rule = (d) => {
+  const { shape } = d.call.input(0);
+  const n = shape.at(-1)!;
+  const batch = shape.slice(0, -2);
+  const cofactors = (): ValueId => {
+    const rank = shape.length;
+    const rest = (without: number): ValueId =>
+      d.to.integers(Array.from({ length: n }, (_, i) => i).filter((i) => i !== without));
+    const signs: ValueId[] = [];
+    for (let i = 0; i < n; i++) {
+      const rows = d.to.node("Gather", [d.x(), rest(i)], { axis: rank - 2 });
+      for (let j = 0; j < n; j++) {
+        const minor = d.to.node("Det", [d.to.node("Gather", [rows, rest(j)], { axis: rank - 1 })]);
+        signs.push(d.reshape((i + j) % 2 ? d.op("Neg", [minor]) : minor, [...batch, 1]));
+      }
+    }
+    return d.reshape(d.to.node("Concat", signs, { axis: -1 }), shape);
+  };
+  if (n > MOST_COFACTORS)
+    d.call.fail("op-unsupported", `no gradient of Det of more than ${MOST_COFACTORS} rows, not ${n}`);
+  const own = n === 1 ? d.fill(shape, d.call.input(0).dtype, 1) : cofactors();
+  return [d.mul(d.reshape(d.dy(), [...batch, 1, 1]), own)];
+};
+
 export const contractGradients: Readonly<Record<string, OperatorGradient>> = {
   MatMul: { rule: matMul },
   Gemm: { rule: gemm },
   Einsum: { rule: einsum },
+  Det: { rule: determinant },
 };

@@ -209,6 +209,14 @@ const reductions: readonly Case[] = [
   ["ReduceSum of nothing", op("ReduceSum", { noop_with_empty_axes: 1 }), [any]],
   ["CumSum", op("CumSum", { exclusive: 1 }, (b) => [b.scalar("int64", 1)]), [any]],
   ["CumSum, backwards", op("CumSum", { reverse: 1 }, (b) => [b.scalar("int64", 0)]), [any]],
+  ...[0, 1].flatMap((exclusive) =>
+    [0, 1].map((reverse): Case => [
+      `CumProd ${exclusive} ${reverse}`,
+      op("CumProd", { exclusive, reverse }, (b) => [b.scalar("int64", -1)]),
+      [{ shape: [2, 4] }],
+      26,
+    ]),
+  ),
   ["Softmax", op("Softmax", { axis: 0 }), [any]],
   ["LogSoftmax", op("LogSoftmax"), [any]],
 ];
@@ -228,6 +236,8 @@ const products: readonly Case[] = [
       shapes.map((shape) => ({ shape })),
     ];
   }),
+  ["Det", op("Det"), [{ shape: [2, 3, 3] }]],
+  ["Det of one", op("Det"), [{ shape: [1, 1] }]],
   ["Einsum", op("Einsum", { equation: "bij,kj->bki" }), [{ shape: [2, 2, 3] }, { shape: [4, 3] }]],
   ["Einsum with labels summed alone", op("Einsum", { equation: "ij,jk,l->i" }), [{ shape: [2, 3] }, { shape: [3, 2] }, { shape: [2] }]], // prettier-ignore
   ["Einsum with an ellipsis", op("Einsum", { equation: "...ij,...jk->...ik" }), [{ shape: [2, 2, 2] }, { shape: [1, 2, 3] }]], // prettier-ignore
@@ -243,6 +253,10 @@ const windows: readonly Case[] = [
   ["MaxPool", op("MaxPool", { kernel_shape: [2, 3], strides: [1, 2], pads: [0, 1, 0, 1] }), [{ shape: [1, 2, 4, 5], apart: true }]], // prettier-ignore
   ["AveragePool", op("AveragePool", { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] }), [{ shape: [2, 2, 5, 3] }]], // prettier-ignore
   ["AveragePool with padding", op("AveragePool", { kernel_shape: [3], strides: [2], pads: [1, 1], count_include_pad: 1, ceil_mode: 1 }), [{ shape: [1, 2, 6] }]], // prettier-ignore
+  ["LpPool", op("LpPool", { kernel_shape: [2, 3], strides: [1, 2], pads: [0, 1, 1, 0], p: 3 }), [{ shape: [1, 2, 3, 5], range: [0.2, 1] }]], // prettier-ignore
+  ["LpPool, dilated, with part windows", op("LpPool", { kernel_shape: [2], strides: [2], dilations: [2], ceil_mode: 1 }), [{ shape: [1, 2, 6], range: [-1, -0.2] }]], // prettier-ignore
+  ["GlobalLpPool", op("GlobalLpPool"), [{ shape: [2, 2, 3], range: [0.2, 1] }]],
+  ["MaxUnpool", (b, [x]) => b.node("MaxUnpool", [x!, b.initializer("int64", [1, 2, 2], [1, 2, 4, 7])], { kernel_shape: [2], strides: [2] }), [{ shape: [1, 2, 2] }]], // prettier-ignore
   ["GlobalAveragePool", op("GlobalAveragePool"), [{ shape: [2, 2, 3, 2] }]],
   ["GlobalMaxPool", op("GlobalMaxPool"), [{ shape: [2, 2, 3, 2], apart: true }]],
 ];
@@ -266,6 +280,14 @@ const movement: readonly Case[] = [
     (b, [x, v]) => b.node("Pad", [x!, b.int64s([1, -1, 0, 2]), v!]),
     [{ shape: [2, 3] }, { shape: [] }],
   ],
+  ...["edge", "reflect", "wrap"].map((mode): Case => [
+    `Pad, ${mode}`,
+    op("Pad", { mode }, int64s([1, 0, 2, 0, -1, 2])),
+    [{ shape: [2, 3, 3] }],
+    19,
+  ]),
+  ["CenterCropPad", op("CenterCropPad", {}, int64s([3, 2, 3])), [{ shape: [2, 5, 3] }]],
+  ["OneHot", (b, [x]) => b.node("OneHot", [b.initializer("int64", [2, 2], [0, 2, 3, -1]), b.scalar("int64", 3), x!], { axis: 1 }), [{ shape: [2] }]], // prettier-ignore
   ["Concat", op("Concat", { axis: -1 }), [{ shape: [2, 3] }, { shape: [2, 1] }, { shape: [2, 2] }]],
   ["Split", (b, [x]) => b.nodeWithOutputs("Split", [x!, b.int64s([1, 2])], 2, { axis: 1 })[1]!, [any]],
   ["Expand", op("Expand", {}, int64s([4, 2, 3])), [{ shape: [2, 1] }]],
@@ -299,6 +321,20 @@ const norms: readonly Case[] = [
   ["LpNormalization", op("LpNormalization", { axis: 0 }), [{ shape: [3, 2], apart: true }]],
   ["NegativeLogLikelihoodLoss", (b, [x, w]) => b.node("NegativeLogLikelihoodLoss", [x!, b.int64s([1, 2, 0]), w!], { ignore_index: 2 }), [{ shape: [3, 4] }, { shape: [4], range: [0.5, 1] }]], // prettier-ignore
   ["SoftmaxCrossEntropyLoss", (b, [x]) => b.node("SoftmaxCrossEntropyLoss", [x!, b.initializer("int64", [2, 2], [1, 2, 0, 1])]), [{ shape: [2, 3, 2] }]], // prettier-ignore
+];
+
+const positions: Operand = { shape: [1, 2, 3, 2], range: [-1.3, 1.3], apart: true };
+const sampling: readonly Case[] = [
+  ...["linear", "cubic", "nearest"].flatMap((mode, i) =>
+    ["zeros", "border", "reflection"].map((padding_mode, j): Case => [
+      `GridSample ${mode}, ${padding_mode}, ${(i + j) % 2}`,
+      op("GridSample", { mode, padding_mode, align_corners: (i + j) % 2 }),
+      [{ shape: [1, 2, 3, 4] }, positions],
+    ]),
+  ),
+  ["GridSample of volumes", op("GridSample"), [{ shape: [1, 2, 2, 3, 2] }, { shape: [1, 2, 1, 2, 3], apart: true }]], // prettier-ignore
+  ["AffineGrid", op("AffineGrid", {}, int64s([2, 1, 3, 2])), [{ shape: [2, 2, 3] }]],
+  ["AffineGrid of volumes, aligned", op("AffineGrid", { align_corners: 1 }, int64s([1, 1, 2, 3, 2])), [{ shape: [1, 3, 4] }]], // prettier-ignore
 ];
 
 /** Operands of a recurrent operator of two directions: X, W, R, B, then states, and peepholes. */
@@ -368,6 +404,7 @@ const cases = [
   ...windows,
   ...movement,
   ...norms,
+  ...sampling,
   ...compound,
 ];
 
@@ -447,8 +484,14 @@ describe("Gradient", () => {
   });
 
   it("refuses by name what has no derivative", () => {
-    const { model } = modelOf((b, [x]) => b.node("Det", [x!]), [{ shape: [2, 2] }]);
+    const { model } = modelOf(
+      (b, [x]) =>
+        b.node("MaxRoiPool", [x!, b.initializer("float64", [1, 5], [0, 0, 0, 1, 1])], {
+          pooled_shape: [1, 1],
+        }),
+      [{ shape: [1, 1, 2, 2] }],
+    );
     expect(() => compile(model.toBytes())).toThrow(CompileError);
-    expect(() => compile(model.toBytes())).toThrow(/no derivative of Det/);
+    expect(() => compile(model.toBytes())).toThrow(/no derivative of MaxRoiPool/);
   });
 });

@@ -3,10 +3,11 @@
  * operators. Out: their gradients. Invariant: an element that was read several times gets the sum of what its readers
  * give, one that nobody read gets 0; integer operands (indices, shapes) get nothing.
  */
+import { typeNumber } from "../../ir/dataType.ts";
 import type { ValueId } from "../../ir/graph.ts";
 import { normaliseAxis } from "../define.ts";
 import { sliceRanges } from "../movement.ts";
-import { padAmounts } from "../movementPad.ts";
+import { centreOffsets, padAmounts } from "../movementPad.ts";
 import type { Differential, OperatorGradient, Rule } from "./differential.ts";
 
 /** Elements stay in their order. */
@@ -59,7 +60,7 @@ const padding: Rule = (d) => {
   const { shape } = d.call.input(0);
   const mode = d.call.string("mode", "constant");
   const border = [...before, ...after].some((n) => n > 0);
-  if (mode !== "constant" && border) d.call.fail("op-unsupported", `no gradient of Pad with mode ${mode}`);
+  if (mode !== "constant" && border) return [repeated(d, mode, before)];
   return d.each((i) => {
     let inner = d.dy();
     shape.forEach((_, axis) => (inner = pad(d, inner, axis, -before[axis]!, -after[axis]!)));
@@ -68,6 +69,56 @@ const padding: Rule = (d) => {
     const all = shape.map((_, axis) => axis);
     return i === 2 ? d.toInput(d.sub(d.sum(d.dy(), all, 0), d.sum(inner, all, 0)), 2) : undefined;
   });
+};
+
+/** Pad that repeats elements: what each of their copies got, added up. One axis at a time. */
+function repeated(d: Differential, mode: string, before: readonly number[]): ValueId {
+  const { shape } = d.call.input(0);
+  let inner = d.dy();
+  shape.forEach((extent, axis) => {
+    const padded = d.shapeOf(inner);
+    const length = padded[axis]!;
+    if (length === extent && before[axis] === 0) return;
+    const period = mode === "wrap" ? extent : Math.max(1, 2 * (extent - 1));
+    const places = BigInt64Array.from({ length }, (_, i) => {
+      const at = i - before[axis]!;
+      if (mode === "edge") return BigInt(Math.min(Math.max(at, 0), extent - 1));
+      const within = ((at % period) + period) % period;
+      return BigInt(within < extent ? within : period - within);
+    });
+    const along = d.to.constant({ dtype: "int64", shape: shape.map((_, k) => (k === axis ? length : 1)), data: places }); // prettier-ignore
+    const nothing = d.fill(padded.with(axis, extent), d.call.input(0).dtype, 0);
+    inner = d.to.node("ScatterElements", [nothing, d.expand(along, padded), inner], {
+      axis,
+      reduction: "add",
+    });
+  });
+  return inner;
+}
+
+/** Where both are, the output is the input moved; elsewhere it is 0. */
+const centerCropPad: Rule = (d) => {
+  const { shape } = d.call.input(0);
+  const target = d.call.outputs[0]!.shape;
+  const offsets = centreOffsets(d.call, target);
+  let inner = d.dy();
+  shape.forEach(
+    (dim, axis) => (inner = pad(d, inner, axis, offsets[axis]!, dim - target[axis]! - offsets[axis]!)),
+  );
+  return [inner];
+};
+
+/** Each of the two values gets what it was put into. */
+const oneHot: Rule = (d) => {
+  const { dtype } = d.call.input(2);
+  const values = d.to.constant({ dtype: "float64", shape: [2], data: Float64Array.of(0, 1) });
+  const pair = d.to.node("Cast", [values], { to: typeNumber(dtype) });
+  const hot = d.to.node("OneHot", [d.x(), d.x(1), pair], { axis: d.call.int("axis", -1) });
+  const all = d.shapeOf(hot).map((_, i) => i);
+  const on = d.sum(d.mul(d.dy(), hot), all, 0);
+  const off = d.sub(d.sum(d.dy(), all, 0), on);
+  const rows = [off, on].map((value) => d.reshape(value, [1]));
+  return [undefined, undefined, d.to.node("Concat", rows, { axis: 0 })];
 };
 
 const concat: Rule = (d) => {
@@ -165,6 +216,8 @@ export const movementGradients: Readonly<Record<string, OperatorGradient>> = {
   Transpose: { rule: transpose },
   Slice: { rule: slice },
   Pad: { rule: padding },
+  CenterCropPad: { rule: centerCropPad },
+  OneHot: { rule: oneHot },
   Concat: { rule: concat },
   Expand: { rule: (d) => [d.toInput(d.dy())] },
   Tile: { rule: tile },

@@ -3,7 +3,7 @@
  * gradients. Invariant: everything is computed in the shape with reduced dimensions kept, which broadcasts.
  */
 import type { ValueId } from "../../ir/graph.ts";
-import { normaliseAxis, type OpCall } from "../define.ts";
+import { normaliseAxis, type Expander, type OpCall } from "../define.ts";
 import type { Differential, OperatorGradient, Rule } from "./differential.ts";
 
 /** Reduced dimensions, and the input's shape with ones in their place. */
@@ -68,6 +68,28 @@ const softmax: Rule = (d) => {
 
 const logSoftmax: Rule = (d) => [d.sub(d.dy(), d.mul(one(d, "Exp", d.y()), d.sum(d.dy(), axisOf(d.call))))];
 
+/** CumProd step by step: a quotient would not do where an element is 0. */
+function products(call: OpCall, to: Expander): ValueId[] {
+  const { dtype, shape } = call.input(0);
+  const axis = normaliseAxis(call, call.integers(1)[0] ?? 0, shape.length);
+  const length = shape[axis]!;
+  if (length === 0) return [call.node.inputs[0]!];
+  const at = (i: number): ValueId =>
+    to.node("Slice", [call.node.inputs[0]!, to.integers([i]), to.integers([i + 1]), to.integers([axis])]);
+  const reverse = call.int("reverse", 0) !== 0;
+  const exclusive = call.int("exclusive", 0) !== 0;
+  const parts: ValueId[] = [];
+  let product: ValueId | undefined;
+  for (let step = 0; step < length; step++) {
+    const element = at(reverse ? length - 1 - step : step);
+    const next: ValueId = product === undefined ? element : to.node("Mul", [product, element]);
+    const first = to.node("Expand", [to.scalar(dtype, 1), to.integers(shape.with(axis, 1))]);
+    parts.push(exclusive ? (product ?? first) : next);
+    product = next;
+  }
+  return [to.node("Concat", reverse ? parts.reverse() : parts, { axis })];
+}
+
 export const reduceGradients: Readonly<Record<string, OperatorGradient>> = {
   ReduceSum: { rule: (d) => [d.expand(d.reshape(d.dy(), reduced(d.call).kept), d.call.input(0).shape)] },
   ReduceMean: {
@@ -88,6 +110,7 @@ export const reduceGradients: Readonly<Record<string, OperatorGradient>> = {
   ReduceMin: { rule: extreme },
   ReduceProd: { rule: product },
   CumSum: { rule: cumulative },
+  CumProd: { expand: products },
   Softmax: { rule: softmax },
   LogSoftmax: { rule: logSoftmax },
   Hardmax: { rule: () => [undefined] },

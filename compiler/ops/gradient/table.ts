@@ -10,6 +10,7 @@ import { elementwiseGradients } from "./elementwise.ts";
 import { movementGradients } from "./movement.ts";
 import { normaliseGradients } from "./normalise.ts";
 import { reduceGradients } from "./reduce.ts";
+import { samplingGradients } from "./sampling.ts";
 import { windowGradients } from "./window.ts";
 
 export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
@@ -21,5 +22,6 @@ export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
     ...movementGradients,
     ...normaliseGradients,
     ...compoundGradients,
+    ...samplingGradients,
   }),
 );

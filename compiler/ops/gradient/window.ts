@@ -3,8 +3,9 @@
  * and scatters. Invariant: what the windows of the operator read is what its gradient writes; a window that reaches
  * into the padding gives nothing back for it.
  */
-import type { Tensor } from "../../ir/dtype.ts";
+import { elementCount, type Tensor } from "../../ir/dtype.ts";
 import type { ValueId } from "../../ir/graph.ts";
+import type { Expander, OpCall } from "../define.ts";
 import { convolution } from "../window.ts";
 import { windowGeometry, type WindowDim } from "../windowGeometry.ts";
 import { transposedGeometry } from "../windowTransposed.ts";
@@ -155,11 +156,54 @@ function global(reduction: string): OperatorGradient {
   };
 } // prettier-ignore
 
+/** The root of a sum of powers: over all of space, or over windows, as a convolution with ones. */
+function rootOfPowers(sumOf: (call: OpCall, to: Expander, powers: ValueId) => ValueId): OperatorGradient {
+  return {
+    expand: (call, to) => {
+      const { dtype } = call.input(0);
+      const p = call.int("p", 2);
+      const size = to.node("Abs", [call.node.inputs[0]!]);
+      const sum = sumOf(call, to, to.node("Pow", [size, to.scalar(dtype, p)]));
+      return [to.node("Pow", [sum, to.scalar(dtype, 1 / p)])];
+    },
+  };
+}
+
+const lpPool = rootOfPowers((call, to, powers) => {
+  const { dtype, shape } = call.input(0);
+  const kernel = call.ints("kernel_shape")!;
+  const dims = windowGeometry(call, shape.slice(2), kernel);
+  const ones = to.node("Expand", [to.scalar(dtype, 1), to.integers([shape[1]!, 1, ...kernel])]);
+  const after = dims.map(({ input, kernel: taps, stride, dilation, padBefore, output }) => {
+    return (taps - 1) * dilation + (output - 1) * stride + 1 - input - padBefore;
+  });
+  return to.node("Conv", [powers, ones], {
+    strides: dims.map((dim) => dim.stride),
+    dilations: dims.map((dim) => dim.dilation),
+    pads: [...dims.map((dim) => dim.padBefore), ...after],
+    group: shape[1]!,
+  });
+});
+
+const globalLpPool = rootOfPowers((call, to, powers) => {
+  const axes = call.input(0).shape.flatMap((_, i) => (i < 2 ? [] : [i]));
+  return axes.length ? to.node("ReduceSum", [powers, to.integers(axes)]) : powers;
+});
+
+/** Each element went to the place that its index names. */
+const maxUnpool: Rule = (d) => {
+  const flat = d.reshape(d.dy(), [elementCount(d.call.outputs[0]!.shape)]);
+  return [d.to.node("Gather", [flat, d.x(1)])];
+};
+
 export const windowGradients: Readonly<Record<string, OperatorGradient>> = {
   Conv: { rule: conv },
   ConvTranspose: { rule: convTranspose },
   MaxPool: { rule: maxPool },
   AveragePool: { rule: averagePool },
+  LpPool: lpPool,
+  MaxUnpool: { rule: maxUnpool },
+  GlobalLpPool: globalLpPool,
   GlobalAveragePool: global("ReduceMean"),
   GlobalMaxPool: global("ReduceMax"),
 };
