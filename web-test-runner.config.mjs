@@ -1,15 +1,18 @@
 /**
- * Browser tests: every `x.test.ts` below `test/browser`, in the Chrome or Chromium that `scripts/chrome.ts` finds.
- * The pages are served cross-origin isolated, as shared memory and precise timers need. When
- * `TILEWRIGHT_TEST_REPORT` names a file, the counts are written there for `scripts/test.ts`.
+ * Browser tests: every `x.test.ts` below `test/browser`, in the browsers that `--browser chromium|firefox|all` chooses
+ * (default: all), one after the other, by the files of `scripts/` that find or install them. The pages are served
+ * cross-origin isolated, as shared memory and precise timers need. When `TILEWRIGHT_TEST_REPORT` names a file, the counts
+ * are written there for `scripts/test.ts`.
  */
 import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { esbuildPlugin } from "@web/dev-server-esbuild";
 import { defaultReporter } from "@web/test-runner";
 import { chromeLauncher } from "@web/test-runner-chrome";
 import { tsImport } from "tsx/esm/api";
 
-const { chromeFlags, ensureChrome, webgpuFlags } = await tsImport("./scripts/chrome.ts", import.meta.url);
+const { BROWSERS, launchOptions } = await tsImport("./scripts/launchBrowser.ts", import.meta.url);
+const { firefoxLauncher } = await tsImport("./test/support/firefoxLauncher.ts", import.meta.url);
 const { servePlayground } = await tsImport("./scripts/servePlayground.ts", import.meta.url);
 const { serveModels } = await tsImport("./test/support/modelServer.ts", import.meta.url);
 const { browserCommands } = await tsImport("./test/support/browserCommands.ts", import.meta.url);
@@ -40,6 +43,20 @@ function countingReporter(path) {
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; base-uri 'none'";
 
+/** The browsers that the command line asks for. The test runner has read what else stands there. */
+function chosenBrowsers() {
+  const { values } = parseArgs({ options: { browser: { type: "string" } }, strict: false });
+  const { browser = "all" } = values;
+  if (browser === "all") return BROWSERS;
+  if (BROWSERS.includes(browser)) return [browser];
+  throw new Error(`--browser takes ${BROWSERS.join(", ")} or all, not ${browser}`);
+}
+
+const LAUNCHERS = {
+  chromium: () => chromeLauncher({ launchOptions: launchOptions("chromium"), concurrency: 1 }),
+  firefox: firefoxLauncher,
+};
+
 const report = process.env["TILEWRIGHT_TEST_REPORT"];
 
 export default {
@@ -49,12 +66,9 @@ export default {
     esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" }),
     browserCommands(),
   ],
-  browsers: [
-    chromeLauncher({
-      launchOptions: { executablePath: ensureChrome(), args: chromeFlags(...webgpuFlags()) },
-      concurrency: 1,
-    }),
-  ],
+  browsers: chosenBrowsers().map((name) => LAUNCHERS[name]()),
+  // Two of them would share the cores, and tests of time-outs would tell of that.
+  concurrentBrowsers: 1,
   middleware: [
     (context, next) => {
       context.set("Cross-Origin-Opener-Policy", "same-origin");

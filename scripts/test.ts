@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureChrome } from "./chrome.ts";
+import { type BrowserName, launchOptions } from "./launchBrowser.ts";
 
 interface Counts {
   readonly passed: number;
@@ -81,12 +81,23 @@ function unitTests(): Counts {
   return withRunnerFailure(counts, succeeded);
 }
 
-function browserTests(): Counts {
-  const chrome = ensureChrome();
-  console.log(`Browser: ${chrome}`);
-  const path = join(reports, "browser.json");
-  const succeeded = npmRun("test:browser", [], { CHROME_PATH: chrome, TILEWRIGHT_TEST_REPORT: path });
+/** Installs the browser where there is none: one that cannot be had at all is a failure. */
+function browserTests(browser: BrowserName): Counts {
+  console.log(`Browser: ${launchOptions(browser).executablePath}`);
+  const path = join(reports, `${browser}.json`);
+  const succeeded = npmRun("test:browser", ["--browser", browser], { TILEWRIGHT_TEST_REPORT: path });
   return withRunnerFailure(readReport<Counts>(path), succeeded);
+}
+
+/** The same tests in Firefox, if there is one or can be. */
+function firefoxTests(): Counts {
+  try {
+    launchOptions("firefox");
+  } catch (error) {
+    console.log(`Skipped: ${error instanceof Error ? error.message : String(error)}`);
+    return { ...NONE, skipped: 1 };
+  }
+  return browserTests("firefox");
 }
 
 const STEPS: readonly Step[] = [
@@ -94,7 +105,8 @@ const STEPS: readonly Step[] = [
   { name: "types", what: "type check", run: check("typecheck") },
   { name: "lint", what: "eslint and prettier", run: check("lint") },
   { name: "unit", what: "unit tests in Node", run: unitTests },
-  { name: "browser", what: "browser tests", run: browserTests },
+  { name: "browser", what: "browser tests in Chromium", run: () => browserTests("chromium") },
+  { name: "firefox", what: "browser tests in Firefox", run: firefoxTests },
 ];
 
 function runStep(step: Step): StepResult {

@@ -1,6 +1,6 @@
 /**
- * The memory of a browser's renderer processes, watched while a page works. In: the browser's process id. Out: the
- * most that one of them has held, and what it held when the work began. Invariant: anonymous and shared memory count, which is what a page makes; the
+ * The memory of a browser's processes: of those that render, watched while a page works, or of all at a moment. In: the
+ * browser's process id. Out: the most that one of them has held, and what it held when the work began; or a sum. Invariant: anonymous and shared memory count, which is what a page makes; the
  * browser's own program, mapped from its file, does not. Linux only: elsewhere there is nothing to watch.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -51,8 +51,22 @@ export function watchRenderers(browserPid: number | undefined): MemoryWatch {
   };
 }
 
-/** Descendants of the browser that render pages: Chromium starts them through a helper process. */
+/** What all processes of a browser hold; undefined where it cannot be told. Memory that two share counts twice. */
+export function browserBytes(browserPid: number | undefined): number | undefined {
+  if (browserPid === undefined || !existsSync(`${PROC}/self/status`)) return undefined;
+  return [browserPid, ...descendantsOf(browserPid)].reduce((sum, pid) => sum + residentBytes(pid), 0);
+}
+
+/** Descendants that render pages: as Chromium calls them, and as Firefox does. */
 function renderersOf(browserPid: number): number[] {
+  return descendantsOf(browserPid).filter((pid) => {
+    const command = contents(`${PROC}/${pid}/cmdline`);
+    return command.includes("--type=renderer") || /-contentproc\0.*\0tab\0?$/s.test(command);
+  });
+}
+
+/** All processes below another: browsers start some of theirs through a helper process. */
+function descendantsOf(ancestor: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync(PROC)) {
     if (!/^\d+$/.test(name)) continue;
@@ -61,11 +75,9 @@ function renderersOf(browserPid: number): number[] {
   }
   const descends = (pid: number): boolean => {
     const parent = parents.get(pid);
-    return parent !== undefined && (parent === browserPid || descends(parent));
+    return parent !== undefined && (parent === ancestor || descends(parent));
   };
-  return [...parents.keys()].filter(
-    (pid) => descends(pid) && contents(`${PROC}/${pid}/cmdline`).includes("--type=renderer"),
-  );
+  return [...parents.keys()].filter(descends);
 }
 
 function residentBytes(pid: number): number {

@@ -4,18 +4,20 @@
  */
 import { expose, type Endpoint, transfer } from "comlink";
 import { createHost } from "../../runtime/worker/host.ts";
-import { sendError } from "../../runtime/worker/protocol.ts";
+import { listenerThere, sendError } from "../../runtime/worker/protocol.ts";
 import * as compiler from "../index.ts";
 import type { CompilerHost } from "./protocol.ts";
 
 const host: CompilerHost = {
   async compile(model, { externalData, ...options }, progress) {
     try {
+      const { tell, heard } = listenerThere(progress);
       const value = await compiler.compile(model, {
         ...options,
         ...(externalData === undefined ? {} : { externalData: (location) => externalData[location] }),
-        ...(progress === undefined ? {} : { progress }),
+        ...(tell === undefined ? {} : { progress: tell }),
       });
+      await heard();
       return transfer({ value }, [value.artifact.buffer as ArrayBuffer]);
     } catch (error) {
       return { error: sendError(error) };

@@ -6,6 +6,7 @@
  */
 import { TilewrightError } from "../errors.ts";
 import { type GpuFeature } from "../format.ts";
+import { MAP_READ, usage } from "./constants.ts";
 
 /** Which GPU a session runs on; all of it may be left out. */
 export interface WebGpuOptions {
@@ -15,6 +16,9 @@ export interface WebGpuOptions {
   readonly device?: GPUDevice | undefined;
   readonly powerPreference?: GPUPowerPreference | undefined;
 }
+
+/** A browser that has refused to map a buffer of a lost device tells of the loss within this. */
+const LOSS_MILLISECONDS = 1_000;
 
 /** What is known of an adapter. */
 export interface AdapterInfo {
@@ -85,7 +89,25 @@ export class GpuContext {
     return this.#shared.get(name) as T;
   }
 
-  /** Throws `device-lost` if it is. */
+  /**
+   * Throws `device-lost` if it is, also where the browser has not yet said so: no buffer of a lost device is ever mapped,
+   * and those of others are.
+   */
+  async prove(): Promise<void> {
+    const probe = this.device.createBuffer({ size: 4, usage: usage.mapRead | usage.copyDestination });
+    const isThere = await probe.mapAsync(MAP_READ).then(
+      () => true,
+      () => false,
+    );
+    probe.destroy();
+    if (!isThere) {
+      const late = new Promise((resolve) => setTimeout(resolve, LOSS_MILLISECONDS));
+      await Promise.race([this.whenLost, late]);
+    }
+    this.check();
+  }
+
+  /** Throws `device-lost` if it is known to be. */
   check(): void {
     if (this.lost !== undefined) throw lostError(this.lost);
   }
@@ -118,8 +140,7 @@ export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContext> 
   if (device !== undefined) {
     const context = brought.get(device) ?? new GpuContext(device);
     brought.set(device, context);
-    await Promise.resolve(); // a device that was lost before says so now
-    context.check();
+    await context.prove(); // it may have been lost before
     return context;
   }
   const current = contextsOf(options.gpu ?? null);

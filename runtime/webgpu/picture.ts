@@ -133,7 +133,7 @@ export function pictureWriter(port: Port, value: Picture | PictureSource): GpuWr
       const imported =
         kind === "HTMLVideoElement" || kind === "VideoFrame" ? imports(device, source) : undefined;
       const { pipeline, sampler } = converter(context, imported !== undefined);
-      const texture = imported === undefined ? textureOf(device, source, width, height) : undefined;
+      const texture = imported === undefined ? textureOf(device, source, kind, width, height) : undefined;
       const view = imported ?? texture!.createView();
       // Bindings start at multiples of 256; what is before the slot is left alone.
       const start = Math.floor(slot.address / STORAGE_ALIGNMENT) * STORAGE_ALIGNMENT;
@@ -182,7 +182,13 @@ function imports(device: GPUDevice, source: PictureSource): GPUExternalTexture |
   }
 }
 
-function textureOf(device: GPUDevice, source: PictureSource, width: number, height: number): GPUTexture {
+function textureOf(
+  device: GPUDevice,
+  source: PictureSource,
+  kind: string,
+  width: number,
+  height: number,
+): GPUTexture {
   const { copyDestination, textureBinding, renderAttachment } = textureUsage;
   const texture = device.createTexture({
     size: [width, height],
@@ -194,9 +200,11 @@ function textureOf(device: GPUDevice, source: PictureSource, width: number, heig
   try {
     copy(source);
   } catch {
-    // Software adapters share no memory with decoders of video; a canvas takes everything that can be seen.
+    // Software adapters share no memory with decoders of video, and Firefox takes no pixels; a canvas takes everything.
     const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d")!.drawImage(source as ImageBitmap, 0, 0, width, height);
+    const context = canvas.getContext("2d")!;
+    if (kind === "ImageData") context.putImageData(source as ImageData, 0, 0);
+    else context.drawImage(source as ImageBitmap, 0, 0, width, height);
     copy(canvas);
   }
   return texture;

@@ -163,9 +163,8 @@ export class GpuProgram {
       this.#checked = true;
       return outputs;
     } catch (error) {
-      // A device that goes away rejects what was waiting, and says so a little later.
-      await nextMoment();
-      this.context.check();
+      // A device that goes away rejects what was waiting, and says so later.
+      await this.context.prove();
       if (this.#disposed)
         throw new TilewrightError("disposed", `the session of "${this.plan.name}" was disposed of`);
       if (error instanceof TilewrightError) throw error;
@@ -459,8 +458,4 @@ export function outOfMemory(reason: string): TilewrightError {
   const hint =
     'dispose of sessions that are no longer needed, take a smaller model, or load it with device: "wasm"';
   return new TilewrightError("out-of-memory", `the GPU has no memory left: ${reason.trim()}; ${hint}`);
-}
-
-function nextMoment(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }

@@ -12,6 +12,7 @@ import { load } from "../load.ts";
 import { type Session } from "../session.ts";
 import {
   type Host,
+  listenerThere,
   type Reply,
   sendError,
   type SentSource,
@@ -52,14 +53,16 @@ export function createHost({ compiler }: ServeOptions = {}): Host {
           const hint = "pass worker: modelWorker of tilewright/compiler/worker, which has one";
           throw new TilewrightError("option-invalid", `a compiler cannot cross to a worker: ${hint}`);
         }
+        const { tell, heard } = listenerThere(progress);
         const loaded = await load(received(source), {
           ...options,
           cache: typeof cache === "object" && updated !== undefined ? { ...cache, updated } : cache,
           signal: cancelling.signal,
-          ...(progress === undefined ? {} : { progress }),
+          progress: tell,
           ...(compiler === undefined ? {} : { compiler }),
         });
         session = loaded;
+        await heard();
         const { name, kind, inputs, outputs } = loaded;
         const shared = sharedViews(loaded);
         return {

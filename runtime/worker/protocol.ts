@@ -67,6 +67,21 @@ export interface Invoked {
 
 export type Reply<T> = { readonly value: T } | { readonly error: SentError };
 
+/**
+ * A listener on the other side. In: the function that stands for it here. Out: one that calls it, and a promise of its
+ * having heard everything so far: calls cross by a port of their own, and nothing keeps the order of two ports.
+ */
+export function listenerThere<T>(listener: ((value: T) => unknown) | undefined): {
+  readonly tell: ((value: T) => void) | undefined;
+  heard(): Promise<unknown>;
+} {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    tell: listener && ((value) => void (last = Promise.resolve(listener(value)).catch(() => {}))),
+    heard: () => last,
+  };
+}
+
 export interface Listeners {
   readonly progress?: (progress: Progress) => void;
   readonly updated?: (update: ModelUpdate) => void;
