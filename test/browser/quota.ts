@@ -26,17 +26,31 @@ export async function fillStore(bytes: number): Promise<FullStore | { readonly i
   const { quota = Infinity } = await navigator.storage.estimate();
   if (quota > MOST_FILLED)
     return { impossible: `the quota cannot be set, and ${quota} bytes are too many to fill` };
+  const restore = async (): Promise<void> => deleteDB(BALLAST);
+  try {
+    for (let piece = PIECE; piece >= bytes / 2;) if (!(await fits(piece))) piece /= 2;
+    const { usage = 0 } = await navigator.storage.estimate();
+    if (quota - usage > bytes) throw new Error(`only ${usage} of ${quota} bytes could be filled`);
+    return { restore };
+  } catch (error) {
+    await restore();
+    throw error;
+  }
+}
+
+/** Stores so many bytes more; whether there was room. */
+async function fits(bytes: number): Promise<boolean> {
+  // A connection of its own: Firefox takes no more writes from one that has met the limit.
   const db = await openDB(BALLAST, 1, {
     upgrade: (fresh) => void fresh.createObjectStore("pieces", { autoIncrement: true }),
   });
-  for (let piece = PIECE; piece >= bytes / 2;) {
-    try {
-      await db.add("pieces", new Blob([new Uint8Array(piece)]));
-    } catch (error) {
-      if ((error as DOMException).name !== "QuotaExceededError") throw error;
-      piece /= 2;
-    }
+  try {
+    await db.add("pieces", new Blob([new Uint8Array(bytes)]));
+    return true;
+  } catch (error) {
+    if (["QuotaExceededError", "AbortError"].includes((error as DOMException).name)) return false;
+    throw error;
+  } finally {
+    db.close();
   }
-  db.close();
-  return { restore: () => deleteDB(BALLAST) };
 }
