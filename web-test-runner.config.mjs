@@ -1,11 +1,10 @@
 /**
- * Browser tests: every `x.test.ts` below `test/browser`, in the browsers that `--browser chromium|firefox|all` chooses
- * (default: all), one after the other, by the files of `scripts/` that find or install them. The pages are served
+ * Browser tests: every `x.test.ts` below `test/browser`, in the browser that `TILEWRIGHT_TEST_BROWSER` names
+ * (default: in all; `scripts/browserTests.ts` sets it), one after the other, by the files of `scripts/` that find or install them. The pages are served
  * cross-origin isolated, as shared memory and precise timers need. When `TILEWRIGHT_TEST_REPORT` names a file, the counts
  * are written there for `scripts/test.ts`.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { esbuildPlugin } from "@web/dev-server-esbuild";
 import { defaultReporter } from "@web/test-runner";
 import { chromeLauncher } from "@web/test-runner-chrome";
@@ -43,20 +42,12 @@ function countingReporter(path) {
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; base-uri 'none'";
 
-/** The browsers that the command line asks for. The test runner has read what else stands there. */
-function chosenBrowsers() {
-  const { values } = parseArgs({ options: { browser: { type: "string" } }, strict: false });
-  const { browser = "all" } = values;
-  if (browser === "all") return BROWSERS;
-  if (BROWSERS.includes(browser)) return [browser];
-  throw new Error(`--browser takes ${BROWSERS.join(", ")} or all, not ${browser}`);
-}
-
 const LAUNCHERS = {
   chromium: () => chromeLauncher({ launchOptions: launchOptions("chromium"), concurrency: 1 }),
   firefox: firefoxLauncher,
 };
 
+const chosen = process.env["TILEWRIGHT_TEST_BROWSER"] ?? "all";
 const report = process.env["TILEWRIGHT_TEST_REPORT"];
 
 export default {
@@ -66,7 +57,7 @@ export default {
     esbuildPlugin({ ts: true, target: "esnext", tsconfig: "tsconfig.browser.json" }),
     browserCommands(),
   ],
-  browsers: chosenBrowsers().map((name) => LAUNCHERS[name]()),
+  browsers: BROWSERS.filter((name) => chosen === "all" || chosen === name).map((name) => LAUNCHERS[name]()),
   // Two of them would share the cores, and tests of time-outs would tell of that.
   concurrentBrowsers: 1,
   middleware: [

@@ -12,6 +12,8 @@ const PIECE = 16e6;
 const BALLAST = "test-ballast";
 
 export interface FullStore {
+  /** Whether what the cache holds is what is too much: otherwise it is something else of this origin. */
+  readonly evicts: boolean;
   /** Makes it as it was. */
   restore(): Promise<void>;
 }
@@ -21,7 +23,7 @@ export async function fillStore(bytes: number): Promise<FullStore | { readonly i
   const { origin } = location;
   const set = (quota: number): Promise<{ supported: boolean }> =>
     executeServerCommand<{ supported: boolean }, unknown>("set-quota", { origin, quota });
-  if ((await set(bytes)).supported) return { restore: async () => void (await set(0)) };
+  if ((await set(bytes)).supported) return { evicts: true, restore: async () => void (await set(0)) };
 
   const { quota = Infinity } = await navigator.storage.estimate();
   if (quota > MOST_FILLED)
@@ -31,7 +33,7 @@ export async function fillStore(bytes: number): Promise<FullStore | { readonly i
     for (let piece = PIECE; piece >= bytes / 2;) if (!(await fits(piece))) piece /= 2;
     const { usage = 0 } = await navigator.storage.estimate();
     if (quota - usage > bytes) throw new Error(`only ${usage} of ${quota} bytes could be filled`);
-    return { restore };
+    return { evicts: false, restore };
   } catch (error) {
     await restore();
     throw error;

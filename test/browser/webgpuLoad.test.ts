@@ -3,6 +3,8 @@
  * the browser observes them, and memory after many sessions.
  */
 import { load } from "../../runtime/index.ts";
+import { skip } from "./skip.ts";
+import { heldBytes } from "./heldBytes.ts";
 import { chain, scaling } from "../gpuPrograms.ts";
 import { expect } from "./expect.ts";
 
@@ -31,6 +33,13 @@ describe("loading on WebGPU", () => {
     const artifact = chain(PIPELINES, 256, 24);
     const first = await load(scaling(), { device: "webgpu" }); // the device is there, the runtime has arrived
     await new Promise((resolve) => setTimeout(resolve, 200));
+    if (!PerformanceObserver.supportedEntryTypes.includes("longtask")) {
+      await longTasksOfLoad(artifact); // which it loads and runs all the same
+      return skip(
+        this,
+        "this browser does not tell of long tasks, and its clock cannot tell them from other processes",
+      );
+    }
     // Another process may take a core away in the middle of a task. What our own tasks take, they take every time.
     const loads: string[] = [];
     while (loads.length < 3 && !loads.includes("none")) loads.push(await longTasksOfLoad(artifact));
@@ -44,18 +53,21 @@ describe("loading on WebGPU", () => {
     // 16 MiB of buffers each: what is not freed is more than there is.
     const artifact = chain(2, 2 ** 21);
     const x = new Float32Array(2 ** 21);
-    const { memory } = performance as { readonly memory?: { readonly usedJSHeapSize: number } };
     const cycle = async (): Promise<void> => {
       const session = await load(artifact, { device: "webgpu" });
       await session.run({ x: new Float32Array(x.buffer) });
       session.dispose();
     };
     for (let i = 0; i < 20; i++) await cycle();
-    const before = memory?.usedJSHeapSize ?? 0;
+    const before = await heldBytes();
     const device = (await load(scaling(), { device: "webgpu" })).device!.gpu;
     for (let i = 0; i < 180; i++) await cycle();
-    const grown = (memory?.usedJSHeapSize ?? 0) - before;
-    expect(grown < 64e6, `the heap has grown by ${grown} bytes`);
+    if (before === undefined) console.log("the system does not tell what the browser holds");
+    else {
+      // A fifth of what they held together.
+      const grown = (await heldBytes())! - before;
+      expect(grown < 600e6, `the browser has grown by ${grown} bytes`);
+    }
     const last = await load(artifact, { device: "webgpu" });
     expect(last.device!.gpu === device, "the device was lost on the way");
     expect((await last.run({ x }))["y"]!.data[0] === 3, "the sum is wrong");
