@@ -3,15 +3,11 @@
  * compiled here and run in one page of a headless Chromium, cross-origin isolated; a page that hangs or crashes costs
  * its case, and the next one gets a new browser.
  */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { launch, type Browser, type Page } from "puppeteer-core";
+import type { Page } from "puppeteer-core";
 import type { OpenModel, Tensors } from "../../compiler/node/device.ts";
 import { compile, describe } from "../../compiler/whole.ts";
 import { TilewrightError, type ErrorCode } from "../../runtime/index.ts";
-import { chromeFlags, ensureChrome, webgpuFlags } from "../../scripts/chrome.ts";
+import { PageHost } from "../support/pageHost.ts";
 import type { Case } from "./cases.ts";
 import { type Answer, pack, unpack, type Whereabouts } from "./gpuPage.ts";
 import { runCase, type Opener, type Outcome } from "./runCase.ts";
@@ -33,53 +29,20 @@ class PageLost extends Error {
   override readonly name = "PageLost";
 }
 
-type ServedFiles = Map<string, { readonly type: string; readonly content: Uint8Array | string }>;
-
 class GpuHost {
-  readonly #server: Server;
-  readonly #origin: string;
-  readonly #files: ServedFiles;
+  readonly #host: PageHost;
   readonly #seconds: number;
-  #browser: Browser | undefined;
   #page: Page | undefined;
   where: Whereabouts | undefined;
 
-  private constructor(server: Server, files: ServedFiles, seconds: number) {
-    this.#server = server;
-    this.#files = files;
+  private constructor(host: PageHost, seconds: number) {
+    this.#host = host;
     this.#seconds = seconds;
-    this.#origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
   static async start(seconds: number): Promise<GpuHost> {
-    const { outputFiles } = await build({
-      entryPoints: [fileURLToPath(new URL("gpuPage.ts", import.meta.url))],
-      ...{
-        bundle: true,
-        format: "esm",
-        platform: "browser",
-        target: "es2023",
-        write: false,
-        logLevel: "error",
-      },
-    });
-    const page = "<!doctype html><meta charset=utf-8><script type=module src=/page.js></script>";
-    const files: ServedFiles = new Map([
-      ["/", { type: "text/html", content: page }],
-      ["/page.js", { type: "text/javascript", content: outputFiles[0]!.text }],
-    ]);
-    const server = createServer((request, response) => {
-      const file = files.get(new URL(request.url ?? "/", "http://localhost").pathname);
-      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-      response.setHeader("Cache-Control", "no-store");
-      if (file === undefined) response.writeHead(404).end();
-      else response.writeHead(200, { "Content-Type": file.type }).end(file.content);
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject).listen(0, "127.0.0.1", resolve);
-    });
-    return new GpuHost(server, files, seconds);
+    const script = new URL("gpuPage.ts", import.meta.url);
+    return new GpuHost(await PageHost.start({ browser: "chromium", script, ready: "gpuCases" }), seconds);
   }
 
   /** Opens a model of a case, as `runCase` does. */
@@ -87,8 +50,8 @@ class GpuHost {
     this.where = undefined;
     const { inputs, outputs } = describe(file.bytes, options);
     const { artifact } = compile(file.bytes, { ...options, targets: ["webgpu"] });
-    this.#files.set("/model.tile", { type: "application/octet-stream", content: artifact });
-    const page = await this.#ready();
+    this.#host.put("/model.tile", artifact);
+    const page = (this.#page ??= await this.#host.open());
     valueOf(await this.#within(page.evaluate((url) => globalThis.gpuCases!.open(url), "/model.tile")));
     return {
       inputs,
@@ -114,22 +77,8 @@ class GpuHost {
     };
   };
 
-  async version(): Promise<string> {
-    await this.#ready();
-    return this.#browser!.version();
-  }
-
-  async #ready(): Promise<Page> {
-    if (this.#page !== undefined) return this.#page;
-    this.#browser = await launch({
-      executablePath: ensureChrome(),
-      args: chromeFlags(...webgpuFlags()),
-      protocolTimeout: 0,
-    });
-    const page = await this.#browser.newPage();
-    await page.goto(this.#origin);
-    await page.waitForFunction(() => "gpuCases" in globalThis, { timeout: 60_000 });
-    return (this.#page = page);
+  version(): Promise<string> {
+    return this.#host.version();
   }
 
   async #within<T>(work: Promise<T>): Promise<T> {
@@ -149,19 +98,13 @@ class GpuHost {
   }
 
   /** Ends the browser, even one that is stuck; the next case starts another. */
-  async restart(): Promise<void> {
-    const browser = this.#browser;
-    this.#browser = this.#page = undefined;
-    if (browser === undefined) return;
-    const killed = setTimeout(() => browser.process()?.kill("SIGKILL"), 3_000);
-    await browser.close().catch(() => {});
-    clearTimeout(killed);
+  restart(): Promise<void> {
+    this.#page = undefined;
+    return this.#host.restart();
   }
 
-  async stop(): Promise<void> {
-    await this.restart();
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  stop(): Promise<void> {
+    return this.#host.stop();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The page of the models suite: what runs inside Chromium. In: a job, whose model and tensors are fetched from the
+ * The page of the models suite: what runs inside a browser. In: a job, whose model and tensors are fetched from the
  * suite's server. Out: the verdict, to whoever evaluates `checkInPage`. Invariant: compiler and runtime are the
  * product's own sources, bundled; nothing is computed outside the page.
  */

@@ -9,12 +9,22 @@ import { setFlagsFromString } from "node:v8";
 import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec } from "../../compiler/node/commandLine.ts"; // prettier-ignore
 import { bytesText, millisecondsText, numberText, table } from "../../compiler/tensors/table.ts";
 import { supports, type Feature } from "../../runtime/index.ts";
+import type { BrowserName } from "../../scripts/launchBrowser.ts";
 import { findModels, type ModelEntry } from "./catalog.ts";
 import { checkModel, noVerdict, type Code, type ModelVerdict, type VariantVerdict } from "./checkModel.ts";
-import { ChromiumHost } from "./chromiumHost.ts";
+import { checkInBrowser, startBrowserHost } from "./browserHost.ts";
 import { readModelData } from "./modelData.ts";
 
-type HostName = "node" | "chromium";
+type HostName = "node" | BrowserName;
+
+/** What `--host` may say, and which hosts that is. */
+const HOSTS = {
+  node: ["node"],
+  chromium: ["chromium"],
+  firefox: ["firefox"],
+  both: ["node", "chromium"],
+  all: ["node", "chromium", "firefox"],
+} as const satisfies Readonly<Record<string, readonly HostName[]>>;
 
 const spec: CommandSpec = {
   name: "models",
@@ -24,11 +34,15 @@ const spec: CommandSpec = {
   options: [
     { name: "data", value: "DIR", description: "folder of folders with model.onnx and test_data_set_0, or a TF.js model.json; default: models in TILEWRIGHT_DATA" }, // prettier-ignore
     { name: "light", value: "DIR", description: "folder of the light models; default: ../onnx-conformance/light beside the data" }, // prettier-ignore
-    { name: "host", value: "node|chromium|both", description: "where to run; default both" },
-    { name: "device", value: "wasm|webgpu", description: "what computes; default wasm. webgpu: in Chromium, on its software adapter" }, // prettier-ignore
+    {
+      name: "host",
+      value: "node|chromium|firefox|both|all",
+      description: "where to run; default both: Node and Chromium",
+    },
+    { name: "device", value: "wasm|webgpu", description: "what computes; default wasm. webgpu: in the browsers, on software adapters" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd|both", description: "code to run; default both" },
     { name: "filter", value: "REGEX", description: "only models whose name matches" },
-    { name: "seconds", value: "N", description: "time limit of one model in Chromium; default 300" },
+    { name: "seconds", value: "N", description: "time limit of one model in a browser; default 300" },
     { name: "json", value: "OUT.json", description: "write all figures there" },
   ],
   examples: [
@@ -64,7 +78,7 @@ async function main(words: readonly string[]): Promise<number> {
   const filter = new RegExp(args.text("filter") ?? "");
   const entries = findModels(data, light).filter(({ name }) => filter.test(name));
   if (entries.length === 0) usage(`no model in ${data} matches`);
-  const host = oneOf("--host", args.text("host") ?? "both", ["node", "chromium", "both"] as const);
+  const host = oneOf("--host", args.text("host") ?? "both", Object.keys(HOSTS) as (keyof typeof HOSTS)[]);
   const variant = oneOf("--variant", args.text("variant") ?? "both", [
     "relaxed-simd",
     "simd",
@@ -74,11 +88,13 @@ async function main(words: readonly string[]): Promise<number> {
   const variants: readonly Feature[] = variant === "both" ? ["relaxed-simd", "simd"] : [variant];
 
   const results: Result[] = [];
-  if (device === "webgpu")
-    results.push(...(await inChromium(entries, [device], args.integer("seconds", 1) ?? 600)));
-  else if (host !== "chromium") results.push(...(await inNode(entries, variants)));
-  if (device === "wasm" && host !== "node")
-    results.push(...(await inChromium(entries, variants, args.integer("seconds", 1) ?? 300)));
+  for (const name of HOSTS[host]) {
+    if (name !== "node") {
+      const codes = device === "webgpu" ? [device] : variants;
+      const seconds = args.integer("seconds", 1) ?? (device === "webgpu" ? 600 : 300);
+      results.push(...(await inBrowser(name, entries, codes, seconds)));
+    } else if (device === "wasm") results.push(...(await inNode(entries, variants)));
+  }
 
   const json = args.text("json");
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
@@ -105,27 +121,28 @@ async function inNode(entries: readonly ModelEntry[], variants: readonly Feature
   return results;
 }
 
-async function inChromium(
+async function inBrowser(
+  browser: BrowserName,
   entries: readonly ModelEntry[],
   variants: readonly Code[],
   seconds: number,
 ): Promise<Result[]> {
   // prettier-ignore
-  let host = await ChromiumHost.start(seconds);
-  console.log(await host.version());
+  const host = await startBrowserHost(browser, seconds);
   const results: Result[] = [];
-  for (const entry of entries) {
-    const result = await one(entry, "chromium", variants, async () =>
-      host.check(await readModelData(entry), entry.accuracy, variants),
-    );
-    results.push(result);
-    // A model that took its page down may have taken the browser along.
-    if (result.verdict.kind === "none") {
-      await host.stop().catch(() => {});
-      host = await ChromiumHost.start(seconds);
+  try {
+    console.log(await host.version());
+    for (const entry of entries) {
+      const result = await one(entry, browser, variants, async () =>
+        checkInBrowser(host, await readModelData(entry), entry.accuracy, variants),
+      );
+      results.push(result);
+      // A model that took its page down may have taken the browser along.
+      if (result.verdict.kind === "none") await host.restart();
     }
+  } finally {
+    await host.stop();
   }
-  await host.stop();
   return results;
 }
 
