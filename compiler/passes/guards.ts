@@ -140,7 +140,8 @@ function testIn(
 }
 
 function hasTest(call: GuardedCall, values: ReadonlyMap<ValueId, ProgramValue>): boolean {
-  if (!call.kernel) return false;
+  const isBool = (id: ValueId): boolean => values.get(id)?.dtype === "bool";
+  if (!call.kernel || !call.inputs.some(isBool)) return false;
   const isTest = (e: Expr): boolean => e.kind === "select" && testIn(e.condition, call, values) !== undefined;
   return assignments(call.kernel).some(
     ({ assign }) =>
