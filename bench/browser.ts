@@ -3,8 +3,8 @@
  * a page of its own, and one that hangs or crashes costs only its own time: the browser is then ended and the next
  * job starts another.
  */
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { chromeFlags, ensureChrome, webgpuFlags } from "../scripts/chrome.ts";
+import type { Browser, Page } from "puppeteer-core";
+import { type BrowserName, endBrowser, launchBrowser } from "../scripts/launchBrowser.ts";
 import { type MemoryResult } from "./cold/coldStart.ts";
 import { watchRenderers } from "./cold/processMemory.ts";
 import {
@@ -36,18 +36,15 @@ const SETTLE_MS = 500;
 /** Until a page has stored what it stores in the background. */
 const STORE_MS = 1_500;
 
-function launch(withGpu: boolean): Promise<Browser> {
-  return puppeteer.launch({
-    executablePath: ensureChrome(),
-    args: chromeFlags(
-      ...(withGpu ? webgpuFlags() : []),
+function launch(kind: BrowserName, withGpu: boolean): Promise<Browser> {
+  return launchBrowser(kind, {
+    webgpu: withGpu,
+    chromeFlags: [
       "--disable-background-timer-throttling",
       "--disable-renderer-backgrounding",
       // Otherwise the memory of a page is told at some later collection of garbage.
       "--enable-blink-features=ForceEagerMeasureMemory",
-    ),
-    // Jobs have their own limit.
-    protocolTimeout: 0,
+    ],
     // Else the page keeps a copy of all that it downloads, for DevTools to show: 15 MB more for a model of 14.
     networkEnabled: false,
   });
@@ -56,6 +53,7 @@ function launch(withGpu: boolean): Promise<Browser> {
 export class BenchBrowser {
   readonly #url: string;
   readonly #withGpu: boolean;
+  readonly #kind: BrowserName;
   #browser: Browser | undefined;
   /** Starts that this browser's profile has seen. */
   readonly #warmed = new Set<string>();
@@ -64,7 +62,8 @@ export class BenchBrowser {
    * @param url of the measuring page
    * @param withGpu whether pages have WebGPU
    */
-  constructor(url: string, withGpu = false) {
+  constructor(url: string, withGpu = false, kind: BrowserName = "chromium") {
+    this.#kind = kind;
     this.#url = url;
     this.#withGpu = withGpu;
   }
@@ -154,7 +153,7 @@ export class BenchBrowser {
 
   /** The memory of a start in a browser of its own; undefined where the system does not tell. */
   async coldMemory(job: ColdJob): Promise<MemoryResult | undefined> {
-    const browser = await launch(this.#withGpu);
+    const browser = await launch(this.#kind, this.#withGpu);
     const watch = watchRenderers(browser.process()?.pid);
     try {
       const page = await this.#opened(await browser.newPage());
@@ -191,13 +190,11 @@ export class BenchBrowser {
     this.#browser = undefined;
     this.#warmed.clear();
     if (browser === undefined) return;
-    const killed = setTimeout(() => browser.process()?.kill("SIGKILL"), 5_000);
-    await browser.close().catch(() => {});
-    clearTimeout(killed);
+    await endBrowser(browser);
   }
 
   async #started(): Promise<Browser> {
-    this.#browser ??= await launch(this.#withGpu);
+    this.#browser ??= await launch(this.#kind, this.#withGpu);
     return this.#browser;
   }
 

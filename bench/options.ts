@@ -4,6 +4,7 @@
  */
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
+import type { BrowserName } from "../scripts/launchBrowser.ts";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
 import { type GpuKind } from "../compiler/options.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
@@ -47,6 +48,7 @@ Options
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
+  --host firefox        in headless Firefox instead of Chromium
   --host node-webgpu    without a browser, on the package "webgpu" and the machine's GPU (or a software adapter):
                         Tilewright's kernels by the GPU's clock, beside the device's own peaks
   --gpu KIND            what schedules for WebGPU are made for: ${GPU_KINDS.join(", ")} (default software)
@@ -74,7 +76,7 @@ move at least, over the bandwidth of reading that many. With several thread coun
 WebAssembly from the lane before: times of starting are those of --cold.`;
 
 export interface Options {
-  readonly host: "chromium" | "node-webgpu";
+  readonly host: BrowserName | "node-webgpu";
   readonly gpu: GpuKind | undefined;
   readonly folders: readonly string[];
   /** Names of generated models. */
@@ -147,7 +149,7 @@ export function readOptions(words: readonly string[]): Options | string {
   if (threads.length === 0) throw new Error("--threads names none");
   const broken = threads.find((count) => !Number.isInteger(count));
   if (broken !== undefined) throw new Error(`--threads ${broken} is no whole number`);
-  const host = oneOf("host", ["chromium", "node-webgpu"] as const, values.host);
+  const host = oneOf("host", ["chromium", "firefox", "node-webgpu"] as const, values.host);
   return {
     host,
     gpu: values.gpu === undefined ? undefined : oneOf("gpu", GPU_KINDS, values.gpu),

@@ -42,7 +42,8 @@ async function run(options: Options, command: readonly string[]): Promise<number
 
   const page = await buildPage();
   const server = await startServer();
-  const browser = new BenchBrowser(server.origin + PAGE_PATH, options.runtimes.some(isGpu));
+  const kind = options.host === "firefox" ? "firefox" : "chromium";
+  const browser = new BenchBrowser(server.origin + PAGE_PATH, options.runtimes.some(isGpu), kind);
   try {
     const shared = [
       page.files,

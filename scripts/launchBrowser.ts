@@ -41,12 +41,16 @@ export function launchOptions(name: BrowserName, settings: BrowserSettings = {})
   }
 }
 
-/** Starts a browser. @param protocolTimeout milliseconds that an answer may take; 0, the default, for any */
+/** Starts a browser. `protocolTimeout`: milliseconds that an answer may take; 0, the default, for any. */
 export function launchBrowser(
   name: BrowserName,
-  { protocolTimeout = 0, ...settings }: BrowserSettings & { readonly protocolTimeout?: number } = {},
+  {
+    protocolTimeout = 0,
+    networkEnabled = true,
+    ...settings
+  }: BrowserSettings & { readonly protocolTimeout?: number; readonly networkEnabled?: boolean } = {},
 ): Promise<Browser> {
-  return launch({ ...launchOptions(name, settings), protocolTimeout });
+  return launch({ ...launchOptions(name, settings), protocolTimeout, networkEnabled });
 }
 
 /** Ends a browser, even one whose page is stuck. */
