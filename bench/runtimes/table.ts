@@ -25,7 +25,8 @@ export function isGpu(name: string): boolean {
   return name.endsWith("-webgpu");
 }
 
-/** What ratios of these runtimes are relative to: where all are on the GPU, onnxruntime-web there. */
+/** What ratios of these runtimes are relative to: where all are on the GPU, onnxruntime-web there, else TF.js. */
 export function baseOf(names: readonly string[]): string {
-  return names.every(isGpu) && names.includes("ort-webgpu") ? "ort-webgpu" : REFERENCE;
+  const onGpu = ["ort-webgpu", "tfjs-webgpu"].find((name) => names.includes(name));
+  return onGpu !== undefined && names.every(isGpu) ? onGpu : REFERENCE;
 }
