@@ -117,6 +117,7 @@ function printShaders(
     reuse: enabled(options, "reuse"),
     weights: new WeightStore(4),
     device: gpuDevice(options.gpu ?? "software"),
+    floats: options.gpuFloats,
   });
   const { modules, pipelines, run } = plan.variants[0]!;
   const bytes = sections.find(({ name }) => name === WGSL_SECTION)!.data as Uint8Array;

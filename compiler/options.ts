@@ -28,6 +28,9 @@ export type InspectStage = (typeof inspectStages)[number];
 /** Kinds of GPUs, by what is fast on them. */
 export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
 
+/** Types of floats in the memory of a GPU. */
+export type GpuFloats = "float32" | "float16";
+
 /** What an artifact has code for. */
 export type CompileTarget = "wasm" | "webgpu";
 /** The stages that take time, in order; a pass that is switched off is passed over. */
@@ -66,6 +69,13 @@ export interface CompileOptions {
    * Default: "software", whose tiles suit small GPUs as well.
    */
   readonly gpu?: GpuKind;
+  /**
+   * How programs for WebGPU keep weights and intermediate values: "float16" halves both and rounds each value once, by at
+   * most 2^-11 of it (beyond 65,504 to infinity); arithmetic, inputs and outputs stay float32. Adapters with `shader-f16`
+   * hold such values in two bytes, others round the same way and need twice the memory. Default: "float32". Shapes must be
+   * known while compiling.
+   */
+  readonly gpuFloats?: GpuFloats;
   /** Values of symbolic dimensions by name, e.g. `{ batch: 1 }`. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Whole shapes by input name; these win over `dims`. */

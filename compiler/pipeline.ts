@@ -171,6 +171,7 @@ export function build(
         reuse,
         weights: weightStore,
         device: gpuDevice(options.gpu ?? "software"),
+        floats: options.gpuFloats,
       }),
     );
   if (gpu && !targets.includes("wasm"))

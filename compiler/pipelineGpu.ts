@@ -33,7 +33,8 @@ import { crossings } from "./lower/crossings.ts";
 import { placeProgram } from "./lower/place.ts";
 import { packedConstant, placeOnGpu, type GpuPlaces } from "./lower/placeGpu.ts";
 import type { WeightStore } from "./lower/weightStore.ts";
-import type { GpuReport, KernelReport } from "./options.ts";
+import type { GpuFloats, GpuReport, KernelReport } from "./options.ts";
+import { inHalves } from "./passes/halves.ts";
 import { withoutFills } from "./passes/fills.ts";
 import { joinShort, joinSiblings } from "./passes/sequence.ts";
 import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
@@ -66,17 +67,23 @@ export interface GpuSettings {
   /** What schedules are made for; default: a software adapter, whose tiles suit small GPUs as well. */
   readonly device?: GpuDevice;
   readonly reuse: boolean;
+  readonly floats?: GpuFloats | undefined;
   /** Where constants are put. */
   readonly weights: WeightStore;
 }
 
 /** Kernels of a program as they run on a GPU. */
-export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledProgram {
+export function scheduleForGpu(
+  program: Program,
+  device: GpuDevice,
+  native: (root: ValueId) => boolean = () => false,
+): ScheduledProgram {
   const { program: filled, fills } = withoutFills(program);
   const rootOf = rootsOf(program.values);
   const target: ScheduleTarget = {
     choose: gpuSchedules(device),
     widens: (id) => id === undefined || !packedConstant(rootOf(id), program.values, program.constants),
+    native: (id) => id !== undefined && native(rootOf(id)),
     parts: () => ONE_PART,
   };
   const scheduled = scheduleProgram(filled, target);
@@ -84,11 +91,59 @@ export function scheduleForGpu(program: Program, device: GpuDevice): ScheduledPr
   return { ...scheduled, init: [...borders.init, ...scheduled.init] };
 }
 
-export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
+export function buildForGpu(given: Program, settings: GpuSettings): GpuBuild {
+  const program = settings.floats === "float16" ? inHalves(given) : given;
   const device = settings.device ?? gpuDevice("software");
   const sides = joined(chooseSides(program), program, device);
+  const halves = sides.reasons.size === 0 ? nativeHalves(program) : undefined;
+  const build = buildVariant(program, sides, device, settings, () => false);
+  if (!halves) return build;
+  // The first variant that a device can run is taken: this one needs floats of 16 bits.
+  const first = buildVariant(program, sides, device, settings, halves);
+  return { ...build, ...withVariants(first, build) };
+}
+
+/** Which memory a device with floats of 16 bits holds in these; undefined where there is none. */
+function nativeHalves({ values, inputs, outputs }: Program): ((root: ValueId) => boolean) | undefined {
+  const rootOf = rootsOf(values);
+  const kept = new Set([...inputs, ...outputs.map(({ id }) => id)].map(rootOf));
+  // What a schedule adds, panels of weights, is known by what it is made of.
+  const isHalf = (id: ValueId): boolean =>
+    (values.get(id) ?? values.get(id.split("/panels")[0]!))?.dtype === "float16";
+  for (const id of values.keys()) if (!isHalf(rootOf(id)) || !isHalf(id)) kept.add(rootOf(id));
+  const native = (root: ValueId): boolean => isHalf(root) && !kept.has(root);
+  return [...values.keys()].some((id) => native(rootOf(id))) ? native : undefined;
+}
+
+function withVariants(first: GpuBuild, second: GpuBuild): Pick<GpuBuild, "plan" | "sections"> {
+  const wgslOf = ({ sections }: GpuBuild): Uint8Array =>
+    sections.find(({ name }) => name === WGSL_SECTION)!.data as Uint8Array;
+  const [a, b] = [wgslOf(first), wgslOf(second)];
+  const texts = new Uint8Array(a.length + b.length);
+  texts.set(a);
+  texts.set(b, a.length);
+  const variants = [
+    ...first.plan.variants.map((variant): GpuVariant => ({
+      ...variant,
+      requires: { ...variant.requires, features: ["shader-f16"] },
+    })),
+    ...second.plan.variants.map((variant) => ({
+      ...variant,
+      modules: variant.modules.map(({ offset, bytes }) => ({ offset: offset + a.length, bytes })),
+    })),
+  ];
+  return { plan: { variants }, sections: [{ name: WGSL_SECTION, data: texts }] };
+}
+
+function buildVariant(
+  program: Program,
+  sides: Sides,
+  device: GpuDevice,
+  settings: GpuSettings,
+  native: (root: ValueId) => boolean,
+): GpuBuild {
   const rootOf = rootsOf(program.values);
-  const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device);
+  const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device, native);
   const host = sides.reasons.size > 0 ? scheduleHost(program, sides) : undefined;
   const rootsMade = (calls: readonly ScheduledCall[]): ValueId[] =>
     calls.flatMap(({ outputs }) => outputs.filter((id) => id !== "").map(rootOf));
@@ -123,6 +178,7 @@ export function buildForGpu(program: Program, settings: GpuSettings): GpuBuild {
       return nest ? scratchBytes(nest, buffer) : 0;
     },
     reuse: settings.reuse,
+    native,
   });
   const emitter = new PipelineEmitter(places, nests, USUAL_LIMITS.maxStorageBuffersPerShaderStage);
   const numbers = new Map(run.map((call, i) => [call, i]));

@@ -47,6 +47,8 @@ export interface PlacingInput {
   /** Bytes of scratch of a call's buffer, 0 where it needs none. */
   readonly scratch: (call: ScheduledCall, buffer: number) => number;
   readonly reuse: boolean;
+  /** Whether memory holds float16 as the device has it, two bytes an element: it is bound by itself. */
+  readonly native?: (root: ValueId) => boolean;
 }
 
 /** Whether values of a program are read from their ordinary bytes: constants of narrow types. */
@@ -60,6 +62,8 @@ export function packedConstant(
 
 export function placeOnGpu(given: PlacingInput): GpuPlaces {
   const { values, constants, init, run } = given;
+  const { native = () => false } = given;
+  const isPacked = (root: ValueId): boolean => native(root) || packedConstant(root, values, constants);
   const calls = [...init, ...run];
   const end = calls.length;
   const rootOf = rootsOf(values);
@@ -96,7 +100,7 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
   for (const [id, value] of values) {
     const root = rootOf(id);
     if (!from.has(root)) continue;
-    const each = gpuElementBytes(value.dtype, packedConstant(root, values, constants));
+    const each = gpuElementBytes(value.dtype, isPacked(root));
     bytes.set(root, Math.max(bytes.get(root) ?? 0, storageElements(value) * each));
     if (value.layout?.halo) {
       from.set(root, -1);
@@ -122,16 +126,29 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
     });
   });
   const options = { alignment: ALIGNMENT, reserved: 0, slack: 0, reuse: given.reuse };
-  const plan = planMemory(arena, options);
   const places = new Map<string, { buffer: number; address: number; written: boolean }>();
   const buffers: number[] = [];
-  if (arena.length > 0) buffers.push(Math.max(ALIGNMENT, plan.end));
-  for (const [id, address] of plan.addresses) places.set(id, { buffer: 0, address, written: true });
+  let arenaBytes = 0;
+  // What is bound as floats of 16 bits is never bound together with anything else.
+  for (const half of [false, true]) {
+    const blocks = arena.filter(({ id }) => native(id) === half);
+    if (blocks.length === 0) continue;
+    const plan = planMemory(blocks, options);
+    for (const [id, address] of plan.addresses)
+      places.set(id, { buffer: buffers.length, address, written: true });
+    buffers.push(Math.max(ALIGNMENT, plan.end));
+    arenaBytes += plan.end;
+  }
   // Constants as they are uploaded, and apart from them what is made of them: a packer reads one and writes the other.
-  for (const made of [false, true]) {
+  for (const [made, half] of [
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ]) {
     let filled = Infinity;
     for (const { id, bytes: size } of lasting) {
-      if (constants.has(id) === made) continue;
+      if (constants.has(id) === made || native(id) !== half) continue;
       const room = Math.max(ALIGNMENT, Math.ceil(size / ALIGNMENT) * ALIGNMENT);
       if (filled + room > USUAL_BUFFER) {
         buffers.push(0);
@@ -151,10 +168,10 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
     buffers,
     place: (id) => find(rootOf(id)),
     scratch: (call, buffer) => find(scratchId(steps.get(call)!, buffer)),
-    isPacked: (id) => packedConstant(rootOf(id), values, constants),
+    isPacked: (id) => isPacked(rootOf(id)),
     constants: [...constants.keys()].filter(
       (id) => places.has(id) && elementCount(values.get(id)!.shape) > 0,
     ),
-    arenaBytes: plan.end,
+    arenaBytes,
   };
 }

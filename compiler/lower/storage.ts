@@ -206,12 +206,17 @@ function isHalf(dtype: DType): boolean {
  *
  * @param widens whether a buffer holds its floats of 16 bits as float32, rounded when they are stored; for devices that
  * have no doubles
+ * @param native whether a buffer stays one of float16: the device loads and stores these as they are
  */
-export function lowerStorage(given: Kernel, widens?: (buffer: number) => boolean): Kernel {
-  const kernel = widens ? widened(given, widens) : given;
+export function lowerStorage(
+  given: Kernel,
+  widens?: (buffer: number) => boolean,
+  native: (buffer: number) => boolean = () => false,
+): Kernel {
+  const kernel = widens ? widened(given, (i) => widens(i) && !native(i)) : given;
   const toF32 = widens ? toF32ByItself : toF32ByDouble;
   const needs = (dtype: DType): boolean => formats[dtype] !== undefined || dtype === "float8e8m0";
-  const buffers = kernel.buffers.map((b): Buffer => (needs(b.dtype) ? { ...b, dtype: carrier(b.dtype) } : b));
+  const buffers = kernel.buffers.map((b, i): Buffer => (needs(b.dtype) && !native(i) ? { ...b, dtype: carrier(b.dtype) } : b)); // prettier-ignore
   const memo = new Map<Expr, Expr>();
   const lowered = (e: Expr): Expr =>
     rewrite(
@@ -219,7 +224,7 @@ export function lowerStorage(given: Kernel, widens?: (buffer: number) => boolean
       (x) => {
         if (x.kind === "load") {
           const { dtype } = kernel.buffers[x.buffer]!;
-          if (!needs(dtype)) return undefined;
+          if (!needs(dtype) || native(x.buffer)) return undefined;
           const pad = x.pad === undefined ? undefined : padBits(dtype, x.pad);
           const bits = load(x.buffer, carrier(dtype), x.index, pad);
           const format = formats[dtype];
@@ -238,12 +243,12 @@ export function lowerStorage(given: Kernel, widens?: (buffer: number) => boolean
     );
   const body = mapAssigns(kernel.body, (assign) => {
     const { dtype } = kernel.buffers[assign.out]!;
-    const format = formats[dtype];
+    const format = native(assign.out) ? undefined : formats[dtype];
     // A cast to the stored type at the root is the store's own conversion, with the cast's saturation.
     const casts = needs(dtype) && assign.value.kind === "cast" && assign.value.to === dtype;
     let value = lowered(casts && assign.value.kind === "cast" ? assign.value.a : assign.value);
     if (format) value = encode(toF32(value), format, casts && dtype.startsWith("float8"));
-    else if (needs(dtype)) value = encodeScale(toF32(value), casts);
+    else if (needs(dtype) && !native(assign.out)) value = encodeScale(toF32(value), casts);
     else if (isSubByte(dtype)) value = cast(value, dtype);
     return {
       ...assign,

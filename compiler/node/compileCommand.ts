@@ -36,6 +36,7 @@ export const compileSpec: CommandSpec = {
     shapeOption,
     { name: "target", value: "wasm|webgpu|auto", description: "what to compile for: WebAssembly (default), WebGPU, or both, from which the page takes what is faster" }, // prettier-ignore
     { name: "gpu", value: "software|integrated|discrete|mobile", description: "the kind of GPU to schedule for, with --target webgpu or auto; default software" }, // prettier-ignore
+    { name: "gpu-floats", value: "float32|float16", description: "how weights and intermediate values are kept on a GPU; float16 halves them and rounds each by up to 1/2048 of it" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd", multiple: true, description: "code to put in; default: both, and the runtime takes what the engine has" }, // prettier-ignore
     {
       name: "kernels",
@@ -68,6 +69,8 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   const chosen = args.texts("variant").map((text) => oneOf("--variant", text, variants));
   const gpu = args.choice("gpu", ["software", "integrated", "discrete", "mobile"]);
   if (gpu !== undefined && (target ?? "wasm") === "wasm") usage("--gpu needs --target webgpu or auto");
+  const gpuFloats = args.choice("gpu-floats", ["float32", "float16"]);
+  if (gpuFloats !== undefined && (target ?? "wasm") === "wasm") usage("--gpu-floats needs --target webgpu or auto"); // prettier-ignore
   const output = args.text("output") ?? `${file.name}.tile`;
   const trace = traceTo(terminal.error, args);
   const options = {
@@ -75,6 +78,7 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
     ...(chosen.length > 0 ? { variants: chosen } : {}),
     ...(target === undefined ? {} : { targets: targets[target] }),
     ...(gpu === undefined ? {} : { gpu }),
+    ...(gpuFloats === undefined ? {} : { gpuFloats }),
     ...(args.has("profile") ? { profile: true } : {}),
   };
   const start = performance.now();

@@ -31,6 +31,8 @@ export interface ScheduleTarget {
   readonly choose: (kernel: Kernel, context: SchedulingContext) => Schedule;
   /** Whether a value, or scratch (undefined), holds floats of 16 bits as float32; see lowerStorage. */
   readonly widens?: (id: ValueId | undefined) => boolean;
+  /** Whether a value is held as float16 by a device that has such numbers; see lowerStorage. */
+  readonly native?: (id: ValueId | undefined) => boolean;
   readonly parts: (kernel: Kernel) => Parts;
 }
 
@@ -73,9 +75,13 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
     const bound = boundKernel(call.kernel, [...call.inputs, ...call.outputs], values);
     const ids = [...call.inputs, ...call.outputs];
     const divided = lowerPads({ ...bound, body: splitDividedAxes(dropEmpty(bound.body), "all") });
-    const { widens } = target;
-    const native = lowerStorage(divided, widens && ((i) => widens(ids[i])));
-    let kernel = orderAxes(uniqueAxes(native));
+    const { widens, native } = target;
+    const stored = lowerStorage(
+      divided,
+      widens && ((i) => widens(ids[i])),
+      native && ((i) => native(ids[i])),
+    );
+    let kernel = orderAxes(uniqueAxes(stored));
     const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
     const chosen = choose(kernel, { constants });
     const inputs = [...call.inputs];

@@ -16,7 +16,7 @@ import { registerOf, StraightCode, type Leaf, type LeafOf } from "../straight.ts
 import { ExpressionWriter, narrowed, type Declared, type Register } from "./expression.ts";
 import { indented } from "./frames.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
-import { asWord, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
+import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
 import { hasOwnCopies } from "./scratch.ts";
 import { wavesOf } from "./waves.ts";
 import { chainOf, spread, type Chain } from "./grid.ts";
@@ -101,11 +101,13 @@ class Emitter extends ExpressionWriter {
     }
     const declarations = this.bindings.map(({ mode, bytes }, i) => {
       const { word, quads } = this.words[i]!;
-      const count = bytes / (quads ? 16 : wordBytes(word));
+      const count = bytes / (wordBytes(word) * (quads ? 4 : 1));
       const access = mode === "read" ? "read" : "read_write";
-      return `@group(0) @binding(${i}) var<storage, ${access}> b${i}: array<${quads ? `vec4${word[0]}` : word}, ${count}>;`;
+      return `@group(0) @binding(${i}) var<storage, ${access}> b${i}: array<${quads ? quadOf(word) : word}, ${count}>;`;
     });
+    const halves = this.words.some(({ word }) => word === "f16");
     const text = [
+      ...(halves ? ["enable f16;"] : []),
       ...declarations,
       ...this.bitVariables(),
       ...this.shared.values(),
@@ -154,7 +156,7 @@ class Emitter extends ExpressionWriter {
       const packed = operand.kind === "bound" && operand.packed;
       words.add(wordOf(dtype, packed));
       here.add(i);
-      const narrow = packed && bytesPerElement(dtype) < 4;
+      const narrow = packed && bytesPerElement(dtype) < 4 && dtype !== "float16";
       if (operand.kind === "scratch" || narrow || wordOf(dtype, packed) === "vec2u") quads = false;
     });
     const [only] = words;
@@ -431,12 +433,13 @@ class Emitter extends ExpressionWriter {
     this.beginStatement(value, slot && registerOf(slot));
     const { dtype } = this.nest.buffers[buffer]!;
     const operand = this.operands[buffer]!;
-    if (operand.kind === "bound" && operand.packed && bytesPerElement(dtype) < 4)
+    if (operand.kind === "bound" && operand.packed && bytesPerElement(dtype) < 4 && dtype !== "float16")
       throw new InternalError(`${dtype} is stored in its ordinary bytes`);
     const declared = this.declared(buffer);
     const own = wordOf(dtype, false);
     const form = (text: string, vector: boolean): string => {
       const type = computeType(dtype);
+      if (own === "f16") return `${vector ? "vec4h" : "f16"}(${text})`;
       const stored = type === "bool" ? `${vector ? "vec4i" : "i32"}(${text})` : type === "i32" ? narrowed(text, dtype, vector) : text; // prettier-ignore
       return asWord(stored, own, declared.word, vector);
     };

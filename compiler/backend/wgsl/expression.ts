@@ -351,6 +351,7 @@ export abstract class ExpressionWriter {
       text = `${this.quad(e.buffer, constant - lane, e.address.terms)}.${"xyzw"[lane]}`;
     } else text = this.place(e.buffer, e.address);
     text = asWord(text, declared.word, own);
+    if (own === "f16") return `f32(${text})`;
     return dtype === "bool" ? `(${text} != 0)` : text;
   }
 
@@ -410,6 +411,7 @@ export abstract class ExpressionWriter {
           wordOf(dtype, false),
           true,
         );
+        if (dtype === "float16") return `vec4f(${text})`;
         return dtype === "bool" ? `(${text} != vec4i())` : text;
       }
     }

@@ -27,11 +27,13 @@ export interface Binding {
   readonly bytes: number;
 }
 
-/** What lies in memory: a machine word of a type, or two for 64 bits. */
-export type Word = "f32" | "i32" | "u32" | "vec2u";
+/** What lies in memory: a machine word of a type, two for 64 bits, or half a one where the device has such floats. */
+export type Word = "f32" | "i32" | "u32" | "vec2u" | "f16";
 
 export function wordOf(dtype: DType, packed: boolean): Word {
   if (dtype === "float32") return "f32";
+  // Elsewhere such a buffer is one of float32 or of bits; see lower/storage.ts.
+  if (dtype === "float16") return "f16";
   if (dtype === "uint32") return "u32";
   if (dtype === "int64" || dtype === "uint64") return "vec2u";
   if (dtype === "float64" || dtype === "string") throw new InternalError(`${dtype} in WGSL`);
@@ -39,11 +41,17 @@ export function wordOf(dtype: DType, packed: boolean): Word {
 }
 
 export function wordBytes(word: Word): number {
-  return word === "vec2u" ? 8 : 4;
+  return word === "vec2u" ? 8 : word === "f16" ? 2 : 4;
+}
+
+/** The type of four words. */
+export function quadOf(word: Word): string {
+  return word === "f16" ? "vec4h" : `vec4${word[0]}`;
 }
 
 /** Text that reads `from`-typed text as the same bits of another type of 32 bits. */
 export function asWord(text: string, from: Word, to: Word, vector = false): string {
   if (from === to) return text;
+  if (from === "f16" || to === "f16") throw new InternalError("floats of 16 bits share a binding");
   return `bitcast<${vector ? `vec4${to[0]}` : to}>(${text})`;
 }
