@@ -26,6 +26,7 @@ import { fuse } from "./passes/fuse.ts";
 import { guard } from "./passes/guards.ts";
 import { chooseLayouts } from "./passes/layout.ts";
 import { bind, type BoundGraph } from "./passes/bind.ts";
+import { PRODUCT_LIMITS } from "./passes/rowProducts.ts";
 import { mergeRows } from "./passes/rows.ts";
 import { separate } from "./passes/separate.ts";
 import { simplify } from "./passes/simplify.ts";
@@ -124,8 +125,10 @@ export function optimize(
   }
   if (enabled(options, "rows")) {
     program = clock.time("rows", () =>
-      mergeRows(program, (rule, from, into) =>
-        trace?.("rows", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+      mergeRows(
+        program,
+        (rule, from, into) => trace?.("rows", () => `${rule}: ${from} into ${into}`, `${from}+${into}`),
+        target === "wasm" ? PRODUCT_LIMITS : undefined,
       ),
     );
     trace?.("rows", () => `${program.calls.length} calls`);

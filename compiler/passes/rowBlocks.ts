@@ -9,6 +9,7 @@ import { add, axis as axisOf, int, loadTyped, mul, type Expr } from "../ir/expr.
 import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import { coordinate, type Assign, type Axis, type Block } from "../ir/kernel.ts";
 import { mapAssign, type ValueNumbers } from "./open.ts";
+import { isProduct, PRODUCT_LIMITS, rowsOfProducts, type ProductLimits } from "./rowProducts.ts";
 import type { RowForm } from "./rows.ts";
 
 /** Bytes of a block: what is read and written of it is the first-level cache of most cores. */
@@ -72,12 +73,15 @@ function isBeside({ rows, assigns }: RowForm): boolean {
 }
 
 /** The body over blocks of rows, or undefined where a loop over single rows is as good. */
-export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[] | undefined {
+export function blockRows(
+  form: RowForm,
+  numbers: ValueNumbers,
+  limits: ProductLimits = PRODUCT_LIMITS,
+): readonly Block[] | undefined {
   const { rows, assigns } = form;
-  const reductions = assigns.filter((a) => a.reduce);
-  if (!rows.length || !reductions.length || reductions.some((a) => a.axes.some((x) => x.extent !== 1)))
-    return undefined;
-  let { rows: room } = rowsOfBlock(form, numbers);
+  if (!rows.length || !assigns.some((a) => a.reduce)) return undefined;
+  const products = assigns.some(isProduct);
+  let room = products ? rowsOfProducts(form, numbers, limits) : rowsOfBlock(form, numbers).rows;
   if (room < 2) return undefined;
 
   // From the innermost axis out: axes that fit whole, one that is cut, and loops over the rest.
@@ -87,7 +91,8 @@ export function blockRows(form: RowForm, numbers: ValueNumbers): readonly Block[
   while (outer.length && outer.at(-1)!.extent <= room) {
     const axis = outer.pop()!;
     whole.unshift(axis);
-    room = Math.floor(room / axis.extent);
+    // Products of one block read the same operand: no block goes over two of them.
+    room = products ? 1 : Math.floor(room / axis.extent);
   }
   if (outer.length && room >= 2) {
     const axis = outer.pop()!;

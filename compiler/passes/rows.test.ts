@@ -224,6 +224,41 @@ describe("row fusion", () => {
     expect(calls).toHaveLength(2);
   });
 
+  it("joins contractions on both sides of rows, in blocks with and without a rest", () => {
+    let joined = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = seededRandom(seed);
+      const upTo = (most: number): number => 1 + Math.floor(random() * most);
+      const shape = [upTo(2), upTo(3), 1 + upTo(12), 1 + upTo(6)];
+      const masked = random() < 0.5;
+      const model: Model = {
+        shape,
+        steps: [
+          ["keys", "Transpose", ["x"], { perm: [0, 1, 3, 2] }],
+          ["product", "MatMul", ["x", "keys"]],
+          ["scores", "Mul", ["product", masked ? "mask" : "tiny"]],
+          ["shares", "Softmax", ["scores"], { axis: -1 }],
+          ["sums", "MatMul", ["shares", "x"]],
+          ["y", "Transpose", ["sums"], { perm: [0, 2, 1, 3] }],
+        ],
+        constants: { mask: [shape[2]!, shape[2]!] },
+        outputs: random() < 0.2 ? ["shares", "y"] : ["y"],
+      };
+      const limits = {
+        leastBetween: 0,
+        mostScratch: 4 * shape[2]! * 3 * upTo(9),
+        mostShared: 1e9,
+        leastRows: 2,
+      };
+      const before = programOf(model);
+      const after = mergeRows(before, undefined, limits);
+      const about = `seed ${seed}: ${JSON.stringify({ model, limits })}`;
+      expect(run(after), about).toEqual(run(before));
+      joined += before.calls.length - after.calls.length;
+    }
+    expect(joined).toBeGreaterThan(40);
+  });
+
   it("does not merge what depends on itself by way of a third call", () => {
     const { calls } = mergedAndEqual({
       shape: [12, 16],

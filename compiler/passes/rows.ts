@@ -6,7 +6,8 @@
  * changes. The rule knows no operators: calls qualify when each reads only its own row of what the other makes.
  *
  * What it saves is memory traffic: a row that was just reduced is still in the first-level cache when it is mapped.
- * Contractions do not qualify, since what they read is shared between rows and wants tiles across them.
+ * Contractions do not qualify, since what they read is shared between rows and wants tiles across them; but for those
+ * around rows that are many and go to and fro: the scores of an attention (rowProducts.ts).
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { axis as axisOf, loadTyped, type Expr, type LoadExpr } from "../ir/expr.ts";
@@ -26,6 +27,7 @@ import {
   type OpenKernel,
 } from "./open.ts";
 import { blockRows, rowsOfBlock } from "./rowBlocks.ts";
+import { hasRoom, PRODUCT_LIMITS, productRows, type ProductLimits } from "./rowProducts.ts";
 
 /** Kernels are not made larger than this: code that is run through once per block of rows leaves the cache. */
 const MAX_INPUTS = 12;
@@ -45,9 +47,17 @@ export interface RowForm {
   readonly flexible: boolean;
 }
 
-/** Merges calls that work on the same rows; then works on blocks of rows that stay in the first-level cache. */
-export function mergeRows(program: Program, trace: RowTrace = () => undefined): Program {
-  return new RowFusion(program, trace).run();
+/**
+ * Merges calls that work on the same rows; then works on blocks of rows that stay in the first-level cache.
+ *
+ * @param products when contractions may join the rows between them; undefined: never
+ */
+export function mergeRows(
+  program: Program,
+  trace: RowTrace = () => undefined,
+  products: ProductLimits | undefined = PRODUCT_LIMITS,
+): Program {
+  return new RowFusion(program, trace).run(products);
 }
 
 class RowFusion {
@@ -65,6 +75,8 @@ class RowFusion {
   private readonly inputs = new WeakMap<OpenCall, readonly ValueId[]>();
   private readonly forms = new WeakMap<OpenCall, RowForm | "none">();
   private names = 0;
+  /** When contractions are joined, while they are; otherwise what works on its own rows only. */
+  private products: ProductLimits | undefined;
 
   constructor(program: Program, trace: RowTrace) {
     this.program = program;
@@ -81,12 +93,10 @@ class RowFusion {
     this.calls.forEach((call, at) => this.enter(call!, at));
   }
 
-  run(): Program {
-    let again = true;
-    while (again) {
-      again = false;
-      for (let at = 0; at < this.calls.length; at++) while (this.mergeInto(at)) again = true;
-    }
+  run(products: ProductLimits | undefined): Program {
+    this.mergeAll();
+    this.products = products;
+    if (products) this.mergeAll();
     const calls = this.calls.flatMap((call): Call[] => {
       if (!call) return [];
       return [closeCall(call.kind === "kernel" ? this.blocked(call) : call, this.numbers)];
@@ -94,9 +104,17 @@ class RowFusion {
     return { ...this.program, calls: inOrder(calls) };
   }
 
+  private mergeAll(): void {
+    let again = true;
+    while (again) {
+      again = false;
+      for (let at = 0; at < this.calls.length; at++) while (this.mergeInto(at)) again = true;
+    }
+  }
+
   private blocked(call: OpenKernel): OpenKernel {
     const form = this.formOf(call);
-    const body = form && !form.flexible ? blockRows(form, this.numbers) : undefined;
+    const body = form && !form.flexible ? blockRows(form, this.numbers, this.products) : undefined;
     return body
       ? { ...call, body: plainNames(body) }
       : { ...call, body: form && !form.flexible ? plainNames(call.body) : call.body };
@@ -160,7 +178,10 @@ class RowFusion {
     const pairs = pairRows(first, second, crossing);
     if (!pairs) return undefined;
     const rowsOfSecond = [...pairs].map(([a, b]): Axis => ({ name: b, extent: a.extent }));
-    if (!this.reduceOwnRows(first, [...pairs.keys()]) || !this.reduceOwnRows(second, rowsOfSecond))
+    if (
+      !this.products &&
+      (!this.reduceOwnRows(first, [...pairs.keys()]) || !this.reduceOwnRows(second, rowsOfSecond))
+    )
       return undefined;
     if (first.assigns.length + second.assigns.length > MAX_ASSIGNS) return undefined;
 
@@ -178,9 +199,17 @@ class RowFusion {
       ...first.assigns.map((a) => this.renamed(a, byFirst)),
       ...second.assigns.map((a) => this.renamed(a, bySecond)),
     ].map((a) => ({ ...a, axes: a.axes.filter((x) => !isRow.has(x.name)) }));
-    const form: RowForm = { rows, assigns, flexible: false };
-    if (!this.sharesRows(form, first.assigns.length, crossing)) return undefined;
-    if (!rowsOfBlock(form, this.numbers).cached) return undefined;
+    const isFixed = (n: number): boolean => this.fixed.has(this.numbers.at(n).id);
+    const joined: RowForm = { rows, assigns, flexible: false };
+    const ordered = this.products
+      ? productRows(joined, crossing, this.numbers, isFixed, this.products)
+      : rows;
+    if (!ordered) return undefined;
+    const form: RowForm = { ...joined, rows: ordered };
+    if (!this.products) {
+      if (!this.sharesRows(form, first.assigns.length, crossing)) return undefined;
+      if (!rowsOfBlock(form, this.numbers).cached) return undefined;
+    }
 
     const outputs = [...call.outputs, ...into.outputs];
     const inner = outputs.filter(
@@ -198,11 +227,18 @@ class RowFusion {
       inner.filter((id) => !kept.includes(id)).map((id) => this.numbers.numberOf(id)),
     );
     if (!own || this.scratchBytes(own.assigns) > SCRATCH_LIMIT) return undefined;
+    // Products are joined for what then need not be written.
+    if (
+      this.products &&
+      (kept.some((id) => crossing.has(this.numbers.numberOf(id))) ||
+        !hasRoom(own, this.numbers, this.products))
+    )
+      return undefined;
     const result: OpenKernel = {
       kind: "kernel",
       name: call.name === into.name ? call.name : `${call.name}+${into.name}`,
       nodes: [...new Set([...call.nodes, ...into.nodes])],
-      body: loops(rows, own.assigns),
+      body: loops(own.rows, own.assigns),
       outputs: kept,
     };
     if (this.inputsOf(result).length > MAX_INPUTS || this.leadsTo(from, at)) return undefined;
