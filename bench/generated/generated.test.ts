@@ -32,6 +32,7 @@ const small: Readonly<Record<string, () => GeneratedModel>> = {
   "gen-mobilenetv2": () => mobilenetV2({ size: 64, width: 0.35, classes: 10 }),
   "gen-resnet50": () => resNet50({ size: 64, width: 8, blocks: [1, 2, 2, 1], classes: 10 }),
   "gen-minilm": () => miniLm({ layers: 2, width: 48, heads: 4, tokens: 16, vocabulary: 60 }),
+  "gen-minilm-512": () => miniLm({ layers: 1, width: 16, heads: 2, tokens: 32, vocabulary: 20 }),
   "gen-gpt-decode": () => gpt({ ...gptSize, tokens: 1, past: 9 }),
   "gen-gpt-prefill": () => gpt({ ...gptSize, tokens: 8, past: 0 }),
   "gen-unet": () => uNet({ size: 32, width: 8, depth: 3 }),

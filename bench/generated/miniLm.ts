@@ -18,9 +18,11 @@ const MOST_TOKENS = 512;
 /** The most negative float32: a masked score. */
 const NEVER = -3.4028234663852886e38;
 
-export function miniLm(
-  config: MiniLmConfig = { layers: 6, width: 384, heads: 12, tokens: 128, vocabulary: 30522 },
-): GeneratedModel {
+const SIZES: MiniLmConfig = { layers: 6, width: 384, heads: 12, tokens: 128, vocabulary: 30522 };
+/** A whole passage: scores that no cache of a core holds. */
+export const MINILM_LONG: MiniLmConfig = { ...SIZES, tokens: MOST_TOKENS };
+
+export function miniLm(config: MiniLmConfig = SIZES): GeneratedModel {
   const { layers, width, heads, tokens, vocabulary } = config;
   const net = new Network("minilm", 14, 4);
   const dims = ["batch_size", "sequence_length"];

@@ -9,7 +9,7 @@ import { deiT } from "./deiT.ts";
 import { efficientNet } from "./efficientNet.ts";
 import { gpt, GPT_DECODE, GPT_PREFILL } from "./gpt.ts";
 import { lstmTagger } from "./lstmTagger.ts";
-import { miniLm } from "./miniLm.ts";
+import { miniLm, MINILM_LONG } from "./miniLm.ts";
 import { mobilenetV2 } from "./mobilenetV2.ts";
 import { mobilenetV3 } from "./mobilenetV3.ts";
 import { type GeneratedModel } from "./network.ts";
@@ -37,6 +37,7 @@ const others: Table = {
   "gen-shufflenetv2": () => shuffleNetV2(),
   "gen-convnext": () => convNext(),
   "gen-deit": () => deiT(),
+  "gen-minilm-512": () => miniLm(MINILM_LONG),
   "gen-lstm-tagger": () => lstmTagger(),
   "gen-wavenet": () => waveNet(),
   "gen-ssd": () => ssd(),
