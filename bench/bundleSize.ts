@@ -59,7 +59,8 @@ export async function bundle(
       reportCompressedSize: false,
       rolldownOptions: {
         input: { entry },
-        preserveEntrySignatures: "allow-extension",
+        // What groups modules of its own (`output`) may put the entry among them.
+        preserveEntrySignatures: output.codeSplitting === undefined ? "strict" : "allow-extension",
         external: /^node:/,
         output,
       },

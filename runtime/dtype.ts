@@ -59,6 +59,11 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+/** The tensor with elements of its own. */
+export function copyOf(tensor: Tensor): Tensor {
+  return { ...tensor, data: tensor.data.slice() };
+}
+
 const byteTable: Readonly<Record<DType, number>> = {
   float32: 4,
   float64: 8,

@@ -6,12 +6,12 @@
  */
 import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
 import { type BoundProgram, type KeptPrograms, type Ports } from "./keptPrograms.ts";
-import { type NumericData, type Tensor } from "./dtype.ts";
+import { copyOf, type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Port } from "./format.ts";
 import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
-import { type BoundEngine, type DeviceOptions, openBound } from "./device.ts";
+import { type BoundEngine, type DeviceOptions, type openBound } from "./device.ts";
 import { peekHeader } from "./open.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
@@ -44,9 +44,11 @@ export class LateModel {
   readonly #ready = new Map<string, ReadyStage>();
   /** The names of stages that the compiler has given. */
   readonly #ids = new WeakMap<Stage, string>();
+  readonly #start: typeof openBound;
 
   /**
    * @param open the first stage, when it is needed
+   * @param start what makes something that runs of a program; given, so that bundlers keep it where all find it
    * @param kept programs of earlier sessions
    */
   constructor(
@@ -54,8 +56,10 @@ export class LateModel {
     open: () => Promise<Stage>,
     capacity: number,
     options: DeviceOptions,
+    start: typeof openBound,
     kept?: KeptPrograms,
   ) {
+    this.#start = start;
     this.stage = ports;
     this.#root = { id: "", open };
     this.#kept = kept;
@@ -193,7 +197,7 @@ export class LateModel {
     if (header.plan.kind !== "bound") {
       throw new TilewrightError("run-failed", "the compiler bound a stage to something that cannot run");
     }
-    return openBound(reader, header, header.plan, this.#options, undefined);
+    return this.#start(reader, header, header.plan, this.#options, undefined);
   }
 }
 
@@ -211,11 +215,6 @@ function isOutput(value: string, ports: readonly Port[]): boolean {
   return ports.some(
     ({ name, container }) => value === name || (container !== undefined && value.startsWith(`${name}[`)),
   );
-}
-
-/** The tensor with elements of its own. */
-export function copyOf(tensor: Tensor): Tensor {
-  return { ...tensor, data: tensor.data.slice() };
 }
 
 /** The tensor with its elements in an array of the caller. */

@@ -9,7 +9,6 @@ import { allocate, elementCount } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Feature, isArtifact, PREFIX_BYTES } from "./format.ts";
 import { KeptPrograms } from "./keptPrograms.ts";
-import { LateModel } from "./late.ts";
 import { openLate, peekHeader } from "./open.ts";
 import { Meter, type Progress } from "./progress.ts";
 import { ByteReader, throwIfAborted } from "./reader.ts";
@@ -338,6 +337,16 @@ async function bindLate(
   { source, kept }: Coming,
 ): Promise<Session> {
   const { keptPrograms = DEFAULT_KEPT_PROGRAMS, device } = options;
+  const late = import("./late.ts").catch((cause: unknown) => {
+    // A service worker imports nothing later.
+    const hint = "compile the model for the shapes that it is used with";
+    throw new TilewrightError(
+      "compiler-needed",
+      `${reason}, and what binds them cannot be imported: ${hint}`,
+      cause,
+    );
+  });
+  late.catch(() => {}); // heard of when it is needed
   const targets: SourceOptions["targets"] = device === "auto" ? ["wasm", "webgpu"] : [device ?? "wasm"];
   const open = async (compiler: Promise<Compiler>, bytes: Promise<Uint8Array>): Promise<Stage> =>
     (await compiler).openSource(await bytes, ...(device === undefined ? [] : [{ targets }]));
@@ -356,7 +365,8 @@ async function bindLate(
   } else meter.enter("compile");
   const whole = (): Promise<Stage> =>
     (stage ??= open(compilerOf(options, reason), readModel(source, options, record)));
-  const model = new LateModel(ports, whole, keptPrograms, options, kept);
+  const { LateModel } = await late;
+  const model = new LateModel(ports, whole, keptPrograms, options, openBound, kept);
   await model.prepare();
   meter.add("compile", 1);
   return new Session({ kind: "late", model }, name, record);

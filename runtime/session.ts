@@ -4,12 +4,12 @@
  * the caller (copied where the run has to wait), outputs are the caller's own; after `dispose` nothing runs.
  */
 import { type BoundEngine, type Device } from "./device.ts";
-import { type NumericData, type Tensor } from "./dtype.ts";
+import { copyOf, type NumericData, type Tensor } from "./dtype.ts";
 import { nearestName, TilewrightError } from "./errors.ts";
 import { type Feature, type Port } from "./format.ts";
 import { readInputs, type TensorLike } from "./inputs.ts";
 import { checkInto, type Into } from "./into.ts";
-import { copyOf, type LateModel } from "./late.ts";
+import { type LateModel } from "./late.ts";
 import { type Program } from "./program.ts";
 import { type Profile, type ProfileOptions } from "./profile.ts";
 import { throwIfAborted } from "./reader.ts";

@@ -23,18 +23,17 @@ export interface TilewrightOptions {
 /** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
 export const OWN_FOLDER = "/tilewright/";
 export const RUNTIME_SCRIPT = "runtime.js";
-/** What the bundler puts beside it, and a page of its making asks for at the same time (`modulepreload`). */
-export const HELPERS_SCRIPT = "rolldown-runtime.js";
+/** What the bundler makes it import, which a page of its making asks for at the same time (`modulepreload`). */
+export const RUNTIME_PARTS = ["rolldown-runtime.js", "entry.js"];
 export const COMPILER_SCRIPT = "compiler/index.js";
 
 const own = (path: string): string => new URL(OWN_FOLDER + path, location.href).href;
 
 export async function startTilewright(threads: number): Promise<PageRuntime> {
-  const link = Object.assign(document.createElement("link"), {
-    rel: "modulepreload",
-    href: own(HELPERS_SCRIPT),
-  });
-  document.head.append(link);
+  for (const part of RUNTIME_PARTS) {
+    const link = Object.assign(document.createElement("link"), { rel: "modulepreload", href: own(part) });
+    document.head.append(link);
+  }
   const { load } = (await import(own(RUNTIME_SCRIPT))) as typeof Runtime;
   const compiler = async () => (await import(own(COMPILER_SCRIPT))) as typeof Compiler;
   return {

@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundle, contentOf, modulesAtOnce } from "../bundleSize.ts";
-import { COMPILER_SCRIPT, HELPERS_SCRIPT, OWN_FOLDER, RUNTIME_SCRIPT } from "../page/tilewright.ts";
+import { COMPILER_SCRIPT, OWN_FOLDER, RUNTIME_PARTS, RUNTIME_SCRIPT } from "../page/tilewright.ts";
 
 const COMMON = {
   bundle: true,
@@ -38,7 +38,7 @@ async function bundled(): Promise<ReadonlyMap<string, Uint8Array>> {
   });
   const folder = OWN_FOLDER + COMPILER_SCRIPT.slice(0, COMPILER_SCRIPT.lastIndexOf("/"));
   return new Map([
-    ...(await runtimeFiles(source("runtime/index.ts"))),
+    ...(await runtimeFiles(source("bench/page/ownEntry.ts"))),
     ...compiler.outputFiles.map(
       ({ path, contents }) => [folder + path.slice(outdir.length).replaceAll("\\", "/"), contents] as const,
     ),
@@ -57,6 +57,6 @@ async function runtimeFiles(entry: string): Promise<ReadonlyMap<string, Uint8Arr
   });
   const runtime = files.find(({ fileName }) => fileName === RUNTIME_SCRIPT);
   const imports = runtime?.type === "chunk" ? runtime.imports.join() : "nothing";
-  if (imports !== HELPERS_SCRIPT) throw new Error(`the runtime's chunk imports ${imports}`);
+  if (imports !== RUNTIME_PARTS.join()) throw new Error(`the runtime's chunk imports ${imports}`);
   return new Map(files.map((file) => [OWN_FOLDER + file.fileName, Buffer.from(contentOf(file))] as const));
 }

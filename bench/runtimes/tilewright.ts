@@ -43,7 +43,7 @@ export async function tilewright(variant?: Feature, device?: "webgpu", gpu?: Gpu
       });
       const milliseconds = performance.now() - start;
       const downloads: Download[] = [
-        { name: "runtime", size: await bundleSize("runtime/index.ts") },
+        { name: "runtime", size: await bundleSize("bench/page/ownEntry.ts") },
         { name: "model.tile", size: sizeOf(artifact) },
       ];
       if (report.kind === "late") {
