@@ -372,6 +372,29 @@ describe("functions", () => {
   });
 });
 
+describe("attributes", () => {
+  it("that operators do not have are all named, with what may have been meant", () => {
+    const b = onnxModel("attributes", { opset: 25 });
+    const x = b.input("x", "float32", [1, 2, 4, 8]);
+    const y = b.node("Attention", [x, x, x], { left_window: 2, is_causal: 1, __private: 3 });
+    b.output(
+      b.node("Relu", [b.node("Softmax", [y], { axes: 1 })], { consumed_inputs: [0], slope: 1 }),
+      "float32",
+    );
+    try {
+      importModel(readModel(b.toBytes()));
+      expect.unreachable();
+    } catch (error) {
+      const { diagnostics } = error as CompileError;
+      expect(diagnostics.map(({ code, op, message, hint }) => [code, op, message, hint])).toEqual([
+        ["attribute-invalid", "Attention", "there is no attribute left_window", expect.anything()],
+        ["attribute-invalid", "Softmax", "there is no attribute axes", "did you mean axis?"],
+        ["attribute-invalid", "Relu", "there is no attribute slope", expect.stringContaining("remove it")],
+      ]);
+    }
+  });
+});
+
 describe("what is not supported", () => {
   it("reports all unknown operators together, those in subgraphs too", () => {
     const b = onnxModel("unknown", { opset: 17 });

@@ -6,10 +6,11 @@
  * also a graph input, as every one had to be before IR version 4, is a constant and no input: the compiler folds
  * and packs weights, so they cannot be overridden at run time. Source: ONNX IR specification.
  */
-import { CompileError, fail, type Diagnostic } from "../../diagnostic.ts";
+import { CompileError, didYouMean, fail, type Diagnostic } from "../../diagnostic.ts";
 import type { Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Dim, Graph, GraphInput, GraphOutput, OpNode, ValueId } from "../../ir/graph.ts";
 import { adapt } from "./adapt.ts";
+import { attributesOf } from "./attributes.ts";
 import { constantOf } from "./constant.ts";
 import { Facts } from "./facts.ts";
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxType } from "./model.ts";
@@ -286,6 +287,7 @@ class Importer {
       this.addConstant(body, output, constantOf(resolved, where));
       return;
     }
+    this.checkAttributes(node, name);
     const attributes = new Map<string, Attribute>();
     for (const [key, attribute] of node.attributes) {
       // Opsets before 6 named the inputs that might be overwritten; nothing reads it.
@@ -314,6 +316,24 @@ class Importer {
     if (unknown) this.reportUnsupported(imported, unknown);
     for (const made of newest) this.facts.observe(made);
     body.nodes.push(...newest);
+  }
+
+  /** An attribute that the operator does not have would change nothing, silently; two underscores say that it should. */
+  private checkAttributes({ op, domain, attributes }: OnnxNode, node: string): void {
+    const names = attributesOf(domain, op);
+    if (!names) return;
+    for (const key of attributes.keys()) {
+      if (names.has(key) || key === "consumed_inputs" || key.startsWith("__")) continue;
+      const near = didYouMean(key, names);
+      const hint = near === undefined ? "remove it, or export again with a tool that follows the specification" : `did you mean ${near}?`; // prettier-ignore
+      this.diagnostics.push({
+        code: "attribute-invalid",
+        message: `there is no attribute ${key}`,
+        node,
+        op,
+        hint,
+      });
+    }
   }
 
   private reportUnsupported(node: OpNode, unknown: OpNode): void {
