@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readArtifact } from "../../runtime/format.ts";
 import { modelDeclaration, queryDeclarations } from "./modelDeclaration.ts";
 import { isStale, ModelProject, writeDeclaration } from "./modelProject.ts";
 import { importsIn } from "./sourceImports.ts";
@@ -40,6 +41,23 @@ describe("compiled models", () => {
     const other = new ModelProject({ root }).imported(model(), "dims.batch=2");
     expect(other.milliseconds).toBeGreaterThan(0);
     expect(readdirSync(cache())).toHaveLength(2);
+  });
+
+  it("are compiled for what the project says, and the import before it", () => {
+    const project = new ModelProject({
+      root,
+      models: { "src/*.onnx": { dims: { batch: 1 }, target: "webgpu" } },
+    });
+    const planned = ({ file }: { readonly file: string }): readonly boolean[] => {
+      const { plan } = readArtifact(readFileSync(file));
+      return plan.kind === "bound" ? [plan.variants.length > 0, plan.gpu !== undefined] : [];
+    };
+    const webgpu = project.imported(model(), "");
+    expect([webgpu.target, ...planned(webgpu)]).toEqual(["webgpu", false, true]);
+    const both = project.imported(model(), "target=auto");
+    expect([both.target, ...planned(both)]).toEqual(["auto", true, true]);
+    const wasm = project.imported(model(), "target=wasm");
+    expect([wasm.target, ...planned(wasm)]).toEqual(["wasm", true, false]);
   });
 
   it("tell which dimensions are open", () => {

@@ -3,6 +3,7 @@
  * and what happens when things go wrong. The adapter is the software one that Chromium carries with it, unless
  * `TILEWRIGHT_WEBGPU=native`.
  */
+import { clearCache, whenSettled } from "../../runtime/cache.ts";
 import { TilewrightError } from "../../runtime/errors.ts";
 import { type GpuTensor, load, type Outputs } from "../../runtime/index.ts";
 import { chain, gpuArtifact, mixed, narrow, scaling } from "../gpuPrograms.ts";
@@ -290,6 +291,20 @@ describe("what goes wrong on WebGPU", () => {
 });
 
 describe("a lost device", () => {
+  it("is made anew out of the cache, without a network", async () => {
+    const url = URL.createObjectURL(new Blob([scaling()]));
+    const cache = { database: `lost-${Date.now()}`, revalidate: "never" } as const;
+    const session = await load(url, { device: "webgpu", cache });
+    await whenSettled();
+    URL.revokeObjectURL(url); // from now on nobody else has it
+    session.device!.gpu!.destroy();
+    expectNumbers(await session.run({ x: [1, 10, 100, 1000] }), "y", [2, 40, 600, 8000]);
+    const { outcome } = session.stats().cache!;
+    expect(outcome === "hit", `the cache says ${outcome}`);
+    session.dispose();
+    await clearCache(cache);
+  });
+
   it("comes back in the middle of runs, which are done again", async () => {
     const session = await load(scaling(), { device: "webgpu" });
     const lost = session.device!.gpu!;
