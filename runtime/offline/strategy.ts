@@ -30,6 +30,7 @@ export class ModelStrategy extends Strategy {
     this.#options = options;
   }
 
+  /** Answers one request; called by Workbox. */
   protected override async _handle(request: Request, handler: StrategyHandler): Promise<Response> {
     const { cache, method, mode, url } = request;
     // Who says "no-store" keeps what comes, as the store of a page does; what is opaque cannot be read here.

@@ -14,7 +14,7 @@ export interface Example {
   readonly text: string;
 }
 
-/** All examples but those that need a bundler, which a fresh Vite app has in `npm run check:package`. */
+/** All examples but those that need a bundler or a service worker, which apps have in `npm run check:package`. */
 export function examplesOf(entries: readonly Entry[]): readonly Example[] {
   return entries
     .flatMap(({ specifier, exports, examples }) => [
@@ -28,7 +28,7 @@ export function examplesOf(entries: readonly Entry[]): readonly Example[] {
           : []),
       ]),
     ])
-    .filter(({ text }) => !/\.onnx\b/.test(text));
+    .filter(({ specifier, text }) => !/\.onnx\b/.test(text) && !specifier.startsWith("tilewright/offline"));
 }
 
 function examplesIn(signature: string): string[] {
