@@ -219,9 +219,11 @@ function erf(x: Expr): Expr {
 }
 
 /** Terms of the series and levels of the fraction below: enough for double precision where they are used. */
-const ERF_TERMS = 32;
+const ERF_TERMS = 40;
+/** Where one takes over from the other: below, the terms are enough; above, the levels are. */
+const ERF_TURN = 2.5;
 
-/** erf in f64: a series of positive terms below 2, a continued fraction of the rest above; exp is the host's. */
+/** erf in f64: a series of positive terms below 2.5, a continued fraction of the rest above; exp is the host's. */
 function erfDouble(x: Expr): Expr {
   const f64 = (value: number): Expr => constant("f64", value);
   const a = min(abs(x), f64(6));
@@ -235,7 +237,7 @@ function erfDouble(x: Expr): Expr {
   }
   const small = mul(mul(mul(a, f64(2 / Math.sqrt(Math.PI))), decay), sum);
   const large = sub(f64(1), div(mul(decay, f64(1 / Math.sqrt(Math.PI))), fraction));
-  const size = select(lt(a, f64(2)), small, large);
+  const size = select(lt(a, f64(ERF_TURN)), small, large);
   return select(lt(x, f64(0)), neg(size), size);
 }
 
