@@ -4,7 +4,7 @@
  * `--packed FILE` for a package that was packed before, and `--keep` to look at the folder afterwards. Out: an account of the steps; exit status 1 when one fails. In a fresh folder
  * the packed file is installed, imported by Node, called by its command name, type-checked by a strict
  * TypeScript under both module resolutions in use; then come a fresh Vite app, the recipes of `examples/`, and apps
- * that work without a network.
+ * that work without a network, in Chromium and in Firefox.
  * Invariant: the folder knows nothing of this repository but the packed file.
  */
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { closeBrowser } from "./package/browser.ts";
+import { launchOptions } from "./launchBrowser.ts";
+import { closeBrowsers } from "./package/browser.ts";
 import { run, stopAll } from "./package/commands.ts";
 import { freshAppSteps, type Step } from "./package/freshApp.ts";
 import { offlineSteps } from "./package/offline.ts";
@@ -138,7 +139,8 @@ const GROUPS: readonly (readonly [group: string, steps: readonly Step[]])[] = [
   ["package", PACKAGE_STEPS],
   ["fresh app", freshAppSteps(root, packed, join(folder, "fresh"))],
   ["recipes", recipeSteps(root, packed, join(folder, "recipes"))],
-  ["offline", offlineSteps(root, packed, join(folder, "offline"))],
+  ["offline", offlineSteps(root, packed, join(folder, "offline"), "chromium")],
+  ["offline in Firefox", offlineSteps(root, packed, join(folder, "firefox"), "firefox")],
 ];
 
 /** `npm pack` under a name that says nothing of the version. */
@@ -150,12 +152,30 @@ async function pack(): Promise<void> {
   renameSync(join(folder, name), packed);
 }
 
+/** Steps in a browser that cannot be had here are skipped, and it is said why. */
+function missing(group: string): string | undefined {
+  if (!group.endsWith("Firefox")) return undefined;
+  try {
+    launchOptions("firefox");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 let passed = 0;
+let skipped = 0;
 try {
   const chosen = GROUPS.filter(([group]) => options.only === undefined || group.includes(options.only));
   if (chosen.length === 0)
     throw new Error(`--only takes one of: ${GROUPS.map(([group]) => group).join(", ")}`);
   for (const [group, steps] of [["", [["npm pack", pack] as Step]] as const, ...chosen]) {
+    const why = missing(group);
+    if (why !== undefined) {
+      skipped += steps.length;
+      console.log(`skipped  ${group}: ${why}`);
+      continue;
+    }
     for (const [name, step] of steps) {
       const start = performance.now();
       await step();
@@ -164,7 +184,7 @@ try {
       console.log(`ok  ${group === "" ? "" : `${group}: `}${name} (${seconds} s)`);
     }
   }
-  console.log(`${passed} passed, 0 failed`);
+  console.log(`${passed} passed, 0 failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   console.log(`${passed} passed, 1 failed`);
@@ -172,7 +192,7 @@ try {
 } finally {
   stopAll();
   closeAll();
-  await closeBrowser();
+  await closeBrowsers();
   if (options.keep) console.log(folder);
   else rmSync(folder, { recursive: true, force: true });
 }

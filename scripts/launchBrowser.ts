@@ -47,10 +47,19 @@ export function launchBrowser(
   {
     protocolTimeout = 0,
     networkEnabled = true,
+    pipe = false,
+    enableExtensions = false,
     ...settings
-  }: BrowserSettings & { readonly protocolTimeout?: number; readonly networkEnabled?: boolean } = {},
+  }: BrowserSettings &
+    Pick<LaunchOptions, "protocolTimeout" | "networkEnabled" | "pipe" | "enableExtensions"> = {},
 ): Promise<Browser> {
-  return launch({ ...launchOptions(name, settings), protocolTimeout, networkEnabled });
+  return launch({
+    ...launchOptions(name, settings),
+    protocolTimeout,
+    networkEnabled,
+    pipe,
+    enableExtensions,
+  });
 }
 
 /** Ends a browser, even one whose page is stuck. */

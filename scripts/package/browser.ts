@@ -1,29 +1,29 @@
 /**
- * Looks at pages in a real Chromium. In: an address. Out: what the page shows, once it shows something. Invariant: an
+ * Looks at pages in a real browser. In: an address. Out: what the page shows, once it shows something. Invariant: an
  * error on the page (an exception, a failed request for a file of ours) is an error here, with what the page said.
  */
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { chromeFlags, ensureChrome } from "../chrome.ts";
+import { type Browser, type Page } from "puppeteer-core";
+import { endBrowser, launchBrowser, type BrowserName } from "../launchBrowser.ts";
 
 /** A page that shows nothing for this long never will. */
 const MOST_MILLISECONDS = 20_000;
 
-let browser: Browser | undefined;
+const browsers = new Map<BrowserName, Promise<Browser>>();
 
-export async function openBrowser(): Promise<Browser> {
-  browser ??= await puppeteer.launch({
-    executablePath: ensureChrome(),
-    args: chromeFlags(),
-    // Over a pipe, so that the extension can be put in, which a page could not do.
-    pipe: true,
-    enableExtensions: true,
-  });
+/** The browser of a kind that all steps share. */
+export function openBrowser(name: BrowserName = "chromium"): Promise<Browser> {
+  let browser = browsers.get(name);
+  if (!browser) {
+    // Over a pipe, so that an extension can be put in, which a page could not do.
+    const settings = name === "chromium" ? { webgpu: false, pipe: true, enableExtensions: true } : {};
+    browsers.set(name, (browser = launchBrowser(name, settings)));
+  }
   return browser;
 }
 
-export async function closeBrowser(): Promise<void> {
-  await browser?.close();
-  browser = undefined;
+export async function closeBrowsers(): Promise<void> {
+  for (const browser of browsers.values()) await browser.then(endBrowser, () => {});
+  browsers.clear();
 }
 
 /** A page that is open. */
@@ -39,8 +39,8 @@ export interface OpenPage {
 }
 
 /** Opens a page; `#answer` and the like are then asked for with `shown`. */
-export async function openPage(address: string): Promise<OpenPage> {
-  const page = await (await openBrowser()).newPage();
+export async function openPage(address: string, name?: BrowserName): Promise<OpenPage> {
+  const page = await (await openBrowser(name)).newPage();
   const errors: string[] = [];
   const files: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error instanceof Error ? error.stack : error)));
