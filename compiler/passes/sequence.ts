@@ -11,7 +11,7 @@ import { elementCount } from "../ir/dtype.ts";
 import { axis, loadTyped, type Expr } from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Axis, Block, Buffer } from "../ir/kernel.ts";
-import type { Call, KernelCall, ProgramValue } from "../ir/program.ts";
+import { rootsOf, type Call, type KernelCall, type ProgramValue } from "../ir/program.ts";
 import { rewrite } from "../ir/walk.ts";
 import { nanosecondsOf } from "./time.ts";
 
@@ -31,7 +31,7 @@ type Values = ReadonlyMap<ValueId, ProgramValue>;
  * @param fixed values that do not depend on inputs; what calls add to it is added
  */
 export function joinSiblings(calls: readonly Call[], values: Values, fixed: Set<ValueId>): Call[] {
-  const rootOf = (id: ValueId): ValueId => values.get(id)?.storage ?? id;
+  const rootOf = rootsOf(values);
   const constant = calls.filter((call) => {
     const isFixed = call.inputs.every((id) => id === "" || fixed.has(id));
     if (isFixed) for (const id of call.outputs) fixed.add(id);
@@ -114,7 +114,7 @@ export function joinShort(calls: readonly Call[], values: Values, fixed: Set<Val
   for (const call of calls) {
     if (call.inputs.every((id) => id === "" || fixed.has(id))) {
       // Ahead of what waits, which it does not depend on; unless it is part of memory that this works on.
-      const roots = new Set(call.outputs.map((id) => values.get(id)?.storage ?? id));
+      const roots = new Set(call.outputs.map(rootsOf(values)));
       if (touches(waiting, roots, values)) flush();
       for (const id of call.outputs) fixed.add(id);
       result.push(call);
@@ -135,9 +135,8 @@ export function joinShort(calls: readonly Call[], values: Values, fixed: Set<Val
 }
 
 function touches(calls: readonly KernelCall[], roots: ReadonlySet<ValueId>, values: Values): boolean {
-  return calls.some(({ inputs, outputs }) =>
-    [...inputs, ...outputs].some((id) => roots.has(values.get(id)?.storage ?? id)),
-  );
+  const rootOf = rootsOf(values);
+  return calls.some(({ inputs, outputs }) => [...inputs, ...outputs].some((id) => roots.has(rootOf(id))));
 }
 
 /** Whether calls see each value in the same form, and not too many values. */
