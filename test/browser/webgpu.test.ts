@@ -3,7 +3,7 @@
  * and what happens when things go wrong. The adapter is the software one that Chromium carries with it, unless
  * `TILEWRIGHT_WEBGPU=native`.
  */
-import { clearCache, whenSettled } from "../../runtime/cache.ts";
+import { clearCache, listCache, whenSettled } from "../../runtime/cache.ts";
 import { TilewrightError } from "../../runtime/errors.ts";
 import { type GpuTensor, load, type Outputs } from "../../runtime/index.ts";
 import { chain, gpuArtifact, mixed, narrow, scaling } from "../gpuPrograms.ts";
@@ -142,6 +142,22 @@ describe("a session on WebGPU", () => {
     one.dispose();
     expectNumbers(await other.run({ x: [1, 2, 3, 4] }), "y", [2, 4, 6, 8]);
     other.dispose();
+  });
+
+  it("computes in a worker, out of the cache there", async () => {
+    const url = "/models/gpu-worker?device=webgpu";
+    const cache = { database: `gpu-worker-${Date.now()}`, revalidate: "never" } as const;
+    for (const expected of ["miss", "hit"]) {
+      const session = await load(url, { worker: true, device: "webgpu", cache });
+      expect(session.device?.kind === "webgpu", `it computes on ${session.device?.kind}`);
+      expectNumbers(await session.run({ x: [1, 10, 100, 1000] }), "y", [2, 40, 600, 8000]);
+      const stats = await session.stats();
+      expect(stats.cache?.outcome === expected, `the cache says ${stats.cache?.outcome}, not ${expected}`);
+      // What came is stored beside the first runs.
+      while ((await listCache(cache)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      session.dispose();
+    }
+    await clearCache(cache);
   });
 
   it("takes a device of the caller's", async () => {

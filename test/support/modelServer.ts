@@ -4,13 +4,14 @@
  * RFC 9110 has them, and a log of what was asked. Invariant: an `id` names a resource of one test; what was told
  * about one does not touch another.
  *
- * `/models/ID?bytes=N` gives the scaling program with N bytes of weights more. `cut=N` destroys the connection of the
+ * `/models/ID?bytes=N` gives the scaling program with N bytes of weights more, `device=webgpu` the one for WebGPU. `cut=N` destroys the connection of the
  * first answer after N bytes, `pace=N` sends at most N bytes per millisecond, `etag=no` leaves validators out,
  * `control=TEXT` is the Cache-Control, `kind=page&policy=TEXT` is a page under a content security policy.
  * `/models/ID/log` gives the requests so far as JSON; `/models/ID/version?to=N` changes the content.
  */
 import { type IncomingMessage, type ServerResponse } from "node:http";
 import { writeArtifact } from "../../runtime/format.ts";
+import { scaling as gpuScaling } from "../gpuPrograms.ts";
 import { randomNumbers, scalingPlan, scalingSections } from "../programs.ts";
 
 const MODELS_PATH = "/models/";
@@ -87,7 +88,7 @@ export function modelOf(version: number, bytes: number): Uint8Array {
 async function sendModel({ req, res, query }: Context, { version, asked }: Resource): Promise<void> {
   const text = (name: string): string | undefined => query[name] as string | undefined;
   const number = (name: string): number => Number(text(name) ?? 0);
-  const content = modelOf(version, number("bytes"));
+  const content = text("device") === "webgpu" ? gpuScaling() : modelOf(version, number("bytes"));
   const { headers } = req;
   const etag = text("etag") === "no" ? undefined : `"v${version}-${content.length}"`;
   const range = /^bytes=(\d+)-$/.exec(headers.range ?? "");
