@@ -47,8 +47,11 @@ function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<stri
   return { dtype: "float64", shape: [data.length], data };
 } // prettier-ignore
 
-/** Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step. */
-const CUTS = /^(Resize|Upsample)$/;
+/**
+ * Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step, and sums of real
+ * numbers may cancel before they are cut.
+ */
+const CUTS = /^(Resize|Upsample|QLinearAdd|QLinear(Global)?AveragePool)$/;
 
 /** Results of such operators, and what exact ones make of them. */
 function cutNames({ nodes }: FuzzGraph): ReadonlySet<string> {
