@@ -137,6 +137,11 @@ function split(call: OpCall, to: Expander): string[] {
   const axis = normaliseAxis(call, call.int("axis", 0), shape.length);
   const dim = shape[axis]!;
   const count = call.int("num_outputs") ?? call.node.outputs.length;
+  if (count < 1 || count > Math.max(dim, call.node.outputs.length))
+    call.fail(
+      "attribute-invalid",
+      `num_outputs is ${count}, of ${dim} elements and ${call.node.outputs.length} outputs`,
+    );
   const chunk = Math.ceil(dim / count);
   const sizes = call.has(1)
     ? call.integers(1)

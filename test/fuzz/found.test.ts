@@ -166,4 +166,21 @@ describe("refusals", () => {
     });
     expect(code).toBe("shape-mismatch");
   });
+
+  it("parts that are four billion", () => {
+    const code = codeOf((b) => {
+      const [y] = b.nodeWithOutputs("Split", [b.input("x", "float32", [4])], 1, { num_outputs: 2 ** 32 });
+      b.output(y!, "float32");
+    });
+    expect(code).toBe("attribute-invalid");
+  });
+
+  it("nothing of a node whose results have no name", () => {
+    const code = codeOf((b) => {
+      const x = b.input("x", "int8", [4]);
+      b.nodeWithOutputs("DequantizeLinear", [x, b.scalar("float32", 0.5)], 0);
+      b.output(b.node("Neg", [x]), "int8", [4]);
+    });
+    expect(code).toBe("none");
+  });
 });

@@ -232,6 +232,7 @@ function mutateJson(root: unknown, random: Random): string {
     }
   };
   walk(root, "");
+  if (places.length === 0) return "nothing to change";
   const { holder, key, path } = random.pick(places);
   const value = holder[key];
   switch (random.below(6)) {

@@ -199,6 +199,8 @@ export class Walk {
   // Nodes
 
   process(original: OpNode): void {
+    // What has no name nobody reads.
+    if (original.outputs.every((id) => id === "")) return;
     const node: OpNode = { ...original, inputs: original.inputs.map((id) => this.resolve(id)) };
     if (node.inputs.some((id) => this.failedValues.has(id))) {
       this.giveUp(node);
