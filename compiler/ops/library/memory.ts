@@ -4,28 +4,16 @@
  * bigints for 64-bit integers. Invariant: slow and plain; where there is a choice it takes another way than the
  * kernels, so that a slip in one shows as a difference.
  */
-import type { DType } from "../../ir/dtype.ts";
+import { ONNX_DATA_TYPE } from "../../ir/dataType.ts";
 import { InternalError } from "../../diagnostic.ts";
 
 /** What a kernel takes for a pointer to an optional tensor that is not there. */
 export const absent = -1;
 
-/** dtype arguments of library kernels: the numbers of TensorProto.DataType (onnx.proto). */
-export const libraryDtypes = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-  bfloat16: 16,
-} as const satisfies Partial<Record<DType, number>>;
+const { float32, uint8, int8, uint16, int16, int32, int64, bool, float16, float64, uint32, uint64, bfloat16 } = ONNX_DATA_TYPE; // prettier-ignore
+
+/** dtype arguments of library kernels: the numbers of ONNX. */
+export const libraryDtypes = { float32, uint8, int8, uint16, int16, int32, int64, bool, float16, float64, uint32, uint64, bfloat16 } as const; // prettier-ignore
 
 export type LibraryDType = keyof typeof libraryDtypes;
 
