@@ -44,7 +44,7 @@ const commands: readonly Command[] = [
 
 function globalHelp(): string {
   return [
-    "Tilewright compiles ONNX models to WebAssembly kernels made for the model's exact shapes.",
+    "Tilewright compiles ONNX and TF.js models to WebAssembly and WebGPU kernels made for the model's exact shapes.",
     "",
     `Usage: ${PROGRAM} COMMAND [options]`,
     "",
