@@ -22,6 +22,8 @@ function lineOf(step: Step): string {
       return `order ${step.axes.join(" › ")}`;
     case "bind":
       return `${step.to} ${step.axis}`;
+    case "stage":
+      return `copy buffer ${step.buffer} into shared memory in each ${step.at}`;
     case "workgroup":
       return `workgroups of ${step.size}`;
     case "sequence":

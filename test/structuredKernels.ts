@@ -146,6 +146,108 @@ export const randomContraction: fc.Arbitrary<Kernel> = fc
       .map((buffers): Kernel => ({ name: "contraction", buffers, body: [body] }));
   });
 
+/** Extents of contractions that are worth tiles of a workgroup: some with rests, the columns in vectors of four. */
+const many = fc.integer({ min: 16, max: 36 });
+const quads = fc.integer({ min: 1, max: 9 }).map((n) => 4 * n);
+
+/** Products of matrices, one for each of some heads, of which the right one may lie transposed. */
+export const randomProduct: fc.Arbitrary<Kernel> = fc
+  .record({
+    heads: fc.integer({ min: 1, max: 2 }),
+    m: fc.oneof(many, many, many, fc.integer({ min: 1, max: 9 })),
+    n: fc.oneof(
+      quads,
+      quads.map((n) => n + 16),
+    ),
+    k: fc.oneof(
+      quads,
+      quads.map((n) => n + 28),
+      many,
+    ),
+    act: activation,
+    turned: fc.boolean(),
+  }) // prettier-ignore
+  .chain(({ heads, m, n, k, act, turned }) => {
+    const axes: Axis[] = [{ name: "h", extent: heads }, { name: "m", extent: m }, { name: "n", extent: n }]; // prettier-ignore
+    const depth: Axis = { name: "k", extent: k };
+    const [h, i, j, r] = [...axes, depth].map(coordinate) as [Expr, Expr, Expr, Expr];
+    const right = x.load(1, "float32", turned ? [h, j, r] : [h, r, j]);
+    const body: Assign = {
+      kind: "assign",
+      axes,
+      reduce: { op: "sum", axes: [depth], body: x.mul(x.load(0, "float32", [h, i, r]), right) },
+      value: act(x.add(x.acc("f32"), x.load(2, "float32", [j]))),
+      out: 3,
+      index: [h, i, j],
+    };
+    const dense = (name: string, role: Buffer["role"], shape: readonly number[]): Buffer => ({ name, role, dtype: "float32", shape }); // prettier-ignore
+    return buffer("a", "in", [heads, m, k]).map((a): Kernel => ({
+      name: "product",
+      buffers: [
+        a,
+        dense("b", "in", turned ? [heads, n, k] : [heads, k, n]),
+        dense("bias", "in", [n]),
+        dense("c", "out", [heads, m, n]),
+      ],
+      body: [body],
+    }));
+  });
+
+/** Convolutions of many channels, which lie side by side for each pixel, with a border around the image. */
+export const randomPixels: fc.Arbitrary<Kernel> = fc
+  .record({
+    co: quads.map((n) => n + 8),
+    ci: fc.integer({ min: 2, max: 10 }).map((n) => 4 * n),
+    h: fc.integer({ min: 3, max: 8 }),
+    w: fc.integer({ min: 3, max: 9 }),
+    window: fc.constantFrom(1, 3),
+    stride: fc.integer({ min: 1, max: 2 }),
+    act: activation,
+  }) // prettier-ignore
+  .map(({ co, ci, h, w, window, stride, act }): Kernel => {
+    const pad = (window - 1) / 2;
+    const [oh, ow] = [h, w].map((size) => Math.floor((size + 2 * pad - window) / stride) + 1) as [
+      number,
+      number,
+    ];
+    const axes: Axis[] = [{ name: "y", extent: oh }, { name: "x", extent: ow }, { name: "c", extent: co }]; // prettier-ignore
+    const reduced: Axis[] = [{ name: "ky", extent: window }, { name: "kx", extent: window }, { name: "k", extent: ci }]; // prettier-ignore
+    const [y, at, c, ky, kx, k] = [...axes, ...reduced].map(coordinate) as [
+      Expr,
+      Expr,
+      Expr,
+      Expr,
+      Expr,
+      Expr,
+    ];
+    const source = (o: Expr, r: Expr): Expr => x.sub(x.add(x.mul(o, int(stride)), r), int(pad));
+    const input = x.load(0, "float32", [source(y, ky), source(at, kx), k]);
+    const body: Assign = {
+      kind: "assign",
+      axes,
+      reduce: { op: "sum", axes: reduced, body: x.mul(input, x.load(1, "float32", [ky, kx, k, c])) },
+      value: act(x.add(x.acc("f32"), x.load(2, "float32", [y, at, c]))),
+      out: 3,
+      index: [y, at, c],
+    };
+    const line = (w + 2 * pad) * ci;
+    const layout: Layout = {
+      strides: [line, ci, 1],
+      offset: pad * (line + ci),
+      halo: { before: [pad, pad, 0], after: [pad, pad, 0], value: 0 },
+    };
+    return {
+      name: "pixels",
+      buffers: [
+        { name: "x", role: "in", dtype: "float32", shape: [h, w, ci], layout },
+        { name: "w", role: "in", dtype: "float32", shape: [window, window, ci, co] },
+        { name: "added", role: "in", dtype: "float32", shape: [oh, ow, co] },
+        { name: "y", role: "out", dtype: "float32", shape: [oh, ow, co] },
+      ],
+      body: [body],
+    };
+  });
+
 /** Rows in three passes over temps: largest, sum of distances from it, difference. */
 export const randomRows: fc.Arbitrary<Kernel> = fc.tuple(extent, fc.integer({ min: 1, max: 21 })).chain(([rows, width]) => {
   const row: Axis = { name: "row", extent: rows };

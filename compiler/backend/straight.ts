@@ -108,7 +108,7 @@ export class StraightCode<Register> {
           // Nothing to do.
         } else if (s.mode === "vector") {
           gather(s.body, at, { variable: s.variable, lanes: s.lanes ?? s.extent });
-        } else if (s.mode === "unroll" || (s.extent === 1 && !(s.mode === "group" && sink.barrier))) {
+        } else if (s.mode === "unroll" || (s.extent === 1 && !(isShared(s) && sink.barrier))) {
           const scope = at.scope.with(s.variable);
           for (let i = s.from; i < s.from + s.extent; i++)
             gather(s.body, { scope, values: [...at.values, i] }, lanes);
@@ -176,6 +176,11 @@ export class StraightCode<Register> {
     if (!slot) table.set(key, (slot = { register: undefined }));
     return slot;
   }
+}
+
+/** Whether a loop's iterations go to different invocations, so that even a single one is not everybody's. */
+function isShared({ mode }: ForStatement): boolean {
+  return mode === "group" || mode === "together";
 }
 
 /** The register of a slot whose `init` has been written. */

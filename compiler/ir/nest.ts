@@ -12,9 +12,10 @@ export interface ForStatement {
   readonly kind: "for";
   /**
    * serial: a real loop. unroll: copied out. vector: `extent` lanes at once. grid: serial, may be split over workers (of
-   * a GPU: workgroups). group: split over the invocations of a workgroup, serial where there are none.
+   * a GPU: workgroups). group: split over the invocations of a workgroup, serial where there are none. together: the same
+   * inside of group loops, over all invocations, which arrive there together; so no iteration depends on those loops.
    */
-  readonly mode: "serial" | "grid" | "group" | "unroll" | "vector";
+  readonly mode: "serial" | "grid" | "group" | "together" | "unroll" | "vector";
   readonly variable: string;
   /** The variable runs over from, ..., from + extent - 1. */
   readonly from: number;
@@ -41,7 +42,8 @@ export interface UpdateStatement {
 
 /**
  * Combines the lanes of an accumulator that was updated inside a vector loop into one scalar; over "group": what the
- * invocations of a workgroup have gathered in theirs, so that each has the whole.
+ * invocations of a workgroup have gathered in theirs, so that each has the whole; inside of group loops: what those have that
+ * share a point of them, so that the one that stores has the whole.
  */
 export interface CombineStatement {
   readonly kind: "combine";

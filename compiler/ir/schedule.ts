@@ -17,9 +17,16 @@ export type Step =
   /**
    * What an axis becomes; serial loops where not bound. `group`: points of it go to different invocations of a
    * workgroup (of a device without workgroups: a serial loop). The axis of a loop may be bound to `group` too, where its
-   * iterations are independent; each invocation then runs whole iterations.
+   * iterations are independent; each invocation then runs whole iterations. A reduced axis inside of such loops is dealt
+   * out to as many invocations as a workgroup has for each of their points, which join their sums in order.
    */
   | { readonly kind: "bind"; readonly axis: string; readonly to: Binding }
+  /**
+   * What a reduction reads of buffer number `buffer` within an iteration of its loop `at` is first copied into memory of the
+   * workgroup, each invocation copying a share: all that the loops inside of `at` and those bound to `group` outside reach.
+   * `at` is a reduced axis that stays a serial loop, and loops inside of it divide.
+   */
+  | { readonly kind: "stage"; readonly buffer: number; readonly at: string }
   /** Invocations of a workgroup; only devices that have workgroups look at it. */
   | { readonly kind: "workgroup"; readonly size: number }
   /** The kernel's assignments one after the other in one workgroup, which meets between them: for short kernels. */
@@ -36,3 +43,10 @@ export type Tail = "peel" | "pad" | "overlap";
 export type Binding = "grid" | "group" | "vector" | "unroll";
 
 export type Schedule = readonly Step[];
+
+/** A schedule for a device without workgroups, where copies into their memory would be made for nothing. */
+export function withoutStages(schedule: Schedule): Schedule {
+  return schedule.some(({ kind }) => kind === "stage")
+    ? schedule.filter(({ kind }) => kind !== "stage")
+    : schedule;
+}

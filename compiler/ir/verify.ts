@@ -159,6 +159,11 @@ export function verifySchedule(schedule: Schedule, kernel: Kernel): void {
         if (bound.has(step.axis)) reject(where, `${step.axis} is bound to ${bound.get(step.axis)} already`);
         bound.set(step.axis, step.to);
         break;
+      case "stage":
+        need("stage", step.at);
+        if (kernel.buffers[step.buffer]?.role !== "in")
+          reject(where, `stage of buffer ${step.buffer}, which is no input`);
+        break;
       case "workgroup":
         needFactor("workgroup", step.size);
         break;
@@ -261,6 +266,7 @@ function verifyFor(where: string, loop: ForStatement, loops: readonly ForStateme
   if (!isCount(loop.extent) || !isCount(loop.from)) reject(at, `runs from ${loop.from} over ${loop.extent}`);
   if (loops.some(({ mode }) => mode === "vector")) reject(at, "stands within a vector loop");
   if (loop.mode === "grid" && loops.some(({ mode }) => mode === "unroll")) reject(at, "is a grid loop within an unrolled one"); // prettier-ignore
+  if (loop.mode === "together" && loops.some(({ mode }) => mode === "unroll")) reject(at, "is shared within an unrolled one"); // prettier-ignore
   if (loop.lanes === undefined) return;
   if (loop.mode !== "vector") reject(at, `has lanes, and is ${loop.mode}`);
   if (!isCount(loop.lanes) || loop.lanes > loop.extent) reject(at, `${loop.lanes} lanes of ${loop.extent}`);

@@ -5,18 +5,21 @@
  * refused with InternalError, because schedules are made by us.
  */
 import { InternalError } from "../diagnostic.ts";
-import { axis, floordiv, floormod, int, add, min, mul, type Expr } from "../ir/expr.ts";
-import { substituteAxes } from "../ir/walk.ts";
-import type { Assign, Block, Kernel } from "../ir/kernel.ts";
+import { axis, floordiv, floormod, int, add, loadTyped, min, mul, type Expr } from "../ir/expr.ts";
+import { rewrite, substituteAxes, visit } from "../ir/walk.ts";
+import { layoutOf, type Assign, type Block, type Buffer, type Kernel } from "../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
 import type { Binding, Schedule, Tail } from "../ir/schedule.ts";
 import { storesApart } from "./independent.ts";
+import { soleLoad } from "./pack.ts";
+import { fillTile, placeInTile, tileOf, type Tile } from "./stage.ts";
 
 /** Lanes of a 128-bit vector of 32-bit elements. */
 export const LANES = 4;
 
 export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;
+  const buffers = [...kernel.buffers];
   const groups = new Set(schedule.flatMap((s) => (s.kind === "bind" && s.to === "group" ? [s.axis] : [])));
   const workgroup = schedule.find((step) => step.kind === "workgroup")?.size;
   const walk = (blocks: readonly Block[], independent: boolean, inLoop: boolean): Statement[] =>
@@ -28,6 +31,7 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
           ...barrier,
           ...new Arrangement(
             block,
+            buffers,
             schedule,
             `acc${accumulators++}`,
             independent && storesApart(kernel, block),
@@ -52,7 +56,7 @@ export function apply(kernel: Kernel, schedule: Schedule): Nest {
   const body = walk(kernel.body, true, false);
   return {
     name: kernel.name,
-    buffers: kernel.buffers,
+    buffers,
     body,
     ...(workgroup === undefined ? {} : { workgroup }),
     ...(schedule.some(({ kind }) => kind === "sequence") ? { sequence: true } : {}),
@@ -87,10 +91,25 @@ class Arrangement {
   private readonly binds = new Map<string, Binding>();
   /** Loops outside everything that is copied out or reduced. */
   private readonly grid = new Set<string>();
+  /** The nest's buffers; copies of operands are added. */
+  private readonly buffers: Buffer[];
+  /** By loop: buffers that are copied in each of its iterations. */
+  private readonly stages = new Map<string, number[]>();
+  /** By loop, once it is written: the copies. */
+  private readonly tiles = new Map<string, readonly Tile[]>();
+  /** What is reduced, reading copies: the place of a point in one is an axis with the copy's name. */
+  private staged: Expr | undefined;
   private order: string[];
 
-  constructor(assign: Assign, schedule: Schedule, accumulator: string, independent: boolean) {
+  constructor(
+    assign: Assign,
+    buffers: Buffer[],
+    schedule: Schedule,
+    accumulator: string,
+    independent: boolean,
+  ) {
     this.assign = assign;
+    this.buffers = buffers;
     this.accumulator = accumulator;
     this.independent = independent;
     for (const a of assign.axes) this.origins.set(a.name, { kind: "axis", extent: a.extent, reduced: false });
@@ -140,6 +159,10 @@ class Arrangement {
         return;
       case "bind":
         if (this.origins.has(step.axis)) this.binds.set(step.axis, step.to);
+        return;
+      case "stage":
+        if (this.origins.has(step.at))
+          this.stages.set(step.at, [...(this.stages.get(step.at) ?? []), step.buffer]);
         return;
       case "workgroup":
       case "sequence":
@@ -205,7 +228,7 @@ class Arrangement {
     return [
       ...this.loops(tile, region, () => acrossLanes([{ kind: "init", accumulator, type, op }])),
       ...this.loops(inner, region, (at) => [
-        { kind: "update", accumulator, op, body: this.bound(body, at, true) },
+        { kind: "update", accumulator, op, body: this.bound(this.staged ?? body, at, true) },
       ]),
       ...(lanes.length
         ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }])
@@ -235,6 +258,12 @@ class Arrangement {
       const by = new Map<string, Expr>();
       for (const a of this.assign.axes) by.set(a.name, this.valueOf(a.name, region));
       if (reduced) for (const a of this.assign.reduce!.axes) by.set(a.name, this.valueOf(a.name, region));
+      for (const tile of [...this.tiles.values()].flat())
+        if (reduced && tile.sides.every(({ name }) => region.values.has(name)))
+          by.set(
+            tile.name,
+            placeInTile(tile, (name) => region.values.get(name)!),
+          );
       state = { by, memo: new Map() };
       this.memos.set(region, state);
     }
@@ -347,7 +376,9 @@ class Arrangement {
     const bind = this.binds.get(name);
     const value = extent === 1 && bind !== "vector" ? int(from) : axis(name, from + extent);
     const at: Region = { ...region, values: new Map(region.values).set(name, value), extents: new Map(region.extents).set(name, extent) }; // prettier-ignore
-    const body = inside(at);
+    // Before the loop's body is made, which reads the copies.
+    const copies = extent > 0 ? this.copies(name, at) : [];
+    const body = [...copies, ...inside(at)];
     if (extent === 0) return [];
     if (bind === "vector") {
       if (extent !== LANES) throw new InternalError(`vector axis ${name} has extent ${extent}`);
@@ -366,6 +397,65 @@ class Arrangement {
     const mode: ForStatement["mode"] =
       bind === "unroll" || bind === "group" ? bind : this.grid.has(name) ? "grid" : "serial";
     return [{ kind: "for", mode, variable: name, from, extent, body }];
+  }
+
+  /** What fills the copies that are made in each iteration of a loop, between meetings of those who share them. */
+  private copies(loop: string, at: Region): Statement[] {
+    const staged = this.stages.get(loop);
+    if (!staged) return [];
+    const { order } = this;
+    const inside = order.slice(order.indexOf(loop) + 1);
+    const around = order.slice(0, order.indexOf(loop)).filter((name) => this.binds.get(name) === "group");
+    const extentOf = (name: string): number => this.extentOf(name, at);
+    // Loops inside have no values yet: each stands for itself.
+    const values = new Map(at.values);
+    for (const name of inside) values.set(name, axis(name, extentOf(name)));
+    let tiles = this.tiles.get(loop);
+    if (!tiles) {
+      if (!this.origins.get(loop)!.reduced || this.binds.has(loop))
+        throw new InternalError(`operands are copied in ${loop}, which is no serial loop of a reduction`);
+      const whole: Region = { values: new Map(), extents: new Map(), lanes: new Map() };
+      const covered = [...around, ...inside].map((name) => ({
+        name,
+        extent: this.extentOf(name, whole),
+        as: this.formOf(name),
+      }));
+      tiles = staged.map((buffer) => this.tile(buffer, { ...at, values }, covered));
+      this.tiles.set(loop, tiles);
+    }
+    for (const name of inside) {
+      const origin = this.origins.get(name)!;
+      if (origin.kind === "outer" && extentOf(origin.of) % origin.by !== 0)
+        throw new InternalError(`copies in ${loop} cover ${origin.of}, whose tiles are not whole`);
+    }
+    const filled = tiles.map((tile) =>
+      fillTile(tile, extentOf, (point) =>
+        this.bound(tile.load, { ...at, values: new Map([...values, ...point]) }, true),
+      ),
+    );
+    return [{ kind: "barrier" }, ...filled, { kind: "barrier" }];
+  }
+
+  private formOf(name: string): "group" | "vector" | undefined {
+    const bind = this.binds.get(name);
+    return bind === "group" || bind === "vector" ? bind : undefined;
+  }
+
+  /** The copy of what the reduction reads of a buffer, which it is made to read instead. */
+  private tile(buffer: number, at: Region, covered: Parameters<typeof tileOf>[3]): Tile {
+    const { body } = this.assign.reduce!;
+    const load = soleLoad({ ...this.assign, value: int(0) }, buffer);
+    const { dtype } = this.buffers[buffer]!;
+    if (!load || load.pad !== undefined) throw new InternalError(`buffer ${buffer} is not read by one plain load`); // prettier-ignore
+    for (const e of load.index) visit(e, (x) => { if (x.kind === "load") throw new InternalError(`buffer ${buffer} is read where buffer ${x.buffer} says`); }); // prettier-ignore
+    const index = load.index.map((e) => this.bound(e, at, true));
+    const number = this.buffers.length;
+    const name = `stage${number}`;
+    const tile = tileOf(load, layoutOf(this.buffers[buffer]!), index, covered, number, name);
+    this.buffers.push({ name, dtype, shape: [tile.elements], role: "temp" });
+    const place = axis(name, Math.max(2, tile.elements));
+    this.staged = rewrite(this.staged ?? body, (x) => (x === load ? loadTyped(number, load.type, [place]) : undefined)); // prettier-ignore
+    return tile;
   }
 }
 

@@ -6,6 +6,21 @@
 /** The same names as the option has (options.ts, which is a layer above). */
 export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
 
+/** What a workgroup may have: the default limits of WebGPU, which every adapter has. */
+export const WORKGROUP_LIMITS = { invocations: 256, bytes: 16_384 } as const;
+
+/** Tiles of a workgroup. */
+export interface StageLimits {
+  /** Invocations, least and most. */
+  readonly invocations: readonly [number, number];
+  /** Rows of results of an invocation, each of a vector. */
+  readonly rows: number;
+  /** Steps of the reduction that are copied at a time. */
+  readonly depth: number;
+  /** Bytes of copies, at most WORKGROUP_LIMITS.bytes: with half of it, two workgroups share a core. */
+  readonly bytes: number;
+}
+
 export interface GpuDevice {
   readonly kind: GpuKind;
   /** Invocations of a workgroup for work without sharing. */
@@ -14,6 +29,10 @@ export interface GpuDevice {
   readonly rowGroup: number;
   /** Rows and vectors of four columns of a contraction's register tile. */
   readonly tile: { readonly rows: number; readonly vectors: number };
+  /** How large contractions are staged in memory of a workgroup; undefined where that is no faster than memory. */
+  readonly stage?: StageLimits;
+  /** Invocations that share a sum where results are few. */
+  readonly slices: number;
   /** Invocations that keep the device busy. */
   readonly busy: number;
   /** Nanoseconds (of passes/time.ts) of work that one workgroup does sooner than a dispatch each is started. */
@@ -28,6 +47,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     workgroup: 64,
     rowGroup: 16,
     tile: { rows: 8, vectors: 1 },
+    slices: 8,
     busy: 64,
     sequence: 25_000,
   },
@@ -36,6 +56,8 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     workgroup: 64,
     rowGroup: 64,
     tile: { rows: 4, vectors: 2 },
+    stage: { invocations: [32, 128], rows: 4, depth: 16, bytes: 8192 },
+    slices: 16,
     busy: 2048,
     sequence: 3_000,
   },
@@ -44,6 +66,8 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     workgroup: 128,
     rowGroup: 128,
     tile: { rows: 8, vectors: 1 },
+    stage: { invocations: [64, 256], rows: 8, depth: 16, bytes: 16_384 },
+    slices: 16,
     busy: 16_384,
     sequence: 3_000,
   },
@@ -52,6 +76,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     workgroup: 64,
     rowGroup: 64,
     tile: { rows: 4, vectors: 1 },
+    slices: 16,
     busy: 1024,
     sequence: 3_000,
   },

@@ -15,6 +15,7 @@ import { storesApart } from "../lower/independent.ts";
 import { costOf } from "../passes/cost.ts";
 import { nanosecondsOf } from "../passes/time.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
+import { stagedContraction } from "./gpuTiles.ts";
 import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } from "./heuristic.ts";
 
 /** Straight copies of a loop body that are worth their code, and the time to compile it. */
@@ -30,16 +31,22 @@ const SHORT_ROW = 16;
 export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: SchedulingContext) => Schedule {
   return (kernel, context) => {
     const rows = kernel.body.some((block) => block.kind === "loop");
+    const together = kernel.body.length > 1 && nanosecondsOf(kernel.body) <= device.sequence;
+    // One workgroup does all stages of a short kernel, in its own size.
+    const own = together ? withoutTeams(device) : device;
     const steps = kernel.body.flatMap((block): Step[] =>
       block.kind === "assign"
-        ? scheduleAssign(kernel, block, context, device)
-        : scheduleLoop(kernel, block, device),
+        ? scheduleAssign(kernel, block, context, own)
+        : scheduleLoop(kernel, block, own),
     );
     const size = rows || steps.some(sharesReduction(kernel)) ? device.rowGroup : device.workgroup;
-    const together = kernel.body.length > 1 && nanosecondsOf(kernel.body) <= device.sequence;
     if (together) steps.push({ kind: "sequence" });
     return steps.length ? [...steps, { kind: "workgroup", size }] : steps;
   };
+}
+
+function withoutTeams({ stage: _, ...device }: GpuDevice): GpuDevice {
+  return device;
 }
 
 /** Whether a step deals out a reduction to the invocations of a workgroup. */
@@ -214,6 +221,14 @@ function contraction(
       inside.every((a) => [0, 1].includes(stride(a, x.name)) || packable(a)) &&
       accesses.loads.every((a) => a.inReduction || [0, 1].includes(stride(a, x.name))),
   );
+  // What follows the reduction is written out for each row: with functions in it, that is what takes long to compile.
+  const light = costOf(assign.value) <= LIGHT_EPILOGUE;
+  if (device.stage) {
+    const along = vector ?? assign.axes.find((x) => x.extent % LANES === 0 && !accesses.opaque.has(x.name) && stride(accesses.store, x.name) === 1); // prettier-ignore
+    const most = light ? device.stage.rows : Math.ceil(device.stage.rows / 2);
+    const staged = along && stagedContraction(kernel, assign, accesses, along.name, packable, most, device);
+    if (staged) return staged;
+  }
   if (!vector) return undefined;
   const v = vector.name;
   const depth = elementCount(reduce.axes.map((a) => a.extent));
@@ -235,8 +250,7 @@ function contraction(
   const tileAxis = spatial.axes.findLast((x) => x.extent > 1 && !accesses.opaque.has(x.inner) && shares(x));
   const vectors = vector.extent / LANES;
   const points = elementCount(assign.axes.map((a) => a.extent)) / LANES;
-  // What follows the reduction is written out for each row: with functions in it, that is what takes long to compile.
-  const most = costOf(assign.value) > LIGHT_EPILOGUE ? Math.ceil(device.tile.rows / 2) : device.tile.rows;
+  const most = light ? device.tile.rows : Math.ceil(device.tile.rows / 2);
   let rows = tileAxis ? Math.min(most, tileAxis.extent) : 1;
   // Enough invocations before large tiles.
   while (rows > 1 && points / rows < device.busy) rows = Math.ceil(rows / 2);

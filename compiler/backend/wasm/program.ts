@@ -7,6 +7,7 @@
 import { InternalError } from "../../diagnostic.ts";
 import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
+import { withoutStages } from "../../ir/schedule.ts";
 import { apply } from "../../lower/apply.ts";
 import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
@@ -73,7 +74,7 @@ export function prepareNest(call: ScheduledKernel): Nest {
       ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowerMath(assign.reduce.body, memo) } } : {}),
     })),
   };
-  return apply(lowered, call.schedule);
+  return apply(lowered, withoutStages(call.schedule));
 }
 
 /** Code is the same for all variants until it is linked, so nests that are kept are emitted once. */

@@ -20,12 +20,15 @@ import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
 import { hasOwnCopies } from "./scratch.ts";
 import { wavesOf } from "./waves.ts";
-import { chainOf, spread, type Chain } from "./grid.ts";
+import { chainOf, spread, type Chain, type Team } from "./grid.ts";
 
 export interface EmittedNest {
   readonly text: string;
   readonly entries: readonly EmittedEntry[];
 }
+
+/** Memory of a workgroup for sums on their way from one invocation to another. */
+const MOST_JOINED_BYTES = 8192;
 
 type Written<Kind extends Leaf<Register>["kind"]> = LeafOf<Register, Kind>;
 
@@ -49,12 +52,17 @@ class Emitter extends ExpressionWriter {
   });
   /** Declarations of memory of a workgroup. */
   private readonly shared = new Map<string, string>();
+  /** By buffer in memory of a workgroup: whether it is declared as vectors of four. */
+  private readonly sharedQuads = new Map<number, boolean>();
   /** Buffers in memory of an invocation that the entry point being written has declared. */
   private owned = new Set<number>();
   /** Invocations of the workgroup of the entry point being written. */
   private size = 1;
   /** Whether each invocation works on points of its own here. */
   private spreads = false;
+  /** Those who have points of their own and meet, and what of it is dealt out here. */
+  private team: Team | undefined;
+  private sharing: "copy" | "reduction" | undefined;
   private chain: Chain | undefined;
   private stage: readonly Statement[] = [];
   /** By buffer: whether scratch in memory is another for each unit of the stage being written. */
@@ -123,9 +131,20 @@ class Emitter extends ExpressionWriter {
     const { dtype, shape } = this.nest.buffers[buffer]!;
     const word = wordOf(dtype, false);
     const name = `t${buffer}`;
-    const type = `array<${word}, ${Math.max(1, elementCount(shape))}>`;
-    if (operand.kind === "workgroup") this.shared.set(name, `var<workgroup> ${name}: ${type};`);
-    else if (!this.owned.has(buffer)) {
+    const count = Math.max(1, elementCount(shape));
+    if (operand.kind === "workgroup") {
+      let quads = this.sharedQuads.get(buffer);
+      if (quads === undefined) {
+        quads =
+          count % 4 === 0 && word !== "vec2u" && this.inQuads(this.nest.body, new Set([buffer]), new Set());
+        this.sharedQuads.set(buffer, quads);
+        const type = quads ? `array<${quadOf(word)}, ${count / 4}>` : `array<${word}, ${count}>`;
+        this.shared.set(name, `var<workgroup> ${name}: ${type};`);
+      }
+      return { word, quads, name };
+    }
+    const type = `array<${word}, ${count}>`;
+    if (!this.owned.has(buffer)) {
       this.owned.add(buffer);
       this.frames.stack[0]!.head.push(`var ${name}: ${type};`);
     }
@@ -225,6 +244,8 @@ class Emitter extends ExpressionWriter {
     this.chain = chain;
     this.size = chain.size;
     this.spreads = chain.own;
+    this.team = chain.team;
+    this.sharing = undefined;
     const root = frames.open();
     const { groups, guard } = spread(chain, root);
     this.straightCode.write(chain.body, { scope: this.values.root, values: [] });
@@ -233,7 +254,7 @@ class Emitter extends ExpressionWriter {
     return {
       name,
       size,
-      alone: chain.own || size === 1,
+      alone: (chain.own && !chain.team) || size === 1,
       groups,
       lines: (parameters) => [
         `fn ${name}(${parameters}) {`,
@@ -244,9 +265,11 @@ class Emitter extends ExpressionWriter {
   }
 
   private barrier(): void {
-    if (this.size === 1 || this.spreads || !this.stored) return;
+    if (this.size === 1 || (this.spreads && !this.team) || !this.stored) return;
     this.stored = false;
     this.frames.line("workgroupBarrier();");
+    // What a team shares is in memory of the workgroup.
+    if (this.team) return;
     const storage = this.operands.some((o) => o.kind === "scratch" || (o.kind === "bound" && this.bindings[o.binding]!.mode === "write")); // prettier-ignore
     if (storage) this.frames.line("storageBarrier();");
   }
@@ -256,30 +279,48 @@ class Emitter extends ExpressionWriter {
     const { from, extent } = s;
     const name = frames.fresh("k");
     const end = intLiteral(from + extent);
-    const group = s.mode === "group" && this.size > 1 && !this.spreads;
+    const shared = this.sharingOf(s);
+    const group = shared !== undefined;
     const frame = frames.open();
     frame.variables.set(s.variable, name);
-    const before = this.spreads;
+    const [before, sharing] = [this.spreads, this.sharing];
     const stored = this.stored;
     this.spreads ||= group;
+    this.sharing = shared?.sharing ?? sharing;
     // What the iteration before has stored.
     if (!group) this.stored = true;
     this.straightCode.write(s.body, at);
-    this.spreads = before;
+    [this.spreads, this.sharing] = [before, sharing];
     if (!group) this.stored ||= stored;
     const body = indented(frames.close());
-    if (!group) frames.line(`for (var ${name} = ${intLiteral(from)}; ${name} < ${end}; ${name}++) {`);
+    if (!shared) frames.line(`for (var ${name} = ${intLiteral(from)}; ${name} < ${end}; ${name}++) {`);
     else {
-      const first = from === 0 ? "lane" : `lane + ${from}`;
-      if (extent > this.size)
-        frames.line(`for (var ${name} = ${first}; ${name} < ${end}; ${name} += ${this.size}) {`);
+      const { by, among } = shared;
+      const first = from === 0 ? by : `${by} + ${from}`;
+      if (extent > among)
+        frames.line(`for (var ${name} = ${first}; ${name} < ${end}; ${name} += ${among}) {`);
       else {
-        frames.line(extent === this.size ? "{" : `if (lane < ${extent}) {`);
+        frames.line(extent === among ? "{" : `if (${by} < ${extent}) {`);
         body.unshift(` let ${name} = ${first};`);
       }
     }
     for (const line of body) frames.line(line);
     frames.line("}");
+  }
+
+  /** How a loop's iterations are dealt out here; undefined where each invocation runs all of them. */
+  private sharingOf({
+    mode,
+  }: ForStatement):
+    | { readonly by: "lane" | "slice"; readonly among: number; readonly sharing?: "copy" | "reduction" }
+    | undefined {
+    if (mode !== "group" && mode !== "together") return undefined;
+    const { team } = this;
+    if (!team) return this.size > 1 && !this.spreads ? { by: "lane", among: this.size } : undefined;
+    if (mode === "together")
+      return this.size > 1 ? { by: "lane", among: this.size, sharing: "copy" } : undefined;
+    if (team.slices === 1 || this.sharing === "reduction") return undefined;
+    return { by: "slice", among: team.slices, sharing: "reduction" };
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -291,8 +332,13 @@ class Emitter extends ExpressionWriter {
       if (leaf.kind === "update") this.count(leaf.number ?? leaf.body, leaf.lanes);
       else if (leaf.kind === "store") this.count(leaf.value, leaf.lanes);
     }
+    const joined = this.team
+      ? leaves.filter((leaf) => leaf.kind === "combine" && leaf.over !== undefined)
+      : [];
     for (const leaf of leaves) {
       this.lanes = "lanes" in leaf ? leaf.lanes : undefined;
+      if (leaf === joined[0]) this.join(joined as Written<"combine">[], this.team!);
+      if (joined.includes(leaf)) continue;
       switch (leaf.kind) {
         case "init":
           this.init(leaf);
@@ -392,25 +438,26 @@ class Emitter extends ExpressionWriter {
     const { size } = this;
     if (size === 1) return;
     if (this.spreads) throw new InternalError("invocations combine what they do not share");
-    if (register.vector) throw new InternalError("lanes are combined before invocations");
-    const word = type === "bool" ? "u32" : wgslType(type);
-    const memory = `s_${word}`;
+    const { vector } = register;
+    const word = sharedWord(register);
+    const memory = `s_${word.replace(/\W/g, "")}`;
     this.shared.set(memory, `var<workgroup> ${memory}: array<${word}, ${size}>;`);
     const { frames } = this;
     const read = (at: string): string => (type === "bool" ? `(${memory}[${at}] != 0u)` : `${memory}[${at}]`);
     const written = (text: string): string => (type === "bool" ? `u32(${text})` : text);
+    if (type === "bool" && vector) throw new InternalError("lanes are combined before invocations");
     frames.line(`${memory}[lane] = ${written(name)};`);
     frames.line("workgroupBarrier();");
     if (size <= 8 || !Number.isInteger(Math.log2(size))) {
       frames.line(`${name} = ${read("0")};`);
       for (let i = 1; i < size; i++)
-        frames.line(`${this.accumulated(op, name, read(`${i}`), type, false, false)};`);
+        frames.line(`${this.accumulated(op, name, read(`${i}`), type, vector, false)};`);
     } else {
       const half = frames.fresh("h");
       frames.line(`for (var ${half} = ${size / 2}; ${half} > 0; ${half} >>= 1u) {`);
       frames.open();
       frames.line(`${name} = ${read("lane")};`);
-      frames.line(`${this.accumulated(op, name, read(`lane + ${half}`), type, false, false)};`);
+      frames.line(`${this.accumulated(op, name, read(`lane + ${half}`), type, vector, false)};`);
       frames.line(`${memory}[lane] = ${written(name)};`);
       const inside = indented(frames.close());
       for (const line of [`if (lane < ${half}) {`, ...inside, "}", "workgroupBarrier();"])
@@ -419,6 +466,48 @@ class Emitter extends ExpressionWriter {
       frames.line(`${name} = ${read("0")};`);
     }
     frames.line("workgroupBarrier();");
+  }
+
+  /**
+   * What the slices of a team have gathered, joined by the first of them, which stores: in order, so that it is the same
+   * on every device. All registers of an invocation go through memory together.
+   */
+  private join(leaves: readonly Written<"combine">[], { points, slices }: Team): void {
+    if (slices === 1) return;
+    const { frames } = this;
+    const others = points * (slices - 1);
+    const registers = leaves.map(({ op, slot }) => ({ op, register: registerOf(slot) }));
+    const word = sharedWord(registers[0]!.register);
+    const bytes = others * (word.startsWith("vec4") ? 16 : word.startsWith("vec2") ? 8 : 4);
+    const most = Math.max(1, Math.floor(MOST_JOINED_BYTES / bytes));
+    if (registers.some(({ register }) => register.type === "bool" || sharedWord(register) !== word))
+      throw new InternalError("slices gather sums of one type");
+    const memory = `j_${word.replace(/\W/g, "")}`;
+    const count = Math.min(most, registers.length) * others;
+    const known = Number(/, (\d+)>;$/.exec(this.shared.get(memory) ?? "")?.[1] ?? 0);
+    this.shared.set(memory, `var<workgroup> ${memory}: array<${word}, ${Math.max(known, count)}>;`);
+    for (let first = 0; first < registers.length; first += most) {
+      const some = registers.slice(first, first + most);
+      frames.line("if (slice > 0) {");
+      some.forEach(({ register }, i) =>
+        frames.line(` ${memory}[lane + ${i * others - points}] = ${register.name};`),
+      );
+      frames.line("}");
+      frames.line("workgroupBarrier();");
+      const slice = frames.fresh("h");
+      frames.line("if (slice == 0) {");
+      frames.line(` for (var ${slice} = 0; ${slice} < ${others}; ${slice} += ${points}) {`);
+      some.forEach(({ op, register: { name, type, vector } }, i) => {
+        frames.open();
+        frames.line(
+          `${this.accumulated(op, name, `${memory}[lane + ${slice} + ${i * others}]`, type, vector, false)};`,
+        );
+        for (const line of frames.close()) frames.line(`  ${line}`);
+      });
+      frames.line(" }");
+      frames.line("}");
+      frames.line("workgroupBarrier();");
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -468,6 +557,8 @@ class Emitter extends ExpressionWriter {
       }
     }
     const alone = this.size > 1 && !this.spreads && operand.kind !== "private";
+    if (this.team && this.team.slices > 1 && this.sharing !== "copy")
+      lines.splice(0, lines.length, "if (slice == 0) {", ...indented(lines), "}");
     if (alone) lines.splice(0, lines.length, "if (lane == 0) {", ...indented(lines), "}");
     for (const line of lines) frames.line(line);
     this.stored = true;
@@ -482,6 +573,11 @@ class Emitter extends ExpressionWriter {
   private index64(buffer: number, at: Address): string {
     return this.sum(at.constant + this.firstOf(buffer), at.terms, 0.5);
   }
+}
+
+/** The type of an accumulator in memory of a workgroup. */
+function sharedWord({ type, vector }: Register): string {
+  return type === "bool" ? "u32" : vector ? wgslVector(type) : wgslType(type);
 }
 
 /** Lines without names that nobody uses. */

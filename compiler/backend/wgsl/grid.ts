@@ -3,6 +3,7 @@
  * that become parts of a dispatch, and what is left. Invariant: each iteration is one workgroup's (or invocation's), also
  * where WebGPU's 65,535 workgroups per dimension do not suffice and dimensions are folded.
  */
+import { InternalError } from "../../diagnostic.ts";
 import { elementCount } from "../../ir/dtype.ts";
 import type { ForStatement, Statement } from "../../ir/nest.ts";
 import type { Frame } from "./frames.ts";
@@ -12,6 +13,16 @@ import { intLiteral } from "./literal.ts";
 const MOST_GROUPS = 65_535;
 /** Invocations of a workgroup where the schedule says nothing. */
 const USUAL_SIZE = 64;
+/** Invocations of a workgroup that every device has. */
+const MOST_INVOCATIONS = 256;
+
+/** Invocations that have points of their own, and yet meet: they share copies of operands, or the terms of their sums. */
+export interface Team {
+  /** Points of the loops that are invocations. */
+  readonly points: number;
+  /** Invocations for each of them, which deal out the group loops inside, a reduction's, among themselves. */
+  readonly slices: number;
+}
 
 export interface Chain {
   /** Loops whose iterations are workgroups, outermost first. */
@@ -21,8 +32,9 @@ export interface Chain {
   readonly body: readonly Statement[];
   /** Invocations of a workgroup. */
   readonly size: number;
-  /** Whether each invocation has iterations of its own, and shares nothing with others. */
+  /** Whether each invocation has iterations of its own; it shares nothing with others unless they are a team. */
   readonly own: boolean;
+  readonly team: Team | undefined;
   /** The number of the workgroup, or of the invocation where each has iterations of its own. */
   readonly unit: string;
 }
@@ -65,19 +77,36 @@ export function chainOf(stage: readonly Statement[], workgroup: number | undefin
     else break;
     body = only.body;
   }
-  // Loops of a workgroup that must meet inside are not dealt out to workgroups.
+  const points = elementCount(group.map((s) => s.extent));
+  let team: Team | undefined;
   if (group.length > 0 && needsGroup(body)) {
-    body = [group[0]!];
-    group.length = 0;
+    team = teamOf(body, points, workgroup ?? USUAL_SIZE);
+    // Loops of a workgroup that must meet inside are not dealt out to workgroups.
+    if (!team) {
+      body = [group[0]!];
+      group.length = 0;
+    }
   }
   const own = group.length > 0;
-  const points = elementCount(group.map((s) => s.extent));
+  if (team) return { grid, group, body, size: team.points * team.slices, own, team, unit: "unit" };
   const size = own
     ? evenSize(points, workgroup ?? USUAL_SIZE)
     : needsGroup(body)
       ? (workgroup ?? USUAL_SIZE)
       : 1;
-  return { grid, group, body, size, own, unit: "unit" };
+  return { grid, group, body, size, own, team, unit: "unit" };
+}
+
+function teamOf(body: readonly Statement[], points: number, workgroup: number): Team | undefined {
+  const slices = has(body, (s) => s.kind === "combine") ? Math.max(1, Math.floor(workgroup / points)) : 1;
+  if (points * slices <= MOST_INVOCATIONS) return { points, slices };
+  if (has(body, (s) => s.kind === "for" && s.mode === "together"))
+    throw new InternalError(`${points} invocations share a copy, a workgroup has ${MOST_INVOCATIONS}`);
+  return undefined;
+}
+
+function has(body: readonly Statement[], test: (s: Statement) => boolean): boolean {
+  return body.some((s) => test(s) || (s.kind === "for" && has(s.body, test)));
 }
 
 /** Invocations of a workgroup, at most `most`, so that the last workgroup is about as full as the others. */
@@ -89,7 +118,7 @@ function evenSize(points: number, most: number): number {
 
 /** Whether invocations of a workgroup work together on some of the statements. */
 function needsGroup(body: readonly Statement[]): boolean {
-  return body.some((s) => (s.kind === "for" ? s.mode === "group" || needsGroup(s.body) : s.kind === "combine" && s.over === "group")); // prettier-ignore
+  return has(body, (s) => (s.kind === "for" ? s.mode === "group" || s.mode === "together" : s.kind === "combine" && s.over === "group")); // prettier-ignore
 }
 
 /** Units of a chain that have scratch of their own: workgroups, or invocations. */
@@ -104,7 +133,7 @@ export function spread(
   chain: Chain,
   root: Frame,
 ): { readonly groups: readonly [number, number, number]; readonly guard: readonly string[] } {
-  const { grid, group, size, own } = chain;
+  const { grid, group, size, own, team } = chain;
   const points = elementCount(group.map((s) => s.extent));
   const blocks = own ? Math.ceil(points / size) : 1;
   const extents = [...grid.map((s) => s.extent), ...(blocks > 1 ? [blocks] : [])];
@@ -150,9 +179,17 @@ export function spread(
     return { groups, guard };
   }
   head.push(`let unit = ${size > 1 ? `(${unit}) * ${size} + lane` : unit};`);
-  const point = size === 1 ? block : block === "0" ? "lane" : `block * ${size} + lane`;
+  if (team && team.slices > 1) head.push(`let slice = lane / ${team.points};`);
+  const point =
+    team && team.slices > 1
+      ? `lane % ${team.points}`
+      : size === 1
+        ? block
+        : block === "0"
+          ? "lane"
+          : `block * ${size} + lane`;
   head.push(`let point = ${point};`);
-  if (blocks * size > points) head.push(`if (point >= ${intLiteral(points)}) { return; }`);
+  if (!team && blocks * size > points) head.push(`if (point >= ${intLiteral(points)}) { return; }`);
   let inner = 1;
   group.toReversed().forEach((s, i) => {
     const quotient = inner === 1 ? "point" : `point / ${inner}`;

@@ -36,6 +36,8 @@ export function scratchOf(nest: Nest): (Scratch | undefined)[] {
     const chain = chainOf(stages[at[0]!]!, nest.workgroup);
     const elements = elementCount(shape);
     const bytes = elements * Math.max(4, bytesPerElement(dtype));
+    // A copy of an operand, of which apply() knows that it is no more than a workgroup has.
+    if (chain.team) return { kind: "workgroup" };
     if (chain.own || chain.size === 1) {
       if (bytes <= MOST_PRIVATE_BYTES) return { kind: "private" };
     } else if (shared + bytes <= MOST_WORKGROUP_BYTES) {

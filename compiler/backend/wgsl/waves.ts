@@ -28,7 +28,7 @@ export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map
       last !== undefined &&
       last.stages.length < MOST_STAGES &&
       last.groups + groups <= MOST_GROUPS &&
-      (chain.own || chain.size === 1) &&
+      isAlone(chain) &&
       last.stages.every((other) => isAlone(chainOf(other, nest.workgroup))) &&
       last.uses.every((other) => apart(uses, other));
     if (joins) {
@@ -40,8 +40,8 @@ export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map
   return waves.map(({ stages }) => stages);
 }
 
-function isAlone({ own, size }: Chain): boolean {
-  return own || size === 1;
+function isAlone({ own, size, team }: Chain): boolean {
+  return (own && !team) || size === 1;
 }
 
 function groupsOf({ grid, group, size, own }: Chain): number {

@@ -9,7 +9,7 @@ import { printExpr, readExpr, type TextScope } from "./expr.ts";
 import { braces, bufferLine, readBuffers, readRange, readTarget, targetText } from "./kernel.ts";
 import { nameText, parseAll, type Reader } from "./token.ts";
 
-const modes = ["serial", "grid", "group", "unroll", "vector"] as const;
+const modes = ["serial", "grid", "group", "together", "unroll", "vector"] as const;
 const reductions = ["sum", "max", "min", "prod"] as const;
 const types: readonly ComputeType[] = ["f32", "f64", "i32", "u32", "i64", "u64", "bool", "index"];
 

@@ -19,6 +19,8 @@ function stepText(step: Step): string {
       return `order [${step.axes.map(nameText).join(", ")}]`;
     case "bind":
       return `bind ${nameText(step.axis)} to ${step.to}`;
+    case "stage":
+      return `stage ${step.buffer} at ${nameText(step.at)}`;
     case "workgroup":
       return `workgroup ${step.size}`;
     case "sequence":
@@ -40,7 +42,16 @@ export function parseSchedule(text: string): Schedule {
 }
 
 function readStep(reader: Reader): Step {
-  const kind = reader.choice(["split", "merge", "order", "bind", "workgroup", "sequence", "pack"] as const);
+  const kind = reader.choice([
+    "split",
+    "merge",
+    "order",
+    "bind",
+    "stage",
+    "workgroup",
+    "sequence",
+    "pack",
+  ] as const);
   switch (kind) {
     case "split": {
       const axis = reader.name();
@@ -58,6 +69,11 @@ function readStep(reader: Reader): Step {
       const axis = reader.name();
       reader.expect("to");
       return { kind, axis, to: reader.choice(["grid", "group", "vector", "unroll"] as const) };
+    }
+    case "stage": {
+      const buffer = reader.integer();
+      reader.expect("at");
+      return { kind, buffer, at: reader.name() };
     }
     case "workgroup":
       return { kind, size: reader.integer() };

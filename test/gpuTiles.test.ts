@@ -1,0 +1,118 @@
+/**
+ * Contractions in tiles of a workgroup compute what kernels mean: random products and convolutions under random limits of
+ * a device, as nests in the interpreter, and as WGSL on the adapter that Node has here; where there is none, that part is
+ * skipped and says so. In: nothing. Out: tests; a failure prints the kernel, its schedule and fast-check's seed.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { runKernel } from "../compiler/ir/interp.ts";
+import { runNest } from "../compiler/ir/interpNest.ts";
+import type { NumericData } from "../compiler/ir/dtype.ts";
+import type { Kernel } from "../compiler/ir/kernel.ts";
+import type { Schedule } from "../compiler/ir/schedule.ts";
+import {
+  parseNest,
+  parseSchedule,
+  printKernel,
+  printNest,
+  printSchedule,
+} from "../compiler/ir/text/index.ts";
+import { verifyNest, verifySchedule } from "../compiler/ir/verify.ts";
+import { apply } from "../compiler/lower/apply.ts";
+import { gpuDevice, type GpuDevice } from "../compiler/tune/gpuDevice.ts";
+import { gpuSchedules } from "../compiler/tune/gpuHeuristic.ts";
+import { orderAxes } from "../compiler/tune/heuristic.ts";
+import { nodeGpu } from "../scripts/nodeGpu.ts";
+import { runOnGpu } from "./gpuKernels.ts";
+import { integers, randomPixels, randomProduct } from "./structuredKernels.ts";
+
+const found = await nodeGpu();
+
+/** Devices that stage small contractions, too. */
+const randomDevice: fc.Arbitrary<GpuDevice> = fc
+  .record({
+    most: fc.constantFrom(16, 48, 128, 256),
+    rows: fc.integer({ min: 2, max: 8 }),
+    depth: fc.constantFrom(8, 16, 32),
+    bytes: fc.constantFrom(4096, 8192, 16_384),
+    slices: fc.constantFrom(1, 4, 16),
+    busy: fc.constantFrom(1, 512, 16_384),
+  })
+  .map(({ most, rows, depth, bytes, slices, busy }) => ({
+    ...gpuDevice("discrete"),
+    stage: { invocations: [8, most] as const, rows, depth, bytes },
+    slices,
+    busy,
+  }));
+
+const cases = fc.tuple(fc.oneof(randomProduct, randomPixels).map(orderAxes), randomDevice, fc.nat(1000));
+
+function choose(kernel: Kernel, device: GpuDevice): Schedule {
+  const schedule = gpuSchedules(device)(kernel, { constants: new Set() });
+  verifySchedule(schedule, kernel);
+  expect(parseSchedule(printSchedule(schedule))).toEqual(schedule);
+  return schedule;
+}
+
+/** Elements of the inputs, some of them no numbers or endless; results are empty. */
+function filled(kernel: Kernel, seed: number, strange: boolean): NumericData[] {
+  return kernel.buffers.map((buffer, n) => {
+    const data = integers(buffer, seed + n);
+    if (strange && n < 2) {
+      const at = (seed * 7919) % data.length;
+      // Not in the border, which is zero.
+      if (data[at] !== 0) data[at] = [NaN, Infinity, -Infinity][seed % 3]!;
+    }
+    return data;
+  });
+}
+
+function differences(kernel: Kernel, schedule: Schedule, right: readonly NumericData[], got: readonly (NumericData | undefined)[]): string[] {
+  return kernel.buffers.flatMap(({ name }, n) => {
+    const at = Array.from<number | bigint>(right[n]!).findIndex((value, i) => !Object.is(Number(value) + 0, Number(got[n]![i]!) + 0)); // prettier-ignore
+    if (at < 0) return [];
+    return [`${name}[${at}] is ${got[n]![at]}, should be ${right[n]![at]}\n${printKernel(kernel)}\n${printSchedule(schedule)}`]; // prettier-ignore
+  });
+} // prettier-ignore
+
+describe("contractions in tiles of a workgroup", () => {
+  it("are right as nests, which survive being printed", { timeout: 120_000 }, () => {
+    let staged = 0;
+    const property = fc.property(cases, ([kernel, device, seed]) => {
+      const schedule = choose(kernel, device);
+      if (schedule.some(({ kind }) => kind === "stage")) staged++;
+      const nest = apply(kernel, schedule);
+      verifyNest(nest);
+      expect(printNest(parseNest(printNest(nest)))).toBe(printNest(nest));
+      const right = filled(kernel, seed, false);
+      const got = right.map((data) => data.slice()) as NumericData[];
+      runKernel(kernel, right);
+      runNest(nest, got);
+      expect(differences(kernel, schedule, right, got)).toEqual([]);
+    });
+    fc.assert(property, { numRuns: 30 });
+    expect(staged).toBeGreaterThan(2);
+  });
+
+  it.skipIf("missing" in found)("are right as WGSL, with endless numbers and without", { timeout: 300_000 }, async () => {
+    if ("missing" in found) return;
+    const adapter = await found.gpu.requestAdapter();
+    const gpu = await adapter!.requestDevice();
+    let lost = "";
+    gpu.addEventListener("uncapturederror", ({ error }) => (lost ||= error.message));
+    const property = fc.asyncProperty(cases, fc.boolean(), async ([kernel, device, seed], strange) => {
+      const schedule = choose(kernel, device);
+      const right = filled(kernel, seed, strange);
+      const data = right.map((elements) => elements.slice()) as NumericData[];
+      runKernel(kernel, right);
+      expect(differences(kernel, schedule, right, await runOnGpu(gpu, kernel, schedule, data))).toEqual([]);
+      expect(lost).toBe("");
+    });
+    await fc.assert(property, { numRuns: 25 });
+    gpu.destroy();
+  }); // prettier-ignore
+
+  it.runIf("missing" in found)("are run as WGSL where Node has an adapter", (context) => {
+    context.skip("missing" in found ? found.missing : "");
+  });
+});
