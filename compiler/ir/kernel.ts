@@ -90,7 +90,7 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
   return strides;
 }
 
-export function layoutOf(buffer: Buffer): Layout {
+export function layoutOf(buffer: Pick<Buffer, "layout" | "shape">): Layout {
   return buffer.layout ?? { strides: rowMajorStrides(buffer.shape), offset: 0 };
 }
 

@@ -5,7 +5,7 @@
  */
 import { elementCount, type DType, type Tensor } from "./dtype.ts";
 import type { ValueId } from "./graph.ts";
-import type { Kernel, Layout } from "./kernel.ts";
+import { layoutOf, type Kernel, type Layout } from "./kernel.ts";
 import type { Schedule } from "./schedule.ts";
 
 export interface ProgramValue {
@@ -145,6 +145,30 @@ export interface ScheduledProgram {
 /** The value in whose memory another one lies. */
 export function rootsOf(values: ReadonlyMap<ValueId, ProgramValue>): (id: ValueId) => ValueId {
   return (id) => values.get(id)?.storage ?? id;
+}
+
+/**
+ * Whether two values of one storage may have an element in common: exact for parts of one array (their strides are
+ * the same and each dimension's fits into the one before it), and true where that cannot be told.
+ */
+export function mayOverlap(a: ProgramValue, b: ProgramValue): boolean {
+  const { strides, offset } = layoutOf(a);
+  const other = layoutOf(b);
+  if (String(strides) !== String(other.strides)) return true;
+  const rest = [offset, other.offset];
+  const order = strides.map((_, d) => d).sort((p, q) => strides[q]! - strides[p]!);
+  let [apart, room] = [false, Infinity];
+  for (const d of order) {
+    const stride = strides[d]!;
+    if (stride <= 0) return true;
+    const [start, otherStart] = rest.map((from) => Math.floor(from / stride)) as [number, number];
+    const [end, otherEnd] = [start + a.shape[d]!, otherStart + b.shape[d]!];
+    if (Math.max(end, otherEnd) * stride > room) return true;
+    apart ||= end <= otherStart || otherEnd <= start;
+    rest.forEach((from, i) => (rest[i] = from % stride));
+    room = stride;
+  }
+  return !apart;
 }
 
 /** Elements that a value's storage takes. */

@@ -10,6 +10,7 @@ import type { ValueId } from "../ir/graph.ts";
 import type { Schedule } from "../ir/schedule.ts";
 import {
   drawsAnew,
+  mayOverlap,
   type Parts,
   type Program,
   type ProgramValue,
@@ -47,8 +48,15 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
   const values = new Map(program.values);
   const init: ScheduledCall[] = [];
   const run: ScheduledCall[] = [];
-  const fixed = new Set<ValueId>(program.constants.keys());
-  const varying = new Set<ValueId>();
+  const made = new Set<ValueId>(program.constants.keys());
+  /** By storage: what lies in it and is written on every run. */
+  const varying = new Map<ValueId, ProgramValue[]>();
+  // What is left of a concatenation in place may be constant while other parts are written on every run.
+  const isFixed = (id: ValueId): boolean => {
+    if (!made.has(id)) return false;
+    const value = program.values.get(id);
+    return value === undefined || !(varying.get(value.storage ?? id) ?? []).some((v) => mayOverlap(v, value));
+  };
   // Whatever lies in an output's memory is of it.
   const outputs = new Set(program.outputs.map((o) => o.id));
   const isOutput = new Set([...outputs, ...[...values].flatMap(([id, { storage }]) => (storage !== undefined && outputs.has(storage) ? [id] : []))]); // prettier-ignore
@@ -59,13 +67,12 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
     // passes/separate.ts) is fixed only if all of it is.
     const early =
       !(call.kind === "library" && drawsAnew(call.library)) &&
-      call.inputs.every((id) => id === "" || fixed.has(id)) &&
+      call.inputs.every((id) => id === "" || isFixed(id)) &&
       !call.outputs.some((id) => isOutput.has(id) || mixed.has(id));
     for (const id of call.outputs) {
-      const storage = program.values.get(id)?.storage ?? id;
-      // What is left of a concatenation in place may be constant while other parts are written on every run.
-      if (!early) varying.add(storage);
-      else if (!varying.has(storage) || storage !== id) fixed.add(id);
+      const value = program.values.get(id);
+      if (early) made.add(id);
+      else if (value) varying.set(value.storage ?? id, [...(varying.get(value.storage ?? id) ?? []), value]);
     }
     const list = early ? init : run;
     if (call.kind === "library") {
@@ -82,7 +89,7 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
       native && ((i) => native(ids[i])),
     );
     let kernel = orderAxes(uniqueAxes(stored));
-    const constants = new Set(call.inputs.flatMap((id, i) => (fixed.has(id) ? [i] : [])));
+    const constants = new Set(call.inputs.flatMap((id, i) => (isFixed(id) ? [i] : [])));
     const chosen = choose(kernel, { constants });
     const inputs = [...call.inputs];
     for (const step of chosen) {
@@ -106,8 +113,8 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
         id = `${source}/panels${packs.size}`;
         packs.set(key, id);
         values.set(id, { dtype: panels.dtype, shape: panels.shape });
-        const atLoad = fixed.has(source);
-        if (atLoad) fixed.add(id);
+        const atLoad = isFixed(source);
+        if (atLoad) made.add(id);
         (atLoad ? init : run).push({
           kind: "kernel",
           nodes: [`pack for ${call.nodes[0] ?? ""}`],

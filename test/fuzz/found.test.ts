@@ -41,6 +41,25 @@ describe("results", () => {
     },
   );
 
+  it.each([{}, { views: false }])(
+    "of a concatenation in place in another one, what is left of it being constant, %o",
+    async (passes) => {
+      const b = onnxModel("case", { opset: 20 });
+      const x = b.input("x", "float32", [4, 5]);
+      const y = b.input("y", "float32", [4, 5]);
+      const weights = (size: number, seed: number): string =>
+        b.initializer("float32", [4, size], pattern(4 * size, seed, -2, 2, 0.25));
+      const many = b.node("Concat", [y, y, y], { axis: 1 });
+      const inner = b.node("Concat", [weights(5, 13), b.node("LogSoftmax", [x]), many], { axis: 1 });
+      const outer = b.node("Concat", [weights(5, 14), inner, weights(1, 15)], { axis: 1 });
+      b.output(b.node("CumSum", [outer, b.scalar("int64", 1)], { reverse: 1 }), "float32", [4, 31]);
+      const shifted = b.node("Add", [inner, b.scalar("float32", 15)]);
+      b.output(b.node("LpNormalization", [shifted], { axis: 1, p: 1 }), "float32", [4, 25]);
+      const inputs = { [x]: numbers([4, 5], 16), [y]: numbers([4, 5], 17) };
+      await expectAgreement(b.toBytes(), inputs, passes, "simd", 1e-4);
+    },
+  );
+
   it.each([{}, { fuse: false }])("of a softmax across a concatenation with weights, %o", async (passes) => {
     const b = onnxModel("case", { opset: 20 });
     b.input("x", "float32", [1, 33, 7, 4]);

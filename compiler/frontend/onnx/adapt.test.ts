@@ -103,7 +103,8 @@ describe("attributes that became inputs", () => {
     ["ReduceMean-13", { opset: 17, op: "ReduceMean", inputs: [x], attributes: { axes: [-1] } }, "ReduceMean(x0, [-1])"],
     ["ReduceMax of all", { opset: 13, op: "ReduceMax", inputs: [x] }, "ReduceMax(x0)"],
     ["Clip-6", { opset: 10, op: "Clip", inputs: [x], attributes: { min: { kind: "float", value: 0 }, max: { kind: "float", value: 6 } } }, "Clip(x0, 0, 6)"],
-    ["Clip-6 above only", { opset: 6, op: "Clip", inputs: [x], attributes: { max: { kind: "float", value: 6 } } }, "Clip(x0, , 6)"],
+    ["Clip-6 above only", { opset: 6, op: "Clip", inputs: [x], attributes: { max: { kind: "float", value: 6 } } }, "Clip(x0, -3.4028234663852886e+38, 6)"],
+    ["Clip-1 above only", { opset: 5, op: "Clip", inputs: [x], attributes: { max: { kind: "float", value: 6 } } }, "Clip(x0, , 6)"],
     ["Pad-2", { opset: 10, op: "Pad", inputs: [x], attributes: { pads: [0, 0, 1, 0, 0, 2], mode: "edge" } }, 'Pad(x0, [0 0 1 0 0 2]){mode="edge"}'],
     ["Pad-2 with a value", { opset: 2, op: "Pad", inputs: [x], attributes: { pads: [1, 0, 0, 0, 0, 0], value: { kind: "float", value: 2 } } }, "Pad(x0, [1 0 0 0 0 0], 2)"],
     ["Pad-1", { opset: 1, op: "Pad", inputs: [x], attributes: { paddings: [1, 0, 0, 0, 0, 0] } }, "Pad(x0, [1 0 0 0 0 0])"],
@@ -272,8 +273,9 @@ describe("dtypes of constants", () => {
     const odd = b.node("Odd", [b.input("x0", "float32")], {}, { domain: "local" });
     b.node("Clip", [odd], bounds, { name: "node" });
     expect(lines(importModel(readModel(b.toBytes()))).slice(1)).toEqual([
+      `CastLike(-3.4028234663852886e+38, ${odd})`,
       `CastLike(6, ${odd})`,
-      `Clip(${odd}, , *)`,
+      `Clip(${odd}, *, *)`,
     ]);
   });
 

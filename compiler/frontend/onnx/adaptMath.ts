@@ -42,6 +42,20 @@ function alignFrom(old: OldNode, a: string, b: string, axis: number): string {
   return old.add("Reshape", [b, shape]);
 }
 
+const LARGEST_FLOAT = 3.4028234663852886e38;
+
+/** Clip with bounds as attributes, of which those that are not given have a default. */
+function clipBetween(old: OldNode, least: number | undefined, most: number | undefined): void {
+  const x = old.input(0);
+  // As numbers of 16 bits the ends of float32 are infinities, which bound nothing.
+  const ends = !["float16", "bfloat16"].includes(old.facts.dtype(x) ?? "");
+  const bound = (name: string, otherwise: number | undefined): string => {
+    const value = old.float(name) ?? (ends ? otherwise : undefined);
+    return value === undefined ? "" : old.floatsLike(value, x);
+  };
+  old.become("Clip", [x, bound("min", least), bound("max", most)]);
+}
+
 /** Reductions took their axes as an attribute. */
 function reduceUntil(until: number): readonly OldForm[] {
   return [
@@ -122,18 +136,10 @@ export const mathForms: FormTable = {
     },
   ],
 
+  // An attribute that was not given did not bound, then stood for the end of float32, and an absent input does not bound.
   Clip: [
-    {
-      until: 11,
-      adapt: (old) => {
-        const x = old.input(0);
-        const bound = (name: string): string => {
-          const value = old.float(name);
-          return value === undefined ? "" : old.floatsLike(value, x);
-        };
-        old.become("Clip", [x, bound("min"), bound("max")]);
-      },
-    },
+    { until: 6, adapt: (old) => clipBetween(old, undefined, undefined) },
+    { until: 11, adapt: (old) => clipBetween(old, -LARGEST_FLOAT, LARGEST_FLOAT) },
   ],
 
   // Training was a matter of the runtime then, and is not ours: the ratio has no effect.

@@ -1,6 +1,7 @@
 /**
  * Concatenations, recognised by what they do. In: a kernel. Out: the parts that it copies side by side, and the call
- * that is left when some of them are written in place. Invariant: each part is a whole input at a constant place.
+ * that is left when some of them are written in place. Invariant: each part is a whole input at a constant place, and no
+ * two of them meet: what is written over another part, as a scatter does it, would be seen by whoever reads that part.
  */
 import { linear, int, loadTyped } from "../../ir/expr.ts";
 import type { Assign, Block, Kernel } from "../../ir/kernel.ts";
@@ -37,7 +38,23 @@ export function concatenationOf(kernel: Kernel): Part[] | undefined {
     if (block.index.length !== shape.length) return undefined;
     parts.push({ assign: block, buffer: value.buffer, dim: Math.max(dim, 0), start });
   }
-  return parts.length >= 2 ? parts : undefined;
+  return parts.length >= 2 && areApart(parts, kernel) ? parts : undefined;
+}
+
+function areApart(parts: readonly Part[], { buffers }: Kernel): boolean {
+  const along = parts.find(({ start, dim }) => start[dim] !== 0)?.dim ?? 0;
+  const boxes = parts.map(({ buffer, start }) => ({ start, shape: buffers[buffer]!.shape }));
+  boxes.sort((a, b) => (a.start[along] ?? 0) - (b.start[along] ?? 0));
+  return boxes.every((a, i) => {
+    const end = (a.start[along] ?? 0) + (a.shape[along] ?? 1);
+    for (let at = i + 1; at < boxes.length; at++) {
+      const b = boxes[at]!;
+      if ((b.start[along] ?? 0) >= end) break;
+      const apart = a.shape.some((size, d) => a.start[d]! + size <= b.start[d]! || b.start[d]! + b.shape[d]! <= a.start[d]!); // prettier-ignore
+      if (!apart) return false;
+    }
+    return true;
+  });
 }
 
 /** The call with only these blocks, and only the inputs that they read. */

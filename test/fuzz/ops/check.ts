@@ -14,7 +14,7 @@ import { allNodes, deviationOf, refusalOf } from "./exceptions.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
 import type { OnnxRuntime } from "./ort.ts";
 import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
-import { epsilonOf, exactResults, sensitivity, valuesOf } from "./tolerance.ts";
+import { epsilonOf, exactResults, sensitivity, valuesOf, type Computer } from "./tolerance.ts";
 
 /** A way to run a graph: on which passes and variant, or with onnxruntime. */
 export type Oracle =
@@ -102,8 +102,12 @@ export async function compiled(
   }
 }
 
+/** How many roundings of their type results may be apart where nothing moved: peers add up in other orders. */
+const SLACK = { ours: 8, onnxruntime: 32 } as const;
+
 /** Compares results; the tolerance is worked out only where something differs. */
-export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outputs, slack: number, extra = 0): string | undefined {
+export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outputs, by: Computer, extra = 0): string | undefined {
+  const slack = SLACK[by];
   const exact = exactResults(graph);
   let moved: ReturnType<typeof sensitivity> | undefined;
   for (const [name, want] of Object.entries(expected)) {
@@ -122,7 +126,7 @@ export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outp
       if (typeof a !== "string" && !exact.has(name)) {
         const usual = epsilon * slack * Math.abs(Number(b)) + (epsilon === 0 ? 0 : 2 ** -120);
         if (difference <= usual) continue;
-        moved ??= sensitivity(graph, Object.keys(expected));
+        moved ??= sensitivity(graph, Object.keys(expected), by);
         const some = moved.get(name);
         // Members of a sequence have no name of their own: a few roundings are theirs.
         if (!some && difference <= 64 * usual) continue;
@@ -170,7 +174,7 @@ export async function disagreement(
 ): Promise<string | undefined> {
   if (oracle.kind === "wasm") {
     try {
-      return compareOutputs(graph, expected, await compiled(graph, oracle), 8);
+      return compareOutputs(graph, expected, await compiled(graph, oracle), "ours");
     } catch (error) {
       return sentence(error);
     }
@@ -180,7 +184,7 @@ export async function disagreement(
     return what === "none" || what === "late" ? undefined : what;
   }
   if (oracle.kind === "rescheduled") {
-    const what = await rescheduledDifference(graph, oracle.seed, (want, have) => compareOutputs(graph, want, have, 8)); // prettier-ignore
+    const what = await rescheduledDifference(graph, oracle.seed, (want, have) => compareOutputs(graph, want, have, "ours")); // prettier-ignore
     return what === "none" || what === "late" ? undefined : what;
   }
   if (oracle.kind === "interpreter" || !ort) return undefined;
@@ -193,7 +197,7 @@ export async function disagreement(
     const refusal = refusalOf(answer.message, allNodes(graph.nodes));
     return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
   }
-  const what = compareOutputs(graph, expected, answer.outputs, 32);
+  const what = compareOutputs(graph, expected, answer.outputs, "onnxruntime");
   if (what === undefined) {
     if (counts) counts.compared++;
     return undefined;
@@ -203,7 +207,7 @@ export async function disagreement(
   if (deviation === undefined) return what;
   const { within, reason } = deviation;
   const beyond =
-    within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, 32, within);
+    within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, "onnxruntime", within);
   return beyond ?? excuse(reason);
 }
 

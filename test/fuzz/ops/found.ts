@@ -311,4 +311,27 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "Pow", inputs: ["x0", "c1"], outputs: ["v2"], attributes: {} }],
     outputs: [{ name: "v2", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
   },
+  {
+    note: "a scatter to a known place was taken for a concatenation, and overwrote what others read",
+    opset: 11,
+    wrapping: "none",
+    operands: [
+      { name: "x0", dtype: "float32", shape: [3], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "c3", dtype: "int64", shape: [1, 1], data: { kind: "zeros", seed: 0 }, constant: true },
+      { name: "x4", dtype: "float32", shape: [1], data: { kind: "small", seed: 684385 }, constant: false },
+      { name: "x6", dtype: "float32", shape: [1], data: { kind: "small", seed: 738846 }, constant: false },
+    ],
+    nodes: [
+      {
+        op: "Normalizer",
+        domain: "ai.onnx.ml",
+        inputs: ["x0"],
+        outputs: ["v1"],
+        attributes: { norm: "MAX" },
+      },
+      { op: "ScatterND", inputs: ["v1", "c3", "x4"], outputs: ["v5"], attributes: {} },
+      { op: "Max", inputs: ["x6", "v5", "v1"], outputs: ["v7"], attributes: {} },
+    ],
+    outputs: [{ name: "v7", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
+  },
 ];

@@ -130,7 +130,7 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
     const found = await check(graph, own, ort, counts);
     if (found) await fail(graph, found, title);
     else if (own % RESCHEDULE_EVERY === 0) {
-      const what = await rescheduledDifference(graph, own, (expected, actual) => compareOutputs(graph, expected, actual, 8)); // prettier-ignore
+      const what = await rescheduledDifference(graph, own, (expected, actual) => compareOutputs(graph, expected, actual, "ours")); // prettier-ignore
       if (what === "none") rescheduled++;
       else if (what !== "late")
         await fail(graph, { oracle: { kind: "rescheduled", seed: own }, what }, title);

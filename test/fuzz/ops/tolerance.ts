@@ -29,8 +29,13 @@ const EXACT: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** Whose results are looked at. */
+export type Computer = "ours" | "onnxruntime";
+
 /** Operators that cancel within: what they lose is of the size of this, by element or for all of them. */
-function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<string, Tensor>): Tensor | number | undefined {
+function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<string, Tensor>, by: Computer): Tensor | number | undefined {
+  // Its logistic function is a fraction of polynomials and a half, right to a rounding of 1.
+  if (by === "onnxruntime" && /^(Sigmoid|RNN|LSTM)$/.test(op)) return 1;
   // What is left of 1 beside a gate, times a candidate, whose own function keeps it below 1 or so.
   if (op === "GRU" || (op === "LSTM" && attributes["input_forget"] === 1)) return 1;
   if (!op.endsWith("Gelu")) return undefined;
@@ -122,8 +127,9 @@ function evaluate(
 
 type Direction = -1 | 0 | 1;
 
-/** Of the first runs; in all others every element goes its own way. */
+/** Of the first runs; in all others every element goes its own way, and as far as it likes. */
 const DIRECTIONS: readonly Direction[] = [1, -1];
+const STEPS = [1, -1, 0.5, -0.5];
 
 /** The tensor with every element moved by about a rounding: up, down, or either way. */
 function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor | number): Tensor {
@@ -140,11 +146,30 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
   for (let i = 0; i < data.length; i++) {
     const value = Number(read(data[i]!));
     if (value === 0 || !Number.isFinite(value)) continue;
-    const sign = direction === 0 ? (random.chance(0.5) ? 1 : -1) : direction;
-    (data as { [i: number]: number | bigint })[i] = store(value + sign * epsilon * scaleAt(i, value));
+    const step = direction === 0 ? random.pick(STEPS) : direction;
+    (data as { [i: number]: number | bigint })[i] = store(value + step * epsilon * scaleAt(i, value));
   }
   return { ...tensor, data };
 }
+
+/** Our sine and cosine of float32 are only known to be one this far out (see compiler/lower/math.ts). */
+const FARTHEST_ANGLE = 65536;
+
+/** Results of angles that are too large, anywhere on the circle. */
+function withLostAngles(node: GraphNode, given: ReadonlyMap<string, Tensor>, result: Tensor, random: Random): Tensor {
+  const x = given.get(node.inputs[0] ?? "");
+  if (!/^(Sin|Cos|Tan)$/.test(node.op) || !x || x.dtype === "float64") return result;
+  const [read, store] = [readerOf(x.dtype), storeFunction(result.dtype)];
+  const data = (result.data as NumericData).slice();
+  for (let i = 0; i < data.length; i++) {
+    const angle = Math.abs(Number(read(x.data[i]!)));
+    if (!Number.isFinite(angle) || angle <= FARTHEST_ANGLE) continue;
+    const any = 2 * Math.PI * (random.below(2 ** 16) / 2 ** 16);
+    const value = node.op === "Tan" ? Math.tan(any) : Math.sin(any);
+    (data as { [i: number]: number | bigint })[i] = store(value);
+  }
+  return { ...result, data };
+} // prettier-ignore
 
 /** Weights of learned operators are attributes: they meet roundings as operands do. */
 const WEIGHTS = ["coefficients", "support_vectors"];
@@ -161,7 +186,7 @@ function movedWeights(node: GraphNode, random: Random, direction: Direction): Gr
 } // prettier-ignore
 
 /** Every tensor of the graph, with every rounding moved; `undefined`: none is. */
-function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined): Map<string, Tensor> {
+function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined, by: Computer = "ours"): Map<string, Tensor> {
   const random = new Random(seed);
   const values = new Map<string, Tensor>();
   for (const { name, dtype, shape, data } of graph.operands) values.set(name, tensorFrom(dtype, shape, data));
@@ -178,12 +203,15 @@ function computed(graph: FuzzGraph, seed: number, direction: Direction | undefin
       given = changed;
       nodes = unit.map((node) => movedWeights(node, random, direction));
     }
-    const beside = unit.length === 1 ? cancels(unit[0]!, values) : undefined;
-    for (const [name, tensor] of Object.entries(evaluate(graph.opset, nodes, given)))
-      values.set(name, inexact ? moved(tensor, random, direction, beside) : tensor);
+    const only = unit.length === 1 ? unit[0]! : undefined;
+    const beside = only && cancels(only, values, by);
+    for (const [name, tensor] of Object.entries(evaluate(graph.opset, nodes, given))) {
+      const result = inexact ? moved(tensor, random, direction, beside) : tensor;
+      values.set(name, inexact && only && by === "ours" ? withLostAngles(only, given, result, random) : result);
+    }
   }
   return values;
-}
+} // prettier-ignore
 
 /** Every tensor of the graph, operands too. */
 export function valuesOf(graph: FuzzGraph): Map<string, Tensor> {
@@ -278,6 +306,7 @@ function undetermined(graph: FuzzGraph, values: ReadonlyMap<string, Tensor>): Re
 export function sensitivity(
   graph: FuzzGraph,
   names: readonly string[],
+  by: Computer,
   runs = 24,
 ): Map<string, Float64Array | undefined> {
   // prettier-ignore
@@ -293,7 +322,7 @@ export function sensitivity(
   for (let run = 0; run < runs; run++) {
     let other: Map<string, Tensor>;
     try {
-      other = computed(graph, run + 1, DIRECTIONS[run] ?? 0);
+      other = computed(graph, run + 1, DIRECTIONS[run] ?? 0, by);
     } catch {
       continue;
     }
