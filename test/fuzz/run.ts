@@ -75,8 +75,9 @@ function hasEmpty({ inputs, steps }: GraphPlan): boolean {
 async function besideOrt(plan: GraphPlan, title: string, ort: OnnxRuntime, witness: { agree: number; excused: number }) {
   let counts: typeof witness | undefined = witness;
   const differs = async (candidate: GraphPlan): Promise<string | undefined> => {
-    // Reductions of nothing have other shapes there, and products with a vector of nothing are left as memory was.
-    if (candidate.steps.some(({ op }) => /^(Reduce|Arg|MatMul)/.test(op)) && hasEmpty(candidate)) return undefined; // prettier-ignore
+    // Reductions of nothing have other shapes there, products with a vector of nothing are left as memory was, and
+    // beta is not heeded beside products of nothing.
+    if (candidate.steps.some(({ op }) => /^(Reduce|Arg|MatMul|Gemm)/.test(op)) && hasEmpty(candidate)) return undefined; // prettier-ignore
     const answer = await ort.ask(modelOf(candidate), inputsOf(candidate));
     if (answer.kind === "lost" || (answer.kind === "error" && refusalOf(answer.message, candidate.steps) !== undefined)) {
       if (counts) counts.excused++;

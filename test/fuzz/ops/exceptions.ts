@@ -346,6 +346,10 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "products with a vector without elements are left as memory was",
   },
   {
+    applies: (w) => /^(Fused)?Gemm$/.test(w.node.op) && isEmpty(input(w, 0)) && (w.node.attributes["beta"] ?? 1) !== 1,
+    reason: "what is added to products without elements is not multiplied by beta",
+  },
+  {
     applies: (w) => w.node.op === "CDist" && anyInput(w, (tensor) => some(tensor, (x) => Math.abs(x) > 1000)),
     reason: "squares of differences are a^2 - 2ab + b^2, which cancels where numbers are close to each other",
   },
