@@ -207,12 +207,20 @@ export function build(
   const variants = options.variants ?? ["relaxed-simd"];
   const modules = new Map<VariantName, EmittedModule>();
   const profile = options.profile === true;
+  const { preparation } = memory;
+  const steps = preparation.length > 1 ? { steps: preparation.map(({ calls }) => calls) } : {};
   clock.time("emit", () => {
     for (const variant of variants) {
       const relaxed = variant === "relaxed-simd";
       modules.set(
         variant,
-        emitProgram(scheduled.init, scheduled.run, memory.places, { relaxed, pages, nests, profile }),
+        emitProgram(scheduled.init, scheduled.run, memory.places, {
+          relaxed,
+          pages,
+          nests,
+          profile,
+          ...steps,
+        }),
       );
     }
   });
@@ -255,6 +263,7 @@ export function build(
     ...(refusals.length > 0 ? { refusals } : {}),
     memoryBytes: pages * PAGE,
     weights: weights.ranges,
+    preparation: preparation.map(({ needs }) => needs),
     variants: [...modules.keys()].map((name) => ({
       requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"],
       section: name,

@@ -4,6 +4,7 @@ import { type Json, scalingArtifact, scalingPlan, scalingSections, withHeader } 
 import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
+  FORMAT_VERSION,
   type LatePlan,
   LEAF_BYTES,
   type Plan,
@@ -117,7 +118,7 @@ describe("readArtifact", () => {
     ["another magic", "artifact-malformed", (file) => file.fill(0x54, 0, 4)],
     ["only the magic", "artifact-malformed", (file) => file.subarray(0, 4)],
     ["half a prefix", "artifact-malformed", (file) => file.subarray(0, 30)],
-    ["a later version", "artifact-version", (file) => file.fill(3, 4, 5)],
+    ["a later version", "artifact-version", (file) => file.fill(FORMAT_VERSION + 1, 4, 5)],
     ["an absurd header length", "artifact-malformed", (file) => file.fill(0xff, 8, 12)],
     ["a header past the end", "artifact-malformed", (file) => file.fill(0xff, 9, 10)],
     ["a reserved field in use", "artifact-malformed", (file) => file.fill(1, 12, 13)],

@@ -25,7 +25,7 @@ export type * from "./format/gpu.ts";
 export { SOURCE_SECTION, WEIGHTS_SECTION } from "./format/header.ts";
 
 /** The format version that this code writes and reads. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Bytes before the header. */
 export const PREFIX_BYTES = 48;
@@ -100,9 +100,9 @@ export interface Library {
 }
 
 /**
- * A program with every shape known. Its module imports `env.memory`, `lib.*` and `math.*`, and exports `init()`
- * (called once, when the weights are in place) and `run(thread, threads, turn, mayWait)` (one inference, from inputs to
- * outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread with its number, theirs,
+ * A program with every shape known. Its module imports `env.memory`, `lib.*` and `math.*`, and exports `init(step)`
+ * (called once for each of the steps of `preparation`, or with 0) and `run(thread, threads, turn, mayWait)` (one
+ * inference, from inputs to outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread with its number, theirs,
  * the number of the run from 1, and whether it may sleep. It gives the number of parts that the thread computed.
  * It may export `warm(i)`, called at any time, which readies the engine for kernel `i` and gives 0 if there is none.
  * A run must leave nothing behind that a later run reads: after a trap the session goes on with the same memory.
@@ -117,6 +117,11 @@ export interface BoundPlan {
   /** Bytes of linear memory that the program needs, everything included. */
   readonly memoryBytes: number;
   readonly weights: readonly WeightRange[];
+  /**
+   * For each step of `init` how many bytes of section "weights", from its start, must be in place before it; -1: all, and
+   * they have been checked. Left out where there is one step, which needs that.
+   */
+  readonly preparation?: readonly number[];
   readonly variants: readonly Variant[];
   readonly libraries: readonly Library[];
   /** Names of functions of `Math` that the module imports from "math". */

@@ -20,7 +20,15 @@ import {
   WEIGHTS_SECTION,
 } from "./format.ts";
 import { supports } from "./features.ts";
-import { createMemory, createProgram, instantiate, pagesOf, type Program, warmUp } from "./program.ts";
+import {
+  createMemory,
+  createProgram,
+  instantiate,
+  pagesOf,
+  Preparation,
+  type Program,
+  warmUp,
+} from "./program.ts";
 import { type Meter } from "./progress.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
@@ -143,10 +151,13 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
   const memory = createMemory(plan.memoryBytes, shared);
   const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined, options.meter);
   const ranges = plan.weights.filter((range) => range.bytes > 0);
+  const preparation = new Preparation(plan);
+  let arrived = 0;
   let exports: Promise<WebAssembly.Exports> | undefined;
   const instantiated = (): Promise<WebAssembly.Exports> => {
     exports ??= modules.all().then(async (all) => {
       const made = await instantiate(plan, choice.variant.section, memory, all);
+      preparation.begin(made);
       await warmUp(made);
       return made;
     });
@@ -159,9 +170,14 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
       await modules.add(name, content);
       if (modules.complete) void instantiated();
     },
-    weights: (chunk, offset) => place(chunk, offset, ranges, memory),
+    weights(chunk, offset) {
+      place(chunk, offset, ranges, memory);
+      arrived = offset + chunk.length;
+    },
+    pause: () => preparation.advance(arrived),
     async finish() {
       const parts = { plan, variant: choice.variant, memory, threads, exports: await instantiated() };
+      await preparation.advance(Infinity);
       return createProgram({ ...parts, module: (await modules.all()).get(choice.variant.section)! });
     },
   };

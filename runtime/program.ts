@@ -47,20 +47,68 @@ export interface ProgramParts {
   readonly threads: ThreadChoice;
 }
 
+/** A program prepares its weights, step by step, while they arrive; the page has its turn between the steps. */
+export class Preparation {
+  readonly #name: string;
+  /** What each step needs, see {@link BoundPlan.preparation}. */
+  readonly #needs: readonly number[];
+  #init: ((step: number) => void) | undefined;
+  #arrived = 0;
+  #done = 0;
+  #stepping = false;
+  #going: Promise<void> = Promise.resolve();
+
+  constructor({ name, preparation }: Pick<BoundPlan, "name" | "preparation">) {
+    this.#name = name;
+    this.#needs = preparation ?? [-1];
+  }
+
+  /** @throws TilewrightError `artifact-malformed` when the module does not fit the plan */
+  begin(exports: WebAssembly.Exports): void {
+    this.#init = callable(exports, "init") as (step: number) => void;
+    void this.advance(this.#arrived);
+  }
+
+  /**
+   * The steps for which enough is in place.
+   *
+   * @param arrived bytes of the weights; Infinity when all have been checked
+   * @throws TilewrightError `run-failed` when a step traps
+   */
+  advance(arrived: number): Promise<void> {
+    this.#arrived = arrived;
+    if (!this.#stepping) this.#going = this.#steps();
+    this.#going.catch(() => {}); // heard of when all are wanted: the step is done again then
+    return this.#going;
+  }
+
+  async #steps(): Promise<void> {
+    const slices = new Slices();
+    this.#stepping = true;
+    try {
+      while (this.#init !== undefined && this.#done < this.#needs.length) {
+        const needs = this.#needs[this.#done]!;
+        if (needs > this.#arrived || (needs < 0 && this.#arrived < Infinity)) return;
+        await slices.over();
+        this.#init(this.#done);
+        this.#done++;
+      }
+    } catch (cause) {
+      throw trapped(this.#name, cause);
+    } finally {
+      this.#stepping = false;
+    }
+  }
+}
+
 /**
- * Lets a program prepare its weights.
+ * A program whose weights are prepared.
  *
- * @throws TilewrightError `artifact-malformed` when the module does not fit the plan, `run-failed` when init() traps
+ * @throws TilewrightError `artifact-malformed` when the module does not fit the plan
  */
 export function createProgram(parts: ProgramParts): Program {
   const { plan, memory, module, exports, threads } = parts;
-  const init = callable(exports, "init") as () => void;
   const run = callable(exports, "run") as RunFunction;
-  try {
-    init();
-  } catch (cause) {
-    throw trapped(plan.name, cause);
-  }
   const { control } = plan;
   const team: Team =
     threads.count > 1 && control !== undefined

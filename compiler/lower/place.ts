@@ -16,6 +16,7 @@ import {
 } from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
+import { preparationOf, type PreparationStep } from "./preparation.ts";
 import { WeightStore } from "./weightStore.ts";
 
 export interface PlacedProgram {
@@ -26,6 +27,8 @@ export interface PlacedProgram {
   readonly boundBytes: number;
   /** What was placed, in the order of addresses, with the steps of its life (-1: before the first). */
   readonly blocks: readonly (MemoryBlock & { readonly address: number })[];
+  /** How `init` may go on while weights arrive. */
+  readonly preparation: readonly PreparationStep[];
   readonly weights: {
     readonly parts: readonly Uint8Array[];
     readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
@@ -77,6 +80,7 @@ export function placeProgram(
   for (const { id } of program.outputs) {
     see(id, end);
   }
+  const firstUse = new Map(from);
   for (const id of fixed) {
     const root = rootOf(id);
     if (program.constants.has(id)) from.set(root, -1);
@@ -136,12 +140,16 @@ export function placeProgram(
     return found;
   };
   const ranges: { offset: number; bytes: number; address: number }[] = [];
+  const reach = new Map<ValueId, number>();
   const store = (tensor: Tensor, id: string): void => {
     const range = weights.put(tensor);
     if (range.bytes > 0) ranges.push({ ...range, address: address(id) });
+    reach.set(id, range.offset + range.bytes);
   };
-  for (const [id, tensor] of program.constants)
-    if (from.has(id) && (to.get(id) ?? -1) >= 0) store(tensor, id);
+  // In the order in which they are needed, so that what prepares them can begin before all have arrived.
+  const stored = [...program.constants].filter(([id]) => from.has(id) && (to.get(id) ?? -1) >= 0);
+  stored.sort(([a], [b]) => firstUse.get(a)! - firstUse.get(b)!);
+  for (const [id, tensor] of stored) store(tensor, id);
   for (const [tensor, id] of data) store(tensor, id);
   const constantBytes = blocks
     .filter((b) => b.to === end && b.from < firstRun)
@@ -164,6 +172,7 @@ export function placeProgram(
     blocks: blocks
       .map((block) => ({ ...block, address: address(block.id) }))
       .toSorted((a, b) => a.address - b.address || a.from - b.from),
+    preparation: preparationOf(init, (id) => reach.get(rootOf(id))),
     weights: { parts: weights.parts, ranges },
   };
 }

@@ -174,11 +174,19 @@ function readProgram(
   const refusals = plan["refusals"];
   const report = plan["report"];
   const control = plan["control"];
+  const preparation = plan["preparation"];
   return {
     inputs,
     outputs,
     memoryBytes,
     weights: weightRanges(plan["weights"], memoryBytes, sections),
+    ...(preparation === undefined
+      ? {}
+      : {
+          preparation: list(preparation, "plan.preparation", (item, path) =>
+            integer(item, path, -1, Number.MAX_SAFE_INTEGER),
+          ),
+        }),
     // A variant that needs what only a later runtime knows is as good as absent.
     variants: variants.flatMap(({ requires, section }) =>
       requires.every(isFeature) ? [{ requires: requires.filter(isFeature), section }] : [],

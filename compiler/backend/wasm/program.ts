@@ -57,6 +57,8 @@ export interface EmitOptions {
   readonly nests: Map<string, Nest>;
   /** Whether calls can be run one by one. */
   readonly profile?: boolean;
+  /** How many calls of `init` each step of it has, for `init(step)`; left out for one that does all of it. */
+  readonly steps?: readonly number[];
   /**
    * Stretches of `run`, each of which becomes an export `segment.<its number>` in place of `init` and `run`; `segment.init`
    * is what `init` would be.
@@ -223,9 +225,19 @@ export function emitProgram(
       else code.drop();
     }
   };
-  const initialise = new Code(new Locals([]));
-  emitCalls(initialise, init);
-  module.function({ takes: [], gives: [] }, initialise, options.segments ? "segment.init" : "init");
+  const emitInit = (): void => {
+    const { steps } = options;
+    const type: FunctionType = { takes: steps ? ["i32"] : [], gives: [] };
+    const code = new Code(new Locals(type.takes));
+    let at = 0;
+    (steps ?? [init.length]).forEach((count, number) => {
+      if (steps) code.get(0).i32(number).op("i32.eq").if();
+      emitCalls(code, init.slice(at, (at += count)));
+      if (steps) code.end();
+    });
+    module.function(type, code, options.segments ? "segment.init" : "init");
+  };
+  emitInit();
 
   const drawSeed = (code: Code): number => {
     const seed = code.locals.fresh("i32");
