@@ -24,6 +24,8 @@ function lineOf(step: Step): string {
       return `${step.to} ${step.axis}`;
     case "stage":
       return `copy buffer ${step.buffer} into shared memory in each ${step.at}`;
+    case "cut":
+      return `cut ${step.axis} into parts of ${step.by}, joined afterwards`;
     case "workgroup":
       return `workgroups of ${step.size}`;
     case "sequence":

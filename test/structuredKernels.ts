@@ -193,6 +193,37 @@ export const randomProduct: fc.Arbitrary<Kernel> = fc
     }));
   });
 
+/** Few results of long sums, products or not, also of a whole array; or a maximum, or a product of integers. */
+export const randomLongReduction: fc.Arbitrary<Kernel> = fc
+  .record({
+    m: fc.integer({ min: 1, max: 5 }),
+    n: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 7 }), quads),
+    k: fc.oneof(
+      fc.integer({ min: 40, max: 700 }),
+      fc.integer({ min: 10, max: 70 }).map((n) => 8 * n),
+    ),
+    op: fc.constantFrom("sum" as const, "sum" as const, "max" as const, "min" as const),
+    dtype: fc.constantFrom<DType>("float32", "float32", "int32"),
+    product: fc.boolean(),
+  }) // prettier-ignore
+  .map(({ m, n, k, op, dtype, product }): Kernel => {
+    const axes: Axis[] = [{ name: "m", extent: m }, { name: "n", extent: n }]; // prettier-ignore
+    const depth: Axis = { name: "k", extent: k };
+    const [i, j, r] = [...axes, depth].map(coordinate) as [Expr, Expr, Expr];
+    const [a, b] = [x.load(0, dtype, [i, r]), x.load(1, dtype, [r, j])];
+    const body: Assign = {
+      kind: "assign",
+      axes,
+      reduce: { op, axes: [depth], body: product ? x.mul(a, b) : x.add(a, b) },
+      value: x.add(x.acc(a.type), x.constant(a.type, 1)),
+      out: 2,
+      index: [i, j],
+    };
+    const dense = (name: string, role: Buffer["role"], shape: readonly number[]): Buffer => ({ name, role, dtype, shape }); // prettier-ignore
+    const buffers = [dense("a", "in", [m, k]), dense("b", "in", [k, n]), dense("c", "out", [m, n])];
+    return { name: "reduction", buffers, body: [body] };
+  });
+
 /** Convolutions of many channels, which lie side by side for each pixel, with a border around the image. */
 export const randomPixels: fc.Arbitrary<Kernel> = fc
   .record({

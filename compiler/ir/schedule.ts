@@ -27,6 +27,11 @@ export type Step =
    * `at` is a reduced axis that stays a serial loop, and loops inside of it divide.
    */
   | { readonly kind: "stage"; readonly buffer: number; readonly at: string }
+  /**
+   * A reduction in parts of `by` steps of its axis, which they divide: x.p numbers the parts, x.r the steps in one. A second
+   * assignment joins the parts, over x.p.s; each axis y of the results is y.s there.
+   */
+  | { readonly kind: "cut"; readonly axis: string; readonly by: number }
   /** Invocations of a workgroup; only devices that have workgroups look at it. */
   | { readonly kind: "workgroup"; readonly size: number }
   /** The kernel's assignments one after the other in one workgroup, which meets between them: for short kernels. */

@@ -164,6 +164,16 @@ export function verifySchedule(schedule: Schedule, kernel: Kernel): void {
         if (kernel.buffers[step.buffer]?.role !== "in")
           reject(where, `stage of buffer ${step.buffer}, which is no input`);
         break;
+      case "cut": {
+        need("cut", step.axis);
+        needFactor(`cut of ${step.axis}`, step.by);
+        const results = kernel.body.find((b): b is Assign => b.kind === "assign" && b.reduce?.axes.some((a) => a.name === step.axis) === true); // prettier-ignore
+        if (!results) reject(where, `cut of ${step.axis}, which no assignment reduces by itself`);
+        live.delete(step.axis);
+        live.add(`${step.axis}.p`).add(`${step.axis}.r`).add(`${step.axis}.p.s`);
+        for (const { name } of results.axes) live.add(`${name}.s`);
+        break;
+      }
       case "workgroup":
         needFactor("workgroup", step.size);
         break;

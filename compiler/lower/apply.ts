@@ -168,7 +168,8 @@ class Arrangement {
       case "sequence":
         return;
       case "pack":
-        throw new InternalError("pack steps are taken before apply()");
+      case "cut":
+        throw new InternalError(`${step.kind} steps are taken before apply()`);
       default:
         step satisfies never;
     }

@@ -31,8 +31,10 @@ export interface GpuDevice {
   readonly tile: { readonly rows: number; readonly vectors: number };
   /** How large contractions are staged in memory of a workgroup; undefined where that is no faster than memory. */
   readonly stage?: StageLimits;
-  /** Invocations that share a sum where results are few. */
+  /** Invocations that share the sum of a vector where results are few; 1: none do, and no sum is cut over workgroups. */
   readonly slices: number;
+  /** Nanoseconds (of passes/time.ts) of a reduction that is worth a second dispatch when results are few. */
+  readonly cut: number;
   /** Invocations that keep the device busy. */
   readonly busy: number;
   /** Nanoseconds (of passes/time.ts) of work that one workgroup does sooner than a dispatch each is started. */
@@ -48,6 +50,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     rowGroup: 16,
     tile: { rows: 8, vectors: 1 },
     slices: 8,
+    cut: 100_000,
     busy: 64,
     sequence: 25_000,
   },
@@ -58,6 +61,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     tile: { rows: 4, vectors: 2 },
     stage: { invocations: [32, 128], rows: 4, depth: 16, bytes: 8192 },
     slices: 16,
+    cut: 100_000,
     busy: 2048,
     sequence: 3_000,
   },
@@ -68,6 +72,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     tile: { rows: 8, vectors: 1 },
     stage: { invocations: [64, 256], rows: 8, depth: 16, bytes: 16_384 },
     slices: 16,
+    cut: 100_000,
     busy: 16_384,
     sequence: 3_000,
   },
@@ -77,6 +82,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     rowGroup: 64,
     tile: { rows: 4, vectors: 1 },
     slices: 16,
+    cut: 100_000,
     busy: 1024,
     sequence: 3_000,
   },

@@ -11,10 +11,12 @@ import type { Assign, Block, Kernel, Loop } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, type Access, type AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
+import { takeCuts } from "../lower/cut.ts";
 import { storesApart } from "../lower/independent.ts";
 import { costOf } from "../passes/cost.ts";
 import { nanosecondsOf } from "../passes/time.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
+import { cutsOf, slicesOf } from "./gpuSlices.ts";
 import { stagedContraction } from "./gpuTiles.ts";
 import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } from "./heuristic.ts";
 
@@ -29,7 +31,9 @@ const SHORT_ROW = 16;
 
 /** Chooses schedules for a device. */
 export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: SchedulingContext) => Schedule {
-  return (kernel, context) => {
+  return (given, context) => {
+    const cuts = nanosecondsOf(given.body) <= device.sequence ? [] : cutsOf(given, device);
+    const kernel = takeCuts(given, cuts);
     const rows = kernel.body.some((block) => block.kind === "loop");
     const together = kernel.body.length > 1 && nanosecondsOf(kernel.body) <= device.sequence;
     // One workgroup does all stages of a short kernel, in its own size.
@@ -41,12 +45,12 @@ export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: Sched
     );
     const size = rows || steps.some(sharesReduction(kernel)) ? device.rowGroup : device.workgroup;
     if (together) steps.push({ kind: "sequence" });
-    return steps.length ? [...steps, { kind: "workgroup", size }] : steps;
+    return steps.length ? [...cuts, ...steps, { kind: "workgroup", size }] : steps;
   };
 }
 
 function withoutTeams({ stage: _, ...device }: GpuDevice): GpuDevice {
-  return device;
+  return { ...device, slices: 1 };
 }
 
 /** Whether a step deals out a reduction to the invocations of a workgroup. */
@@ -252,14 +256,27 @@ function contraction(
   const points = elementCount(assign.axes.map((a) => a.extent)) / LANES;
   const most = light ? device.tile.rows : Math.ceil(device.tile.rows / 2);
   let rows = tileAxis ? Math.min(most, tileAxis.extent) : 1;
+  const longest = reduced.axes.reduce<Merged | undefined>(
+    (a, b) => (a && a.extent > b.extent ? a : b),
+    undefined,
+  );
+  const sliced = longest && depth > MOST_TAPS ? slicesOf(vectors, points / rows, longest.extent / LANES, device) : undefined; // prettier-ignore
   // Enough invocations before large tiles.
-  while (rows > 1 && points / rows < device.busy) rows = Math.ceil(rows / 2);
+  while (!sliced && rows > 1 && points / rows < device.busy) rows = Math.ceil(rows / 2);
   for (const buffer of packed) steps.unshift({ kind: "pack", buffer, panels: [[v, LANES]] });
   steps.push(
     { kind: "split", axis: v, by: LANES, tail: "peel" },
     { kind: "bind", axis: `${v}.i`, to: "vector" },
   );
   let outer: Merged[] = [...spatial.axes, { name: `${v}.o`, extent: vectors, inner: v }];
+  if (sliced) {
+    steps.push({ kind: "split", axis: `${v}.o`, by: sliced.across, tail: "peel" });
+    outer = [
+      ...spatial.axes,
+      { name: `${v}.o.o`, extent: vectors / sliced.across, inner: v },
+      { name: `${v}.o.i`, extent: sliced.across, inner: v },
+    ];
+  }
   const tile: string[] = [];
   if (tileAxis && rows > 1) {
     const t = tileAxis.name;
@@ -274,10 +291,10 @@ function contraction(
   }
   tile.push(`${v}.i`);
   const order = reducedOrder(reduced.axes, inside, depth, rows, steps);
-  steps.push(
-    { kind: "order", axes: [...outer.map((x) => x.name), ...order, ...tile] },
-    ...dealt(outer, device),
-  );
+  steps.push({ kind: "order", axes: [...outer.map((x) => x.name), ...order, ...tile] });
+  if (!sliced) return [...steps, ...dealt(outer, device)];
+  const shared = order.find((name) => name === longest!.name || name === `${longest!.name}.o`)!;
+  for (const axis of [`${v}.o.i`, shared]) steps.push({ kind: "bind", axis, to: "group" });
   return steps;
 }
 

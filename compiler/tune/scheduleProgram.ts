@@ -21,6 +21,7 @@ import {
 import { LEAST_SHARED_RUN, nanosecondsOf } from "../passes/time.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
 import { chooseSchedule, orderAxes, type SchedulingContext } from "./heuristic.ts";
+import { takeCuts } from "../lower/cut.ts";
 import { dropEmpty } from "../lower/empty.ts";
 import { packOperand } from "../lower/pack.ts";
 import { lowerPads } from "../lower/pad.ts";
@@ -91,6 +92,7 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
     let kernel = orderAxes(uniqueAxes(stored));
     const constants = new Set(call.inputs.flatMap((id, i) => (isFixed(id) ? [i] : [])));
     const chosen = choose(kernel, { constants });
+    kernel = takeCuts(kernel, chosen);
     const inputs = [...call.inputs];
     for (const step of chosen) {
       if (step.kind !== "pack") continue;
@@ -132,7 +134,7 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
       kind: "kernel",
       nodes: call.nodes,
       kernel,
-      schedule: chosen.filter((s) => s.kind !== "pack"),
+      schedule: chosen.filter((s) => s.kind !== "pack" && s.kind !== "cut"),
       parts: target.parts(kernel),
       inputs,
       outputs: call.outputs,

@@ -16,6 +16,7 @@ import { registerOf, StraightCode, type Leaf, type LeafOf } from "../straight.ts
 import { ExpressionWriter, narrowed, type Declared, type Register } from "./expression.ts";
 import { BUILTINS, inSequence, together, type EmittedEntry, type Part } from "./entries.ts";
 import { indented } from "./frames.ts";
+import { joinSlices, sharedWord } from "./gather.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
 import { hasOwnCopies } from "./scratch.ts";
@@ -26,9 +27,6 @@ export interface EmittedNest {
   readonly text: string;
   readonly entries: readonly EmittedEntry[];
 }
-
-/** Memory of a workgroup for sums on their way from one invocation to another. */
-const MOST_JOINED_BYTES = 8192;
 
 type Written<Kind extends Leaf<Register>["kind"]> = LeafOf<Register, Kind>;
 
@@ -468,46 +466,9 @@ class Emitter extends ExpressionWriter {
     frames.line("workgroupBarrier();");
   }
 
-  /**
-   * What the slices of a team have gathered, joined by the first of them, which stores: in order, so that it is the same
-   * on every device. All registers of an invocation go through memory together.
-   */
-  private join(leaves: readonly Written<"combine">[], { points, slices }: Team): void {
-    if (slices === 1) return;
-    const { frames } = this;
-    const others = points * (slices - 1);
-    const registers = leaves.map(({ op, slot }) => ({ op, register: registerOf(slot) }));
-    const word = sharedWord(registers[0]!.register);
-    const bytes = others * (word.startsWith("vec4") ? 16 : word.startsWith("vec2") ? 8 : 4);
-    const most = Math.max(1, Math.floor(MOST_JOINED_BYTES / bytes));
-    if (registers.some(({ register }) => register.type === "bool" || sharedWord(register) !== word))
-      throw new InternalError("slices gather sums of one type");
-    const memory = `j_${word.replace(/\W/g, "")}`;
-    const count = Math.min(most, registers.length) * others;
-    const known = Number(/, (\d+)>;$/.exec(this.shared.get(memory) ?? "")?.[1] ?? 0);
-    this.shared.set(memory, `var<workgroup> ${memory}: array<${word}, ${Math.max(known, count)}>;`);
-    for (let first = 0; first < registers.length; first += most) {
-      const some = registers.slice(first, first + most);
-      frames.line("if (slice > 0) {");
-      some.forEach(({ register }, i) =>
-        frames.line(` ${memory}[lane + ${i * others - points}] = ${register.name};`),
-      );
-      frames.line("}");
-      frames.line("workgroupBarrier();");
-      const slice = frames.fresh("h");
-      frames.line("if (slice == 0) {");
-      frames.line(` for (var ${slice} = 0; ${slice} < ${others}; ${slice} += ${points}) {`);
-      some.forEach(({ op, register: { name, type, vector } }, i) => {
-        frames.open();
-        frames.line(
-          `${this.accumulated(op, name, `${memory}[lane + ${slice} + ${i * others}]`, type, vector, false)};`,
-        );
-        for (const line of frames.close()) frames.line(`  ${line}`);
-      });
-      frames.line(" }");
-      frames.line("}");
-      frames.line("workgroupBarrier();");
-    }
+  private join(leaves: readonly Written<"combine">[], team: Team): void {
+    const gathered = leaves.map(({ op, slot }) => ({ op, register: registerOf(slot) }));
+    joinSlices(gathered, team, this.frames, this.shared, (...given) => this.accumulated(...given, false));
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -573,11 +534,6 @@ class Emitter extends ExpressionWriter {
   private index64(buffer: number, at: Address): string {
     return this.sum(at.constant + this.firstOf(buffer), at.terms, 0.5);
   }
-}
-
-/** The type of an accumulator in memory of a workgroup. */
-function sharedWord({ type, vector }: Register): string {
-  return type === "bool" ? "u32" : vector ? wgslVector(type) : wgslType(type);
 }
 
 /** Lines without names that nobody uses. */

@@ -21,6 +21,8 @@ function stepText(step: Step): string {
       return `bind ${nameText(step.axis)} to ${step.to}`;
     case "stage":
       return `stage ${step.buffer} at ${nameText(step.at)}`;
+    case "cut":
+      return `cut ${nameText(step.axis)} by ${step.by}`;
     case "workgroup":
       return `workgroup ${step.size}`;
     case "sequence":
@@ -48,6 +50,7 @@ function readStep(reader: Reader): Step {
     "order",
     "bind",
     "stage",
+    "cut",
     "workgroup",
     "sequence",
     "pack",
@@ -74,6 +77,11 @@ function readStep(reader: Reader): Step {
       const buffer = reader.integer();
       reader.expect("at");
       return { kind, buffer, at: reader.name() };
+    }
+    case "cut": {
+      const axis = reader.name();
+      reader.expect("by");
+      return { kind, axis, by: reader.integer() };
     }
     case "workgroup":
       return { kind, size: reader.integer() };
