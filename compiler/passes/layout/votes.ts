@@ -41,10 +41,11 @@ export function innermostDimensions(
 ): Map<ValueId, number> {
   const groups = new Groups();
   const votes: Vote[] = [];
+  const fixed = fixedValues(calls, constants);
   for (const call of calls) {
     if (call.kind !== "kernel") continue;
-    unite(call, values, constants, groups);
-    for (const vote of votesOf(call, constants)) votes.push(vote);
+    unite(call, values, fixed, groups);
+    for (const vote of votesOf(call, fixed)) votes.push(vote);
   }
   const tallies = new Map<ValueId, Map<number, number>>();
   for (const { id, dim, work } of votes) {
@@ -63,11 +64,23 @@ export function innermostDimensions(
   return chosen;
 }
 
+/** What does not change from run to run: constants, and what is made of nothing else, such as weights of quantized ones. */
+function fixedValues(
+  calls: readonly Call[],
+  constants: ReadonlyMap<ValueId, unknown>,
+): ReadonlySet<ValueId> {
+  const fixed = new Set<ValueId>(constants.keys());
+  for (const call of calls)
+    if (call.kind === "kernel" && call.inputs.length > 0 && call.inputs.every((id) => fixed.has(id)))
+      for (const id of call.outputs) fixed.add(id);
+  return fixed;
+}
+
 /** Values that one map reads and writes at the same point should lie alike. */
 function unite(
   call: KernelCall,
   values: ReadonlyMap<ValueId, ProgramValue>,
-  constants: ReadonlyMap<ValueId, unknown>,
+  fixed: ReadonlySet<ValueId>,
   groups: Groups,
 ): void {
   for (const { assign } of assignments(call.kernel)) {
@@ -77,7 +90,7 @@ function unite(
       visit(e, (x) => {
         if (x.kind !== "load") return;
         const from = idOf(call, x.buffer);
-        if (from === undefined || from === out || constants.has(from)) return;
+        if (from === undefined || from === out || fixed.has(from)) return;
         const a = values.get(from)!.shape;
         const b = values.get(out)!.shape;
         if (a.length !== b.length || a.length < 3) return;
@@ -114,7 +127,7 @@ interface Vote {
 /** Which dimension each operand of a contraction or pool wants innermost. */
 function votesOf(
   call: KernelCall,
-  constants: ReadonlyMap<ValueId, unknown>,
+  fixed: ReadonlySet<ValueId>,
 ): { id: ValueId; dim: number; work: number }[] {
   const votes: { id: ValueId; dim: number; work: number }[] = [];
   for (const { assign, loops } of assignments(call.kernel)) {
@@ -139,7 +152,7 @@ function votesOf(
     const plainDim = (index: readonly Expr[], name: string): number =>
       index.findIndex((e) => e.kind === "axis" && e.name === name);
     if (product && depth >= 2) {
-      const isConstant = (l: LoadExpr): boolean => constants.has(idOf(call, l.buffer) ?? "");
+      const isConstant = (l: LoadExpr): boolean => fixed.has(idOf(call, l.buffer) ?? "");
       const innermost = assign.index.findLast((e) => e.kind === "axis") as
         (Expr & { kind: "axis" }) | undefined;
       const [x, y] = loads as [LoadExpr, LoadExpr];
