@@ -15,7 +15,8 @@ function ordersOf(model: Uint8Array): string[] {
   return orders;
 }
 
-const weights = (count: number): Int8Array => Int8Array.from({ length: count }, (_, i) => ((i * 31) % 17) - 8);
+const weights = (count: number): Int8Array =>
+  Int8Array.from({ length: count }, (_, i) => ((i * 31) % 17) - 8);
 
 describe("the innermost dimension", () => {
   it("is that of channels, whether weights are constants or made of constants at load", () => {

@@ -65,10 +65,7 @@ export function innermostDimensions(
 }
 
 /** What does not change from run to run: constants, and what is made of nothing else, such as weights of quantized ones. */
-function fixedValues(
-  calls: readonly Call[],
-  constants: ReadonlyMap<ValueId, unknown>,
-): ReadonlySet<ValueId> {
+function fixedValues(calls: readonly Call[], constants: ReadonlyMap<ValueId, unknown>): ReadonlySet<ValueId> {
   const fixed = new Set<ValueId>(constants.keys());
   for (const call of calls)
     if (call.kind === "kernel" && call.inputs.length > 0 && call.inputs.every((id) => fixed.has(id)))
