@@ -22,6 +22,7 @@ import {
   scratchBytes,
   type EmittedPipelines,
 } from "./backend/wgsl/program.ts";
+import { ModuleTexts } from "./backend/wgsl/texts.ts";
 import { emitProgram } from "./backend/wasm/program.ts";
 import { InternalError } from "./diagnostic.ts";
 import { bytesPerElement, elementCount } from "./ir/dtype.ts";
@@ -96,11 +97,16 @@ export function buildForGpu(given: Program, settings: GpuSettings): GpuBuild {
   const device = settings.device ?? gpuDevice("software");
   const sides = joined(chooseSides(program), program, device);
   const halves = sides.reasons.size === 0 ? nativeHalves(program) : undefined;
-  const build = buildVariant(program, sides, device, settings, () => false);
-  if (!halves) return build;
-  // The first variant that a device can run is taken: this one needs floats of 16 bits.
-  const first = buildVariant(program, sides, device, settings, halves);
-  return { ...build, ...withVariants(first, build) };
+  const texts = new ModuleTexts();
+  const first = halves && buildVariant(program, sides, device, settings, halves, texts);
+  const build = buildVariant(program, sides, device, settings, () => false, texts);
+  const section = { name: WGSL_SECTION, data: texts.bytes() };
+  return {
+    ...build,
+    ...(first ? { plan: withHalves(first, build) } : {}),
+    sections: [...build.sections, section],
+    report: { ...build.report, wgslBytes: section.data.length },
+  };
 }
 
 /** Which memory a device with floats of 16 bits holds in these; undefined where there is none. */
@@ -115,24 +121,13 @@ function nativeHalves({ values, inputs, outputs }: Program): ((root: ValueId) =>
   return [...values.keys()].some((id) => native(rootOf(id))) ? native : undefined;
 }
 
-function withVariants(first: GpuBuild, second: GpuBuild): Pick<GpuBuild, "plan" | "sections"> {
-  const wgslOf = ({ sections }: GpuBuild): Uint8Array =>
-    sections.find(({ name }) => name === WGSL_SECTION)!.data as Uint8Array;
-  const [a, b] = [wgslOf(first), wgslOf(second)];
-  const texts = new Uint8Array(a.length + b.length);
-  texts.set(a);
-  texts.set(b, a.length);
-  const variants = [
-    ...first.plan.variants.map((variant): GpuVariant => ({
-      ...variant,
-      requires: { ...variant.requires, features: ["shader-f16"] },
-    })),
-    ...second.plan.variants.map((variant) => ({
-      ...variant,
-      modules: variant.modules.map(({ offset, bytes }) => ({ offset: offset + a.length, bytes })),
-    })),
-  ];
-  return { plan: { variants }, sections: [{ name: WGSL_SECTION, data: texts }] };
+/** The first variant that a device can run is taken: one needs floats of 16 bits. */
+function withHalves(first: GpuBuild, second: GpuBuild): GpuPlan {
+  const halves = first.plan.variants.map((variant): GpuVariant => ({
+    ...variant,
+    requires: { ...variant.requires, features: ["shader-f16"] },
+  }));
+  return { variants: [...halves, ...second.plan.variants] };
 }
 
 function buildVariant(
@@ -141,6 +136,7 @@ function buildVariant(
   device: GpuDevice,
   settings: GpuSettings,
   native: (root: ValueId) => boolean,
+  texts: ModuleTexts,
 ): GpuBuild {
   const rootOf = rootsOf(program.values);
   const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device, native);
@@ -234,7 +230,7 @@ function buildVariant(
     const form = wideElement(dtype) === undefined || places.isPacked(id) ? "packed" : "wide";
     return { name, buffer, address, bytes: gpuBytes(dtype, elements, form), form };
   };
-  const { modules, texts } = joinedTexts(emitted.modules);
+  const modules = emitted.modules.map((module) => texts.module(module));
   const buffers = places.buffers.map((bytes) => ({ bytes: Math.max(16, bytes) }));
   const variant: GpuVariant = {
     requires: { features: [], limits: limitsOf(emitted, buffers) },
@@ -256,12 +252,12 @@ function buildVariant(
     hostCalls: [...sides.reasons].map(([{ nodes }, why]) => ({ nodes, why })),
     roundTrips: steps.filter((step) => step.kind === "host" && step.reads.length > 0).length,
     pipelines: emitted.pipelines.length,
-    wgslBytes: texts.length,
+    wgslBytes: 0,
     arenaBytes: places.arenaBytes,
   };
   return {
     plan: { variants: [variant] },
-    sections: [...(hosted?.sections ?? []), { name: WGSL_SECTION, data: texts }],
+    sections: hosted?.sections ?? [],
     libraries: hosted?.libraries ?? [],
     math: hosted?.math ?? [],
     scheduled,
@@ -398,20 +394,6 @@ function emitHost(
     libraries,
     math: module.math,
   };
-}
-
-/** Module texts one after the other, and where each lies. */
-function joinedTexts(parts: readonly string[]): { modules: GpuVariant["modules"]; texts: Uint8Array } {
-  const encoded = parts.map((text) => new TextEncoder().encode(text));
-  let offset = 0;
-  const modules = encoded.map(({ length }) => {
-    const at = { offset, bytes: length };
-    offset += length;
-    return at;
-  });
-  const texts = new Uint8Array(offset);
-  encoded.forEach((bytes, i) => texts.set(bytes, modules[i]!.offset));
-  return { modules, texts };
 }
 
 function limitsOf(

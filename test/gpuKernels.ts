@@ -8,15 +8,20 @@ import { PipelineEmitter, prepareGpuNest, scratchBytes } from "../compiler/backe
 import { bytesPerElement, computeType, type NumericData } from "../compiler/ir/dtype.ts";
 import { allocatedLength } from "../compiler/ir/interpExpr.ts";
 import type { Kernel } from "../compiler/ir/kernel.ts";
+import { SUBGROUPS } from "../compiler/backend/wgsl/subgroups.ts";
 import { ONE_PART, type ScheduledKernel } from "../compiler/ir/program.ts";
 import type { Schedule } from "../compiler/ir/schedule.ts";
 
-/** The device of the adapter that the browser has. */
+/** The device of the adapter that the browser has, with what kernels can use. */
 export async function requestDevice(): Promise<GPUDevice> {
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error("no WebGPU adapter");
-  return adapter.requestDevice();
+  const requiredFeatures = [SUBGROUPS].filter((name) => adapter.features.has(name as GPUFeatureName)) as GPUFeatureName[]; // prettier-ignore
+  return adapter.requestDevice({ requiredFeatures });
 }
+
+/** Every way in which a kernel is written that a device can run: by features of the device, and without. */
+export type Text = "best" | "plain";
 
 /** Runs a kernel over copies of `data`, given in the order of its buffers (temps left out), and returns them. */
 export async function runOnGpu(
@@ -24,6 +29,7 @@ export async function runOnGpu(
   kernel: Kernel,
   schedule: Schedule,
   data: readonly (NumericData | undefined)[],
+  wanted: Text = "best",
 ): Promise<(NumericData | undefined)[]> {
   const ids = kernel.buffers.flatMap(({ role }, i) => (role === "temp" ? [] : [String(i)]));
   const call: ScheduledKernel = {
@@ -61,7 +67,10 @@ export async function runOnGpu(
   for (const step of steps) {
     if (step.kind !== "dispatch") continue;
     const { module, entry, bindings } = pipelines[step.pipeline]!;
-    const code = modules[module]!;
+    const { text, better } = modules[module]!;
+    const has = (name: string): boolean => device.features.has(name as GPUFeatureName) || navigator.gpu.wgslLanguageFeatures.has(name); // prettier-ignore
+    const best = better.find(({ features }) => features.every(has))?.text ?? text;
+    const code = wanted === "best" ? best : text;
     const shader = device.createShaderModule({ code });
     const { messages } = await shader.getCompilationInfo();
     const wrong = messages.find(({ type }) => type === "error");

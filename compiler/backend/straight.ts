@@ -44,7 +44,7 @@ export type Leaf<Register> =
       readonly kind: "combine";
       readonly op: Reduction["op"];
       readonly slot: Slot<Register>;
-      readonly over: "group" | undefined;
+      readonly over: "group" | "subgroup" | undefined;
     }
   | {
       readonly kind: "store";

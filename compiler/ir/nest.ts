@@ -43,13 +43,14 @@ export interface UpdateStatement {
 /**
  * Combines the lanes of an accumulator that was updated inside a vector loop into one scalar; over "group": what the
  * invocations of a workgroup have gathered in theirs, so that each has the whole; inside of group loops: what those have that
- * share a point of them, so that the one that stores has the whole.
+ * share a point of them, so that the one that stores has the whole; over "subgroup": as "group" outside of group loops, by the
+ * operations of subgroups where the device has them.
  */
 export interface CombineStatement {
   readonly kind: "combine";
   readonly accumulator: string;
   readonly op: "sum" | "max" | "min" | "prod";
-  readonly over?: "group";
+  readonly over?: "group" | "subgroup";
 }
 
 /** What was stored before is seen by all invocations of a workgroup after; nothing where there are none. */

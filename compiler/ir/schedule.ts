@@ -18,7 +18,8 @@ export type Step =
    * What an axis becomes; serial loops where not bound. `group`: points of it go to different invocations of a
    * workgroup (of a device without workgroups: a serial loop). The axis of a loop may be bound to `group` too, where its
    * iterations are independent; each invocation then runs whole iterations. A reduced axis inside of such loops is dealt
-   * out to as many invocations as a workgroup has for each of their points, which join their sums in order.
+   * out to as many invocations as a workgroup has for each of their points, which join their sums in order. `subgroup`, for a
+   * reduced axis outside of group loops: as `group`, and subgroups combine first, where the device has these.
    */
   | { readonly kind: "bind"; readonly axis: string; readonly to: Binding }
   /**
@@ -45,7 +46,7 @@ export type Step =
 
 /** How a split that does not divide ends. */
 export type Tail = "peel" | "pad" | "overlap";
-export type Binding = "grid" | "group" | "vector" | "unroll";
+export type Binding = "grid" | "group" | "subgroup" | "vector" | "unroll";
 
 export type Schedule = readonly Step[];
 

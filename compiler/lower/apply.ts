@@ -20,7 +20,7 @@ export const LANES = 4;
 export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;
   const buffers = [...kernel.buffers];
-  const groups = new Set(schedule.flatMap((s) => (s.kind === "bind" && s.to === "group" ? [s.axis] : [])));
+  const groups = new Set(schedule.flatMap((s) => (s.kind === "bind" && isShared(s.to) ? [s.axis] : [])));
   const workgroup = schedule.find((step) => step.kind === "workgroup")?.size;
   const walk = (blocks: readonly Block[], independent: boolean, inLoop: boolean): Statement[] =>
     blocks.flatMap((block): Statement[] => {
@@ -196,7 +196,10 @@ class Arrangement {
     const lanesOfReduction = inner.filter(
       (n) => this.origins.get(n)!.reduced && this.binds.get(n) === "vector",
     );
-    const shared = inner.some((n) => this.origins.get(n)!.reduced && this.binds.get(n) === "group");
+    const shared = inner
+      .filter((n) => this.origins.get(n)!.reduced)
+      .map((n) => this.binds.get(n))
+      .find((to) => to === "group" || to === "subgroup");
     return this.loops(outer, start, (region) =>
       this.reduction(region, tile, inner, lanesOfReduction, shared),
     );
@@ -207,7 +210,7 @@ class Arrangement {
     tile: readonly string[],
     inner: readonly string[],
     lanes: readonly string[],
-    shared: boolean,
+    shared: "group" | "subgroup" | undefined,
   ): Statement[] {
     const { op, body } = this.assign.reduce!;
     const { accumulator } = this;
@@ -235,7 +238,7 @@ class Arrangement {
         ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op }])
         : []),
       ...(shared
-        ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op, over: "group" }])
+        ? this.loops(tile, region, (): Statement[] => [{ kind: "combine", accumulator, op, over: shared }])
         : []),
       ...this.loops(tile, region, (at) => [{ ...this.store(at), accumulator }]),
     ];
@@ -396,7 +399,7 @@ class Arrangement {
       ];
     }
     const mode: ForStatement["mode"] =
-      bind === "unroll" || bind === "group" ? bind : this.grid.has(name) ? "grid" : "serial";
+      bind === "unroll" ? bind : isShared(bind) ? "group" : this.grid.has(name) ? "grid" : "serial";
     return [{ kind: "for", mode, variable: name, from, extent, body }];
   }
 
@@ -458,6 +461,11 @@ class Arrangement {
     this.staged = rewrite(this.staged ?? body, (x) => (x === load ? loadTyped(number, load.type, [place]) : undefined)); // prettier-ignore
     return tile;
   }
+}
+
+/** Whether the points of an axis go to different invocations of a workgroup. */
+function isShared(to: Binding | undefined): boolean {
+  return to === "group" || to === "subgroup";
 }
 
 function restricted(region: Region, inner: string, extent: number, lanes: number): Region {

@@ -39,6 +39,8 @@ export interface GpuDevice {
   readonly busy: number;
   /** Nanoseconds (of passes/time.ts) of work that one workgroup does sooner than a dispatch each is started. */
   readonly sequence: number;
+  /** Whether reductions that a workgroup shares are combined by subgroups, where the adapter has these. */
+  readonly subgroups: boolean;
 }
 
 const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
@@ -53,6 +55,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     cut: 100_000,
     busy: 64,
     sequence: 25_000,
+    subgroups: false,
   },
   integrated: {
     kind: "integrated",
@@ -64,6 +67,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     cut: 100_000,
     busy: 2048,
     sequence: 3_000,
+    subgroups: true,
   },
   discrete: {
     kind: "discrete",
@@ -75,6 +79,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     cut: 100_000,
     busy: 16_384,
     sequence: 3_000,
+    subgroups: true,
   },
   mobile: {
     kind: "mobile",
@@ -85,6 +90,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     cut: 100_000,
     busy: 1024,
     sequence: 3_000,
+    subgroups: true,
   },
 };
 

@@ -53,6 +53,11 @@ function withoutTeams({ stage: _, ...device }: GpuDevice): GpuDevice {
   return { ...device, slices: 1 };
 }
 
+/** How a reduction is dealt out to the invocations of a workgroup. */
+function sharedBinding({ subgroups }: GpuDevice): "group" | "subgroup" {
+  return subgroups ? "subgroup" : "group";
+}
+
 /** Whether a step deals out a reduction to the invocations of a workgroup. */
 function sharesReduction(kernel: Kernel): (step: Step) => boolean {
   const reduced = new Set<string>();
@@ -64,7 +69,9 @@ function sharesReduction(kernel: Kernel): (step: Step) => boolean {
   };
   visit(kernel.body);
   return (step) =>
-    step.kind === "bind" && step.to === "group" && [...reduced].some((name) => step.axis.includes(name));
+    step.kind === "bind" &&
+    (step.to === "group" || step.to === "subgroup") &&
+    [...reduced].some((name) => step.axis.includes(name));
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -78,7 +85,7 @@ function scheduleLoop(kernel: Kernel, loop: Loop, device: GpuDevice): Step[] {
     const alone = longest <= SHORT_ROW || (longest <= 4 * SHORT_ROW && rows >= 4 * device.busy);
     if (alone) return chain.map((l): Step => ({ kind: "bind", axis: l.axis.name, to: "group" }));
   }
-  return innerAssigns(loop).flatMap((assign) => shareOut(kernel, assign));
+  return innerAssigns(loop).flatMap((assign) => shareOut(kernel, assign, device));
 }
 
 /** Loops that are all of one another's body, the outermost first. */
@@ -96,14 +103,14 @@ function pointsOf(assign: Assign): number {
 }
 
 /** Deals out an assignment's points, or its reduction where that is longer, to the invocations of a workgroup. */
-function shareOut(kernel: Kernel, assign: Assign): Step[] {
+function shareOut(kernel: Kernel, assign: Assign, device: GpuDevice): Step[] {
   const points = elementCount(assign.axes.map((a) => a.extent));
   const depth = elementCount(assign.reduce?.axes.map((a) => a.extent) ?? []);
   if (assign.reduce && points <= 8 && depth > points) {
     const accesses = accessesOf(kernel, assign);
     const { steps, axes } = mergeAxes(assign.reduce.axes, accesses, new Set(), new Set());
     const longest = axes.toSorted((a, b) => b.extent - a.extent)[0]!;
-    return [...steps, { kind: "bind", axis: longest.name, to: "group" }];
+    return [...steps, { kind: "bind", axis: longest.name, to: sharedBinding(device) }];
   }
   if (points === 1 || !storesApart(kernel, assign)) return [];
   const { steps, axes } = mergeAxes(assign.axes, accessesOf(kernel, assign), new Set(), new Set());
@@ -198,7 +205,7 @@ function sharedReduction(assign: Assign, accesses: AssignAccesses, device: GpuDe
   return [
     ...merged.steps,
     { kind: "order", axes: [...assign.axes.map((a) => a.name), ...others, longest.name] },
-    { kind: "bind", axis: longest.name, to: "group" },
+    { kind: "bind", axis: longest.name, to: sharedBinding(device) },
   ];
 }
 

@@ -73,6 +73,12 @@ describe("a plan for WebGPU", () => {
     expect(readArtifact(writeArtifact(plan, sections)).plan).toEqual(plan);
   });
 
+  it("keeps other texts of a module", () => {
+    const better = [{ features: ["subgroups"], offset: 0, bytes: wgsl.length }];
+    const plan = planWith({ modules: [{ offset: 0, bytes: wgsl.length, better }] });
+    expect(readArtifact(writeArtifact(plan, sections)).plan).toEqual(plan);
+  });
+
   it.each<[string, Json]>([
     ["a limit that is no number", { requires: { features: [], limits: { maxBufferSize: "1" } } }],
     ["a buffer of an odd size", { buffers: [{ bytes: 1023 }] }],
@@ -81,6 +87,8 @@ describe("a plan for WebGPU", () => {
     ["weights past their buffer", { weights: [{ offset: 0, bytes: 8, buffer: 1, address: 252 }] }],
     ["weights at an odd address", { weights: [{ offset: 0, bytes: 4, buffer: 1, address: 2 }] }],
     ["text past its section", { modules: [{ offset: 1, bytes: wgsl.length }] }],
+    ["another text past its section", { modules: [{ offset: 0, bytes: 1, better: [{ features: [], offset: 0, bytes: wgsl.length + 1 }] }] }], // prettier-ignore
+    ["another text for nothing", { modules: [{ offset: 0, bytes: 1, better: [{ offset: 0, bytes: 1 }] }] }],
     ["a pipeline without module", { pipelines: [{ module: 1, entry: "double", bindings: [], name: "" }] }],
     [
       "a binding of no kind",

@@ -29,7 +29,7 @@ export interface GpuVariant {
   readonly buffers: readonly { readonly bytes: number }[];
   readonly weights: readonly GpuWeights[];
   /** WGSL modules: ranges of section "wgsl", UTF-8. */
-  readonly modules: readonly { readonly offset: number; readonly bytes: number }[];
+  readonly modules: readonly GpuModule[];
   readonly pipelines: readonly GpuPipeline[];
   /** Once, when the weights are in place: packing, halos. */
   readonly init: readonly GpuStep[];
@@ -40,6 +40,19 @@ export interface GpuVariant {
   readonly outputs: readonly GpuSlot[];
   /** Where host steps run; needed if there are any, or slots in linear memory. */
   readonly host?: GpuHost;
+}
+
+/** A module's text: a range of section "wgsl". */
+export interface GpuModule {
+  readonly offset: number;
+  readonly bytes: number;
+  /** Texts with the same entry points for devices that have more: the first whose features are all there is taken. */
+  readonly better?: readonly {
+    /** Names of WebGPU: of an adapter's features, or of features of the language ("packed_4x8_integer_dot_product"). */
+    readonly features: readonly string[];
+    readonly offset: number;
+    readonly bytes: number;
+  }[];
 }
 
 /**
@@ -233,7 +246,7 @@ function readVariant(fields: Fields, path: string, around: GpuSurroundings): Gpu
     return { offset, bytes, buffer, address };
   });
   const wgslBytes = bytesOf(WGSL_SECTION, around);
-  const modules = list(fields["modules"], `${path}.modules`, (item, at) => sectionRange(item, at, wgslBytes));
+  const modules = list(fields["modules"], `${path}.modules`, (item, at) => module(item, at, wgslBytes));
   const pipelines = list(fields["pipelines"], `${path}.pipelines`, (item, at) =>
     pipeline(object(item, at), at, modules.length),
   );
@@ -272,6 +285,17 @@ function sectionRange(value: unknown, path: string, available: number): { offset
   const fields = object(value, path);
   const offset = integer(fields["offset"], `${path}.offset`, 0, available);
   return { offset, bytes: integer(fields["bytes"], `${path}.bytes`, 0, available - offset) };
+}
+
+function module(value: unknown, path: string, wgslBytes: number): GpuModule {
+  const given = object(value, path)["better"];
+  const own = sectionRange(value, path, wgslBytes);
+  if (given === undefined) return own;
+  const better = list(given, `${path}.better`, (item, at) => ({
+    features: list(object(item, at)["features"], `${at}.features`, text),
+    ...sectionRange(item, at, wgslBytes),
+  }));
+  return { ...own, better };
 }
 
 function range(value: unknown, path: string, buffers: GpuVariant["buffers"], alignment = 4): GpuRange {

@@ -55,9 +55,12 @@ export class GpuContext {
   readonly whenLost: Promise<GPUDeviceLostInfo>;
   /** What devices of one context share: made once, by name. */
   readonly #shared = new Map<string, unknown>();
+  readonly #language: ReadonlySet<string>;
 
-  constructor(device: GPUDevice) {
+  /** @param gpu where the device comes from; its language may have features */
+  constructor(device: GPUDevice, gpu: GPU | undefined) {
     this.device = device;
+    this.#language = new Set((gpu as Partial<GPU> | undefined)?.wgslLanguageFeatures);
     const info = device.adapterInfo as GPUAdapterInfo | undefined;
     this.adapter = {
       vendor: info?.vendor ?? "",
@@ -74,8 +77,9 @@ export class GpuContext {
     return description !== "" ? description : [vendor, architecture].filter(Boolean).join(" ") || "a GPU";
   }
 
+  /** Whether the device, or the language of its kernels, has a feature of this name. */
   has(feature: string): boolean {
-    return this.device.features.has(feature as GPUFeatureName);
+    return this.device.features.has(feature as GPUFeatureName) || this.#language.has(feature);
   }
 
   /** The value of a limit by its name in WebGPU; undefined for a name that this device does not know. */
@@ -138,7 +142,7 @@ function contextsOf(source: GPU | null): Map<string, Promise<GpuContext>> {
 export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContext> {
   const { device } = options;
   if (device !== undefined) {
-    const context = brought.get(device) ?? new GpuContext(device);
+    const context = brought.get(device) ?? new GpuContext(device, gpuOf(options));
     brought.set(device, context);
     await context.prove(); // it may have been lost before
     return context;
@@ -174,6 +178,7 @@ async function requestContext(options: WebGpuOptions): Promise<GpuContext> {
   try {
     return new GpuContext(
       await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits }),
+      gpuOf(options),
     );
   } catch (cause) {
     throw new TilewrightError(
@@ -184,8 +189,14 @@ async function requestContext(options: WebGpuOptions): Promise<GpuContext> {
   }
 }
 
-async function requestAdapter({ gpu, powerPreference }: WebGpuOptions): Promise<GPUAdapter> {
-  const found = gpu ?? (globalThis.navigator as { readonly gpu?: GPU } | undefined)?.gpu;
+/** Where adapters come from. */
+function gpuOf({ gpu }: WebGpuOptions): GPU | undefined {
+  return gpu ?? (globalThis.navigator as { readonly gpu?: GPU } | undefined)?.gpu;
+}
+
+async function requestAdapter(options: WebGpuOptions): Promise<GPUAdapter> {
+  const { powerPreference } = options;
+  const found = gpuOf(options);
   if (found === undefined) {
     const { isSecureContext } = globalThis as { readonly isSecureContext?: boolean };
     const hint =

@@ -15,7 +15,7 @@ import { type GpuContext } from "./device.ts";
 import { Host } from "./host.ts";
 import { makePipelines, type Pipelines } from "./pipelines.ts";
 import { GpuProgram, outOfMemory } from "./program.ts";
-import { chooseVariant } from "./variant.ts";
+import { chooseText, chooseVariant } from "./variant.ts";
 
 /** Bytes of uploads that may be on their way to the GPU before the download waits for them. */
 const UPLOADS_IN_FLIGHT = 1 << 25;
@@ -52,7 +52,7 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
       if (name !== WGSL_SECTION) return host!.modules.add(name, content);
       const decoder = new TextDecoder();
       const textOf = (module: number): string => {
-        const { offset, bytes } = variant.modules[module]!;
+        const { offset, bytes } = chooseText(variant.modules[module]!, context);
         return decoder.decode(content.subarray(offset, offset + bytes));
       };
       pipelines = nextTask().then(() => makePipelines(context, variant, textOf));

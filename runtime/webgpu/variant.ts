@@ -5,6 +5,7 @@
  */
 import { TilewrightError } from "../errors.ts";
 import { type GpuPlan, type GpuVariant } from "../format.ts";
+import { type GpuModule } from "../format/gpu.ts";
 import { type GpuContext } from "./device.ts";
 
 /**
@@ -22,6 +23,14 @@ export function chooseVariant({ variants }: GpuPlan, context: GpuContext): GpuVa
     `${context.name} cannot run this program: ${least.join("; ")}. Compile it for smaller shapes, or load it with ` +
       'device: "auto" or "wasm"',
   );
+}
+
+/** Which text of a module a device takes. */
+export function chooseText(
+  module: GpuModule,
+  context: Pick<GpuContext, "has">,
+): { readonly offset: number; readonly bytes: number } {
+  return module.better?.find(({ features }) => features.every((name) => context.has(name))) ?? module;
 }
 
 /** What the device lacks for a variant, in words. */

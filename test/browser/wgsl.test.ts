@@ -12,7 +12,7 @@ import { lowerStorage } from "../../compiler/lower/storage.ts";
 import { gpuDevice, type GpuKind } from "../../compiler/tune/gpuDevice.ts";
 import { gpuSchedules } from "../../compiler/tune/gpuHeuristic.ts";
 import { orderAxes } from "../../compiler/tune/heuristic.ts";
-import { isForGpu, requestDevice, runOnGpu } from "../gpuKernels.ts";
+import { isForGpu, requestDevice, runOnGpu, type Text } from "../gpuKernels.ts";
 import { integers, randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../structuredKernels.ts"; // prettier-ignore
 
 const KINDS: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
@@ -24,7 +24,13 @@ function isClose(a: number | bigint, b: number | bigint): boolean {
   return Object.is(a, b) || a === b || Math.abs(a - b) <= 2e-6 * Math.max(1, Math.abs(b));
 }
 
-async function check(device: GPUDevice, given: Kernel, kind: GpuKind, seed: number): Promise<void> {
+async function check(
+  device: GPUDevice,
+  given: Kernel,
+  kind: GpuKind,
+  seed: number,
+  text: Text,
+): Promise<void> {
   const kernel = orderAxes(lowerStorage(lowerPads(given), () => true));
   const chosen = gpuSchedules(gpuDevice(kind))(kernel, { constants: new Set() });
   const data = kernel.buffers.map((buffer, n) =>
@@ -32,7 +38,7 @@ async function check(device: GPUDevice, given: Kernel, kind: GpuKind, seed: numb
   );
   const expected = data.map((elements) => elements?.slice());
   runKernel(kernel, expected);
-  const got = await runOnGpu(device, kernel, chosen, data);
+  const got = await runOnGpu(device, kernel, chosen, data, text);
   kernel.buffers.forEach(({ name }, n) => {
     const right = expected[n];
     const found = got[n];
@@ -40,7 +46,7 @@ async function check(device: GPUDevice, given: Kernel, kind: GpuKind, seed: numb
     const at = Array.from<number | bigint>(found).findIndex((value, i) => !isClose(value, right[i]!));
     if (at < 0) return;
     const shown = `${printKernel(kernel)}\n${printSchedule(chosen)}`;
-    throw new Error(`${kind}: ${name}[${at}] is ${found[at]}, should be ${right[at]}\n${shown}`);
+    throw new Error(`${kind}, ${text}: ${name}[${at}] is ${found[at]}, should be ${right[at]}\n${shown}`);
   });
 }
 
@@ -57,8 +63,9 @@ describe("WGSL computes what kernels mean", function () {
           kernels.filter(isForGpu),
           fc.constantFrom(...KINDS),
           fc.nat(1000),
-          async (kernel, kind, seed) => {
-            await check(device, kernel, kind, seed);
+          fc.constantFrom<Text>("best", "plain"),
+          async (kernel, kind, seed, text) => {
+            await check(device, kernel, kind, seed, text);
             if (lost !== "") throw new Error(lost);
           },
         ),

@@ -20,12 +20,15 @@ import { joinSlices, sharedWord } from "./gather.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
 import { hasOwnCopies } from "./scratch.ts";
+import { bySubgroups, combineBySubgroups, SUBGROUPS, wordOfShare } from "./subgroups.ts";
 import { wavesOf } from "./waves.ts";
 import { chainOf, spread, type Chain, type Team } from "./grid.ts";
 
 export interface EmittedNest {
   readonly text: string;
   readonly entries: readonly EmittedEntry[];
+  /** The same by the operations of subgroups, where that differs: for devices that have these. */
+  readonly bySubgroups?: string;
 }
 
 type Written<Kind extends Leaf<Register>["kind"]> = LeafOf<Register, Kind>;
@@ -37,11 +40,22 @@ export function emitNest(
   bindings: readonly Binding[],
   memory?: readonly number[],
 ): EmittedNest {
-  return new Emitter(nest, operands, bindings).run(wavesOf(nest, memory));
+  const waves = wavesOf(nest, memory);
+  const emitted = new Emitter(nest, operands, bindings).run(waves);
+  if (!combinesBySubgroups(nest.body)) return emitted;
+  return { ...emitted, bySubgroups: new Emitter(nest, operands, bindings, true).run(waves).text };
+}
+
+function combinesBySubgroups(body: readonly Statement[]): boolean {
+  return body.some((s) => (s.kind === "for" ? combinesBySubgroups(s.body) : s.kind === "combine" && s.over === "subgroup")); // prettier-ignore
 }
 
 class Emitter extends ExpressionWriter {
   private readonly bindings: readonly Binding[];
+  /** Whether subgroups combine what a schedule says they may. */
+  private readonly subgroups: boolean;
+  /** Registers that are never NaN. */
+  private readonly numbers = new Set<string>();
   private readonly words: readonly { readonly word: Word; readonly quads: boolean }[];
   private readonly straightCode = new StraightCode<Register>(this.values, {
     straight: (leaves) => this.straight(leaves),
@@ -68,9 +82,10 @@ class Emitter extends ExpressionWriter {
   /** Whether something was stored since the last barrier. */
   private stored = false;
 
-  constructor(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[]) {
+  constructor(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[], subgroups = false) {
     super(nest, operands);
     this.bindings = bindings;
+    this.subgroups = subgroups;
     this.words = bindings.map((_, i) => this.declare(i));
   }
 
@@ -110,6 +125,7 @@ class Emitter extends ExpressionWriter {
     const halves = this.words.some(({ word }) => word === "f16");
     const text = [
       ...(halves ? ["enable f16;"] : []),
+      ...(this.subgroups ? [`enable ${SUBGROUPS};`] : []),
       ...declarations,
       ...this.bitVariables(),
       ...this.shared.values(),
@@ -374,6 +390,7 @@ class Emitter extends ExpressionWriter {
     const { name, vector } = register;
     if (lanes && !vector) throw new InternalError("a vector updates a scalar accumulator");
     this.beginStatement(body, register);
+    if (number !== undefined) this.numbers.add(name);
     let text = this.text(body, vector);
     if (lanes && lanes.lanes < 4) {
       const mask = [0, 1, 2, 3].map((lane) => lane < lanes.lanes).join(", ");
@@ -441,6 +458,18 @@ class Emitter extends ExpressionWriter {
     const memory = `s_${word.replace(/\W/g, "")}`;
     this.shared.set(memory, `var<workgroup> ${memory}: array<${word}, ${size}>;`);
     const { frames } = this;
+    if (over === "subgroup" && this.subgroups && !vector && bySubgroups(type)) {
+      const constantText = (value: number): string => this.text(this.values.from(constant("f32", value)), false); // prettier-ignore
+      const mayBeNaN = type === "f32" && !this.numbers.has(name);
+      combineBySubgroups(frames, {
+        ...{ name, op, type, size, memory },
+        identity: this.identity(op, type, false),
+        nan: mayBeNaN ? constantText(NaN) : "",
+        isNan: mayBeNaN ? this.library.use("isNan", false) : undefined,
+        accumulated: (text) => this.accumulated(op, name, text, type, false, !mayBeNaN),
+      });
+      return;
+    }
     const read = (at: string): string => (type === "bool" ? `(${memory}[${at}] != 0u)` : `${memory}[${at}]`);
     const written = (text: string): string => (type === "bool" ? `u32(${text})` : text);
     if (type === "bool" && vector) throw new InternalError("lanes are combined before invocations");

@@ -118,7 +118,7 @@ function evenSize(points: number, most: number): number {
 
 /** Whether invocations of a workgroup work together on some of the statements. */
 function needsGroup(body: readonly Statement[]): boolean {
-  return has(body, (s) => (s.kind === "for" ? s.mode === "group" || s.mode === "together" : s.kind === "combine" && s.over === "group")); // prettier-ignore
+  return has(body, (s) => (s.kind === "for" ? s.mode === "group" || s.mode === "together" : s.kind === "combine" && s.over !== undefined)); // prettier-ignore
 }
 
 /** Units of a chain that have scratch of their own: workgroups, or invocations. */

@@ -70,11 +70,13 @@ export function floatWord(value: number): number {
   return new Uint32Array(new Float32Array([value]).buffer)[0]!;
 }
 
-/** The shortest decimal that reads as the same f32. */
+const LARGEST_FLOAT = 3.4028234663852886e38;
+
+/** The shortest decimal that reads as the same f32, and is itself no larger than the largest: WGSL takes no other. */
 function shortest(value: number): string {
   for (let digits = 1; digits <= 9; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(Number(text)) === value) return String(Number(text));
+    const read = Number(value.toPrecision(digits));
+    if (Math.fround(read) === value && Math.abs(read) <= LARGEST_FLOAT) return String(read);
   }
   return String(value);
 }

@@ -20,10 +20,11 @@ import { keyOf } from "../kernelKey.ts";
 import { emitNest, type EmittedNest } from "./emit.ts";
 import type { Binding, Operand } from "./memory.ts";
 import { scratchOf } from "./scratch.ts";
+import { SUBGROUPS } from "./subgroups.ts";
 
 export interface EmittedPipelines {
   /** Texts of modules. */
-  readonly modules: readonly string[];
+  readonly modules: readonly ModuleText[];
   readonly pipelines: readonly GpuPipeline[];
   readonly init: readonly GpuStep[];
   readonly run: readonly GpuStep[];
@@ -34,6 +35,16 @@ export interface EmittedPipelines {
   /** Most storage bindings of a dispatch, and the largest range. */
   readonly mostBindings: number;
   readonly largestRange: number;
+}
+
+/** A module, and what it is for devices with more features. */
+export interface ModuleText {
+  readonly text: string;
+  readonly better: readonly { readonly features: readonly string[]; readonly text: string }[];
+}
+
+function textOf({ text, bySubgroups }: EmittedNest): ModuleText {
+  return { text, better: bySubgroups === undefined ? [] : [{ features: [SUBGROUPS], text: bySubgroups }] };
 }
 
 /** The nest of a call, with all mathematics in primitive operations. */
@@ -130,7 +141,7 @@ export class PipelineEmitter {
 
   result(init: readonly GpuStep[], run: readonly GpuStep[]): EmittedPipelines {
     return {
-      modules: this.emitted.map(({ nest }) => nest.text),
+      modules: this.emitted.map(({ nest }) => textOf(nest)),
       pipelines: this.pipelines,
       init,
       run,

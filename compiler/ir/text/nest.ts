@@ -112,8 +112,7 @@ function readStatement(reader: Reader, scope: TextScope, accumulators: Accumulat
     case "combine": {
       const [accumulator, op] = [reader.name(), reader.choice(reductions)];
       if (!reader.accept("over")) return { kind, accumulator, op };
-      reader.expect("group");
-      return { kind, accumulator, op, over: "group" };
+      return { kind, accumulator, op, over: reader.choice(["group", "subgroup"] as const) };
     }
     case "barrier":
       return { kind };

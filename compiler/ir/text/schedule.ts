@@ -71,7 +71,7 @@ function readStep(reader: Reader): Step {
     case "bind": {
       const axis = reader.name();
       reader.expect("to");
-      return { kind, axis, to: reader.choice(["grid", "group", "vector", "unroll"] as const) };
+      return { kind, axis, to: reader.choice(["grid", "group", "subgroup", "vector", "unroll"] as const) };
     }
     case "stage": {
       const buffer = reader.integer();
