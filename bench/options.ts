@@ -6,13 +6,12 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import type { BrowserName } from "../scripts/launchBrowser.ts";
 import { ATOL_OF_RANGE, ATOL_OF_RANGE_QUANTIZED, LEAST_ATOL, RTOL } from "./agreement.ts";
-import { type GpuKind } from "../compiler/options.ts";
+import { type GpuKind, gpuKinds } from "../compiler/options.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
 import { generatedGroups, generatedModels } from "./generated/table.ts";
 import { modelFolders } from "./models.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 
-const GPU_KINDS: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
 const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3" };
 /** The fewest timed runs of a model, however long one takes. */
 export const MINIMUM_RUNS = 3;
@@ -51,7 +50,7 @@ Options
   --host firefox        in headless Firefox instead of Chromium
   --host node-webgpu    without a browser, on the package "webgpu" and the machine's GPU (or a software adapter):
                         Tilewright's kernels by the GPU's clock, beside the device's own peaks
-  --gpu KIND            what schedules for WebGPU are made for: ${GPU_KINDS.join(", ")} (default software)
+  --gpu KIND            what schedules for WebGPU are made for: ${gpuKinds.join(", ")} (default software)
   --json FILE           writes all results
   --report DIR          writes the results as a page with plots: DIR/index.html
   --from FILE,...       takes results of earlier calls (--json) instead of measuring, for --report
@@ -152,7 +151,7 @@ export function readOptions(words: readonly string[]): Options | string {
   const host = oneOf("host", ["chromium", "firefox", "node-webgpu"] as const, values.host);
   return {
     host,
-    gpu: values.gpu === undefined ? undefined : oneOf("gpu", GPU_KINDS, values.gpu),
+    gpu: values.gpu === undefined ? undefined : oneOf("gpu", gpuKinds, values.gpu),
     folders,
     generated,
     kernels,

@@ -27,6 +27,7 @@ export type InspectStage = (typeof inspectStages)[number];
 
 /** Kinds of GPUs, by what is fast on them. */
 export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
+export const gpuKinds: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
 
 /** Types of floats in the memory of a GPU. */
 export type GpuFloats = "float32" | "float16";

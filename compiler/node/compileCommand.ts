@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { compile, openDimensions } from "../whole.ts";
-import type { CompileReport, GpuReport } from "../options.ts";
+import { gpuKinds, type CompileReport, type GpuReport } from "../options.ts";
 import { oneOf, usage, type Arguments, type CommandSpec } from "./commandLine.ts";
 import type { Terminal } from "./terminal.ts";
 import { targets, variants } from "./device.ts";
@@ -67,7 +67,7 @@ export async function compileCommand(args: Arguments, terminal: Terminal): Promi
   if (file.kind === "tile") usage(`${file.path} is an artifact already`);
   const target = args.choice("target", ["wasm", "webgpu", "auto"]);
   const chosen = args.texts("variant").map((text) => oneOf("--variant", text, variants));
-  const gpu = args.choice("gpu", ["software", "integrated", "discrete", "mobile"]);
+  const gpu = args.choice("gpu", gpuKinds);
   if (gpu !== undefined && (target ?? "wasm") === "wasm") usage("--gpu needs --target webgpu or auto");
   const gpuFloats = args.choice("gpu-floats", ["float32", "float16"]);
   if (gpuFloats !== undefined && (target ?? "wasm") === "wasm") usage("--gpu-floats needs --target webgpu or auto"); // prettier-ignore

@@ -4,6 +4,7 @@
  * its case, and the next one gets a new browser.
  */
 import type { Page } from "puppeteer-core";
+import type { CompileOptions, GpuKind } from "../../compiler/options.ts";
 import type { OpenModel, Tensors } from "../../compiler/node/device.ts";
 import { compile, describe } from "../../compiler/whole.ts";
 import { TilewrightError, type ErrorCode } from "../../runtime/index.ts";
@@ -21,6 +22,8 @@ export interface GpuOutcome extends Outcome {
 
 export interface GpuCaseOptions {
   readonly seconds: number;
+  /** What schedules are made for. */
+  readonly gpu?: GpuKind | undefined;
   readonly progress?: (done: number, outcome: GpuOutcome) => void;
 }
 
@@ -32,24 +35,30 @@ class PageLost extends Error {
 class GpuHost {
   readonly #host: PageHost;
   readonly #seconds: number;
+  readonly #schedules: Pick<CompileOptions, "gpu">;
   #page: Page | undefined;
   where: Whereabouts | undefined;
 
-  private constructor(host: PageHost, seconds: number) {
+  private constructor(host: PageHost, seconds: number, gpu: GpuKind | undefined) {
     this.#host = host;
     this.#seconds = seconds;
+    this.#schedules = gpu === undefined ? {} : { gpu };
   }
 
-  static async start(seconds: number): Promise<GpuHost> {
+  static async start({ seconds, gpu }: GpuCaseOptions): Promise<GpuHost> {
     const script = new URL("gpuPage.ts", import.meta.url);
-    return new GpuHost(await PageHost.start({ browser: "chromium", script, ready: "gpuCases" }), seconds);
+    return new GpuHost(
+      await PageHost.start({ browser: "chromium", script, ready: "gpuCases" }),
+      seconds,
+      gpu,
+    );
   }
 
   /** Opens a model of a case, as `runCase` does. */
   readonly open: Opener = async (file, options): Promise<OpenModel> => {
     this.where = undefined;
     const { inputs, outputs } = describe(file.bytes, options);
-    const { artifact } = compile(file.bytes, { ...options, targets: ["webgpu"] });
+    const { artifact } = compile(file.bytes, { ...options, targets: ["webgpu"], ...this.#schedules });
     this.#host.put("/model.tile", artifact);
     const page = (this.#page ??= await this.#host.open());
     valueOf(await this.#within(page.evaluate((url) => globalThis.gpuCases!.open(url), "/model.tile")));
@@ -118,7 +127,7 @@ function valueOf<T>(answer: Answer<T>): T {
 
 /** Runs all cases, one after the other. */
 export async function runGpuCases(cases: readonly Case[], options: GpuCaseOptions): Promise<GpuOutcome[]> {
-  const host = await GpuHost.start(options.seconds);
+  const host = await GpuHost.start(options);
   const outcomes: GpuOutcome[] = [];
   try {
     console.log(await host.version());

@@ -13,6 +13,7 @@ import {
   type CommandSpec,
 } from "../../compiler/node/commandLine.ts";
 import { devices, variants } from "../../compiler/node/device.ts";
+import { gpuKinds } from "../../compiler/options.ts";
 import { millisecondsText } from "../../compiler/tensors/table.ts";
 import { randomNumbers } from "../programs.ts";
 import { findCases, type Case } from "./cases.ts";
@@ -29,6 +30,7 @@ const spec: CommandSpec = {
   options: [
     { name: "data", value: "DIR", description: "tree of folders with model.onnx and test_data_set_N; default: onnx-conformance in TILEWRIGHT_DATA" }, // prettier-ignore
     { name: "device", value: "wasm|webgpu|interp", description: "what computes; default wasm. webgpu: in a headless Chromium, on its software adapter" }, // prettier-ignore
+    { name: "gpu", value: gpuKinds.join("|"), description: "what schedules are made for, with --device webgpu; default software" }, // prettier-ignore
     {
       name: "variant",
       value: "relaxed-simd|simd",
@@ -83,7 +85,7 @@ async function main(words: readonly string[]): Promise<number> {
   const seconds = args.integer("seconds", 1) ?? 20;
   const outcomes =
     device === "webgpu"
-      ? await runGpuCases(cases, { seconds, progress })
+      ? await runGpuCases(cases, { seconds, progress, gpu: args.choice("gpu", gpuKinds) })
       : await runCases(cases, {
           device,
           ...(variant === undefined ? {} : { variant }),

@@ -6,6 +6,7 @@ import { writeNpy } from "../../compiler/tensors/npy.ts";
 import type { BrowserName } from "../../scripts/launchBrowser.ts";
 import { PageHost } from "../support/pageHost.ts";
 import type { Accuracy } from "./catalog.ts";
+import type { GpuKind } from "../../compiler/options.ts";
 import type { Code, ModelVerdict } from "./checkModel.ts";
 import type { ModelData, NamedTensor } from "./modelData.ts";
 import type { PageJob, RemoteTensor } from "./page.ts";
@@ -22,6 +23,7 @@ export async function checkInBrowser(
   data: ModelData,
   accuracy: Accuracy,
   variants: readonly Code[],
+  gpu?: GpuKind,
 ): Promise<ModelVerdict> {
   const remote = (kind: string, tensors: readonly NamedTensor[]): RemoteTensor[] =>
     tensors.map(({ name, tensor }, i) => ({ name, url: host.put(`/${kind}_${i}.npy`, writeNpy(tensor)) }));
@@ -35,6 +37,7 @@ export async function checkInBrowser(
     outputs: remote("output", data.outputs),
     accuracy,
     variants,
+    gpu,
   };
   const page = await host.open();
   try {

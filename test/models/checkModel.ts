@@ -5,6 +5,7 @@
  */
 import { compareTensors, networkTolerance, type Comparison } from "../../compiler/tensors/compare.ts";
 import { compile, openSource } from "../../compiler/whole.ts";
+import type { GpuKind } from "../../compiler/options.ts";
 import { load, type Feature, type Tensor } from "../../runtime/index.ts";
 import type { Accuracy } from "./catalog.ts";
 import type { ModelData } from "./modelData.ts";
@@ -43,6 +44,7 @@ export async function checkModel(
   data: ModelData,
   accuracy: Accuracy,
   variants: readonly Code[],
+  gpu?: GpuKind,
 ): Promise<ModelVerdict> {
   // prettier-ignore
   const start = performance.now();
@@ -50,7 +52,12 @@ export async function checkModel(
   try {
     const inputShapes = Object.fromEntries(data.inputs.map(({ name, tensor }) => [name, tensor.shape]));
     const targets = variants.includes("webgpu") ? (["webgpu"] as const) : (["wasm"] as const);
-    compiled = compile(data.model, { inputShapes, targets, externalData: (file) => data.external.get(file) });
+    compiled = compile(data.model, {
+      inputShapes,
+      targets,
+      ...(gpu === undefined ? {} : { gpu }),
+      externalData: (file) => data.external.get(file),
+    });
   } catch (error) {
     return noVerdict(error, variants, performance.now() - start);
   }

@@ -3,6 +3,7 @@
  * suite's server. Out: the verdict, to whoever evaluates `checkInPage`. Invariant: compiler and runtime are the
  * product's own sources, bundled; nothing is computed outside the page.
  */
+import type { GpuKind } from "../../compiler/options.ts";
 import { readNpy } from "../../compiler/tensors/npy.ts";
 import type { Accuracy } from "./catalog.ts";
 import { checkModel, type Code, type ModelVerdict } from "./checkModel.ts";
@@ -22,6 +23,8 @@ export interface PageJob {
   readonly outputs: readonly RemoteTensor[];
   readonly accuracy: Accuracy;
   readonly variants: readonly Code[];
+  /** What schedules for WebGPU are made for. */
+  readonly gpu?: GpuKind | undefined;
 }
 
 declare global {
@@ -44,5 +47,10 @@ globalThis.checkInPage = async (job) => {
   const files = await Promise.all(
     job.external.map(async ({ name, url }) => [name, await bytesOf(url)] as const),
   );
-  return checkModel({ model, external: new Map(files), inputs, outputs }, job.accuracy, job.variants);
+  return checkModel(
+    { model, external: new Map(files), inputs, outputs },
+    job.accuracy,
+    job.variants,
+    job.gpu,
+  );
 };

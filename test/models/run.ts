@@ -7,6 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { commandHelp, oneOf, parseCommand, usage, UsageError, type CommandSpec } from "../../compiler/node/commandLine.ts"; // prettier-ignore
+import { gpuKinds, type GpuKind } from "../../compiler/options.ts";
 import { bytesText, millisecondsText, numberText, table } from "../../compiler/tensors/table.ts";
 import { supports, type Feature } from "../../runtime/index.ts";
 import type { BrowserName } from "../../scripts/launchBrowser.ts";
@@ -39,6 +40,7 @@ const spec: CommandSpec = {
       value: "node|chromium|firefox|both|all",
       description: "where to run; default both: Node and Chromium",
     },
+    { name: "gpu", value: gpuKinds.join("|"), description: "what schedules are made for, with --device webgpu; default software" }, // prettier-ignore
     { name: "device", value: "wasm|webgpu", description: "what computes; default wasm. webgpu: in the browsers, on software adapters" }, // prettier-ignore
     { name: "variant", value: "relaxed-simd|simd|both", description: "code to run; default both" },
     { name: "filter", value: "REGEX", description: "only models whose name matches" },
@@ -92,7 +94,7 @@ async function main(words: readonly string[]): Promise<number> {
     if (name !== "node") {
       const codes = device === "webgpu" ? [device] : variants;
       const seconds = args.integer("seconds", 1) ?? (device === "webgpu" ? 600 : 300);
-      results.push(...(await inBrowser(name, entries, codes, seconds)));
+      results.push(...(await inBrowser(name, entries, codes, seconds, args.choice("gpu", gpuKinds))));
     } else if (device === "wasm") results.push(...(await inNode(entries, variants)));
   }
 
@@ -126,6 +128,7 @@ async function inBrowser(
   entries: readonly ModelEntry[],
   variants: readonly Code[],
   seconds: number,
+  gpu: GpuKind | undefined,
 ): Promise<Result[]> {
   // prettier-ignore
   const host = await startBrowserHost(browser, seconds);
@@ -134,7 +137,7 @@ async function inBrowser(
     console.log(await host.version());
     for (const entry of entries) {
       const result = await one(entry, browser, variants, async () =>
-        checkInBrowser(host, await readModelData(entry), entry.accuracy, variants),
+        checkInBrowser(host, await readModelData(entry), entry.accuracy, variants, gpu),
       );
       results.push(result);
       // A model that took its page down may have taken the browser along.
