@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { sha256, sha256Hex } from "./sha256.ts";
+import { computedSha256, hex, sha256, sha256Hex } from "./sha256.ts";
 
 describe("sha256", () => {
   // Examples of FIPS 180-2, appendix B.
@@ -14,13 +14,16 @@ describe("sha256", () => {
     ["a".repeat(1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"],
   ])("has the standard's answer for %.20s", (text, expected) => {
     expect(sha256Hex(new TextEncoder().encode(text))).toBe(expected);
+    expect(hex(computedSha256(new TextEncoder().encode(text)))).toBe(expected);
   });
 
   it("agrees with Node's for every length around the block size, also inside a larger buffer", () => {
     const bytes = Uint8Array.from({ length: 300 }, (_, index) => (index * 167 + 13) & 255);
     for (let length = 0; length < 200; length++) {
       const part = bytes.subarray(7, 7 + length);
-      expect([...sha256(part)]).toEqual([...createHash("sha256").update(part).digest()]);
+      const expected = [...createHash("sha256").update(part).digest()];
+      expect([...computedSha256(part)]).toEqual(expected);
+      expect([...sha256(part)]).toEqual(expected);
     }
   });
 });

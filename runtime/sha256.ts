@@ -1,8 +1,9 @@
 /**
- * SHA-256, synchronous and without any platform API. In: bytes. Out: the digest, raw or as 64 hex digits. The
- * writer of artifacts needs it because it may not wait; the runtime needs it where `crypto.subtle` is missing
- * (pages served over plain HTTP). Invariant: equal to `crypto.subtle.digest("SHA-256", bytes)` for every input
- * below 2^53 bits. Source: FIPS 180-4, sections 4.2.2, 5.1.1 and 6.2.
+ * SHA-256, synchronous. In: bytes. Out: the digest, raw or as 64 hex digits. The writer of artifacts needs it because
+ * it may not wait; the runtime needs it where `crypto.subtle` is missing (pages served over plain HTTP). Node has a
+ * function that does not wait, twenty times as fast; elsewhere, no platform API is used. Invariant: equal to
+ * `crypto.subtle.digest("SHA-256", bytes)` for every input below 2^53 bits. Source: FIPS 180-4, sections 4.2.2, 5.1.1
+ * and 6.2.
  */
 
 /** The first 32 bits of the fractional parts of a root (square or cube) of the first primes (section 4.2.2). */
@@ -21,8 +22,20 @@ function fractionsOfRoots(count: number, root: (prime: number) => number): Int32
 const INITIAL = fractionsOfRoots(8, Math.sqrt);
 const ROUND = fractionsOfRoots(64, Math.cbrt);
 
+/** The part of node:crypto that is used, where it can be had in the call. */
+interface NodeCrypto {
+  createHash(name: "sha256"): { update(bytes: Uint8Array): { digest(): Uint8Array } };
+}
+const { process } = globalThis as { process?: { getBuiltinModule?(name: string): NodeCrypto | undefined } };
+
 /** The SHA-256 digest of `bytes`: 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const node = process?.getBuiltinModule?.("node:crypto");
+  return node ? new Uint8Array(node.createHash("sha256").update(bytes).digest()) : computedSha256(bytes);
+}
+
+/** The same without a platform. */
+export function computedSha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const state = INITIAL.slice();
   const schedule = new Int32Array(64);
   const wholeBlocks = bytes.length - (bytes.length % 64);
