@@ -24,7 +24,7 @@ import { coordinate, type Kernel } from "../ir/kernel.ts";
 import { axesOver, coordinates, flatten, KernelWriter, type OpCall, type OpDefinition } from "./define.ts";
 import { all, number, requireNumeric } from "./elementwise.ts";
 
-interface Patches {
+export interface Patches {
   readonly image: readonly number[];
   readonly patch: readonly number[];
   readonly strides: readonly number[];
@@ -34,7 +34,8 @@ interface Patches {
   readonly counts: readonly number[];
 }
 
-function patchesOf(call: OpCall): Patches {
+/** The patches that a Col2Im adds up. */
+export function patchesOf(call: OpCall): Patches {
   const image = call.integers(1);
   const patch = call.integers(2);
   const strides = call.ints("strides", new Array<number>(image.length).fill(1));

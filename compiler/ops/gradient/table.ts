@@ -7,6 +7,7 @@ import { compoundGradients } from "./compound.ts";
 import { contractGradients } from "./contract.ts";
 import type { OperatorGradient } from "./differential.ts";
 import { elementwiseGradients } from "./elementwise.ts";
+import { linearGradients } from "./linear.ts";
 import { movementGradients } from "./movement.ts";
 import { normaliseGradients } from "./normalise.ts";
 import { reduceGradients } from "./reduce.ts";
@@ -20,6 +21,7 @@ export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
     ...contractGradients,
     ...windowGradients,
     ...movementGradients,
+    ...linearGradients,
     ...normaliseGradients,
     ...compoundGradients,
     ...samplingGradients,
