@@ -207,8 +207,11 @@ export function build(
   const variants = options.variants ?? ["relaxed-simd"];
   const modules = new Map<VariantName, EmittedModule>();
   const profile = options.profile === true;
-  const { preparation } = memory;
-  const steps = preparation.length > 1 ? { steps: preparation.map(({ calls }) => calls) } : {};
+  const { preparation, opening } = memory;
+  const steps = {
+    ...(preparation.length > 1 ? { steps: preparation.map(({ calls }) => calls) } : {}),
+    ...(opening.length > 0 ? { opening: opening.map(({ calls }) => calls) } : {}),
+  };
   clock.time("emit", () => {
     for (const variant of variants) {
       const relaxed = variant === "relaxed-simd";
@@ -264,6 +267,7 @@ export function build(
     memoryBytes: pages * PAGE,
     weights: weights.ranges,
     preparation: preparation.map(({ needs }) => needs),
+    ...(opening.length > 0 ? { opening: opening.map(({ needs }) => needs) } : {}),
     variants: [...modules.keys()].map((name) => ({
       requires: name === "relaxed-simd" ? ["simd", "relaxed-simd"] : ["simd"],
       section: name,

@@ -5,9 +5,11 @@
  */
 import { TilewrightError } from "./errors.ts";
 import { type BoundPlan, type Header } from "./format.ts";
+import { readInputs, type TensorLike } from "./inputs.ts";
 import { openProgram, type OpenOptions } from "./open.ts";
 import { type Program } from "./program.ts";
 import { type ByteReader } from "./reader.ts";
+import { type Inputs } from "./session.ts";
 import { type AdapterInfo, type WebGpuOptions } from "./webgpu/device.ts";
 import { type GpuEngine } from "./webgpu/engine.ts";
 
@@ -22,6 +24,8 @@ export interface DeviceOptions extends OpenOptions {
   readonly device?: DeviceKind | "auto" | undefined;
   /** Which GPU; left out, the one of this realm that all sessions share. */
   readonly webgpu?: WebGpuOptions | undefined;
+  /** What the first run is made with: on WebAssembly, it is begun while weights arrive. */
+  readonly firstInputs?: Inputs | undefined;
   /** Longest time of the trial of "auto", in milliseconds, beyond one run of each. Default: 500. */
   readonly trialMilliseconds?: number | undefined;
 }
@@ -40,7 +44,13 @@ export interface Device {
 
 /** What runs: a program of WebAssembly, or one on the GPU. */
 export type BoundEngine =
-  | { readonly kind: "wasm"; readonly program: Program; readonly device: Device }
+  | {
+      readonly kind: "wasm";
+      readonly program: Program;
+      readonly device: Device;
+      /** Whether the run with `firstInputs` has been made. */
+      readonly hasRun?: boolean;
+    }
   | { readonly kind: "webgpu"; readonly program: GpuEngine };
 
 /** Opens the artifact once more, at its start; undefined where that cannot be done. */
@@ -67,8 +77,10 @@ export async function openBound(
       const how = 'compile it with the target "wasm" too';
       throw new TilewrightError("option-invalid", `"${plan.name}" was compiled for WebGPU only: ${how}`);
     }
-    const program = await openProgram(reader, header, plan, options, allArrived);
-    return { kind: "wasm", program, device: { kind: "wasm", reason } };
+    const { firstInputs } = options;
+    const first = firstInputs && readInputs(plan.inputs, firstInputs as Readonly<Record<string, TensorLike>>);
+    const program = await openProgram(reader, header, plan, { ...options, first }, allArrived);
+    return { kind: "wasm", program, device: { kind: "wasm", reason }, hasRun: first !== undefined };
   };
   if (device === "wasm") {
     return onWasm(options.device === undefined ? "the default" : 'asked for with device: "wasm"');

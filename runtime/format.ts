@@ -122,6 +122,8 @@ export interface BoundPlan {
    * they have been checked. Left out where there is one step, which needs that.
    */
   readonly preparation?: readonly number[];
+  /** The same for the steps of a first run: `begin(step)` for each, after `init`, does what `run` does on one thread. */
+  readonly opening?: readonly number[];
   readonly variants: readonly Variant[];
   readonly libraries: readonly Library[];
   /** Names of functions of `Math` that the module imports from "math". */

@@ -12,7 +12,7 @@ import { KeptPrograms } from "./keptPrograms.ts";
 import { openLate, peekHeader } from "./open.ts";
 import { Meter, type Progress } from "./progress.ts";
 import { ByteReader, throwIfAborted } from "./reader.ts";
-import { Session } from "./session.ts";
+import { type Inputs, Session } from "./session.ts";
 import { type OpenSource, openSource, type Source } from "./source.ts";
 import { LoadRecord } from "./stats.ts";
 import { type CachedSource, type CacheOptions } from "./store/options.ts";
@@ -45,8 +45,15 @@ export interface LoadOptions extends Pick<DeviceOptions, "device" | "webgpu" | "
    * removed, which a library should not decide. See `tilewright/cache` for what is stored and for removing it.
    */
   readonly cache?: boolean | CacheOptions | undefined;
-  /** Runs the program once on zeros, so that the first real run finds code that the engine has seen. Default: false. */
-  readonly firstRun?: boolean | undefined;
+  /**
+   * Makes a first run. `true`: on zeros, so that the first real one finds code that the engine has seen. Inputs: on these,
+   * and what comes out is `session.firstOutputs`; on WebAssembly that run goes on while the weights of a large model
+   * arrive, and the first answer is there with the last of them; leave the arrays alone until then. Default: false.
+   *
+   * @example
+   * const { firstOutputs } = await load("/models/digits.tile", { firstRun: { image: pixels } });
+   */
+  readonly firstRun?: boolean | Inputs | undefined;
 }
 
 /** As {@link LoadOptions}, for a session off this thread. */
@@ -203,9 +210,15 @@ async function loadFrom(
   const reader = new ByteReader(content, { signal, arrived, exactly: exact ? total : undefined });
   try {
     const session = await open(reader, options, meter, record, coming);
-    if (options.firstRun === true && session.kind === "bound") {
+    const { firstRun = false } = options;
+    if (typeof firstRun === "object" || (firstRun && session.kind === "bound")) {
       meter.enter("run");
-      await runFirst(session);
+      try {
+        await (firstRun === true ? runFirst(session) : session.runFirst(firstRun));
+      } catch (error) {
+        session.dispose();
+        throw error;
+      }
       meter.add("run", 1);
     }
     throwIfAborted(signal);
@@ -246,9 +259,11 @@ async function open(
     const header = await peekHeader(reader, options);
     const { plan } = header;
     if (plan.kind === "bound") {
-      meter.expect({ download: header.fileBytes, run: options.firstRun === true ? 1 : 0 });
+      const { firstRun = false } = options;
+      const firstInputs = typeof firstRun === "object" ? firstRun : undefined;
+      meter.expect({ download: header.fileBytes, run: firstRun === false ? 0 : 1 });
       const reopen = reopenOf(coming.source, options, record);
-      const bound = await openBound(reader, header, plan, { ...options, meter }, reopen, () =>
+      const bound = await openBound(reader, header, plan, { ...options, firstInputs, meter }, reopen, () =>
         meter.enter("compile"),
       );
       return new Session({ kind: "bound", bound }, plan.name, record);

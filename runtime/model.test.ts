@@ -107,3 +107,17 @@ it("loads again after it was freed", async () => {
   expect(await code(first.run({ x: [1, 2] }))).toBe("disposed");
   freed.dispose();
 });
+
+it("answers its first call while it loads; wrong inputs fail that call and no other", async () => {
+  const add = model<Types>(file("add.tile"));
+  const [wrong, right] = await Promise.allSettled([add({ x: [1, 2, 3] }), add({ x: [3, 4] })]);
+  expect(wrong).toMatchObject({ status: "rejected", reason: { code: "input-shape" } });
+  expect(right.status === "fulfilled" && [...right.value.y.data]).toEqual([6, 8]);
+  add.dispose();
+  const first = await add({ x: [5, 6] });
+  expect([...first.y.data]).toEqual([10, 12]);
+  const session = await add.load();
+  expect(session.stats().runs).toBe(1);
+  expect(session.firstOutputs).toBeUndefined();
+  add.dispose();
+});

@@ -12,7 +12,7 @@ import {
   type OutputsOf,
   type TypedSession,
 } from "./modelTypes.ts";
-import { type RunOptions } from "./session.ts";
+import { type Inputs, type RunOptions } from "./session.ts";
 import { type Source } from "./source.ts";
 
 /** Where a model may come from that is loaded perhaps more than once: everything but streams, which end. */
@@ -72,9 +72,18 @@ export function model<M extends ModelTypes = AnyModelTypes>(
   const begin = (where: ModelSource, how: LoadOptions): Promise<TypedSession<M>> =>
     load(where, how) as Promise<unknown> as Promise<TypedSession<M>>;
 
-  const shared = (more?: LoadOptions): Promise<TypedSession<M>> => {
+  /** What is wrong with the inputs of one call is not wrong with the model that others wait for. */
+  const beginWith = (inputs: Inputs, how: LoadOptions): Promise<TypedSession<M>> =>
+    begin(from, { ...how, firstRun: inputs }).catch((error: unknown) => {
+      const { code = "" } = error as { readonly code?: string };
+      if (!/^(input-|run-failed)/.test(code)) throw error;
+      return begin(from, how);
+    });
+
+  const shared = (more?: LoadOptions, first?: Inputs): Promise<TypedSession<M>> => {
     if (current === undefined) {
-      const loading = (current = begin(from, { ...defaults, ...more }));
+      const how = { ...defaults, ...more };
+      const loading = (current = first === undefined ? begin(from, how) : beginWith(first, how));
       loading.catch(() => {
         if (current === loading) current = undefined;
       });
@@ -89,7 +98,14 @@ export function model<M extends ModelTypes = AnyModelTypes>(
   };
 
   const call = async (inputs: InputsOf<M>, runOptions?: RunOptions): Promise<OutputsOf<M>> => {
-    const session = await shared();
+    // What is asked for before there is anything is computed while it comes.
+    const isFirst = current === undefined && runOptions === undefined && defaults.firstRun === undefined;
+    const session = await shared(undefined, isFirst ? (inputs as Inputs) : undefined);
+    const { firstOutputs } = session;
+    if (isFirst && firstOutputs !== undefined) {
+      session.firstOutputs = undefined;
+      return firstOutputs;
+    }
     running.set(session, (running.get(session) ?? 0) + 1);
     try {
       return await session.run(inputs, runOptions);
@@ -105,7 +121,7 @@ export function model<M extends ModelTypes = AnyModelTypes>(
 
   const members: PropertyDescriptorMap = {
     source: { get: () => from },
-    load: { value: shared },
+    load: { value: (more?: LoadOptions) => shared(more) },
     replace: {
       value: async (next: ModelSource, nextOptions: LoadOptions = defaults): Promise<void> => {
         const turn = ++replacements;

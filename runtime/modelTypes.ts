@@ -102,8 +102,9 @@ export type OutputsOf<M extends ModelTypes> = { [K in keyof M["outputs"]]: Outpu
 
 type ArrayAt<P> = P extends PortType ? Exclude<DataOf<P["dtype"]>, readonly string[]> : never;
 
-/** The methods of a session whose types depend on the model. */
-interface TypedMethods<M extends ModelTypes> {
+/** The members of a session whose types depend on the model. */
+interface TypedMembers<M extends ModelTypes> {
+  firstOutputs: OutputsOf<M> | undefined;
   run(inputs: InputsOf<M>, options?: RunOptions): Promise<OutputsOf<M>>;
   runSync(inputs: InputsOf<M>): OutputsOf<M>;
   input<K extends keyof M["inputs"] & string>(name: K): ArrayAt<M["inputs"][K]>;
@@ -111,4 +112,4 @@ interface TypedMethods<M extends ModelTypes> {
 }
 
 /** A session that knows its model: a wrong name, element type or shape does not compile. */
-export type TypedSession<M extends ModelTypes> = Omit<Session, keyof TypedMethods<M>> & TypedMethods<M>;
+export type TypedSession<M extends ModelTypes> = Omit<Session, keyof TypedMembers<M>> & TypedMembers<M>;

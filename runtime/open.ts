@@ -4,6 +4,8 @@
  * instantiated and weights go to their addresses while the rest is still on its way; nothing is compiled or run, and
  * nothing that was made of the file is handed out, before it has been checked against its hash.
  */
+import { Beginning } from "./beginning.ts";
+import { type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import {
   type BoundPlan,
@@ -20,15 +22,7 @@ import {
   WEIGHTS_SECTION,
 } from "./format.ts";
 import { supports } from "./features.ts";
-import {
-  createMemory,
-  createProgram,
-  instantiate,
-  pagesOf,
-  Preparation,
-  type Program,
-  warmUp,
-} from "./program.ts";
+import { createMemory, createProgram, instantiate, pagesOf, type Program, warmUp } from "./program.ts";
 import { type Meter } from "./progress.ts";
 import { ByteReader } from "./reader.ts";
 import { chooseThreads, withSharedMemory } from "./threads/shared.ts";
@@ -40,6 +34,8 @@ export interface OpenOptions {
   /** Whether sections are checked against their hashes; only a program that was just made here is trusted. */
   readonly verify?: boolean | undefined;
   readonly threads?: number | "auto" | undefined;
+  /** What a first run is made with, while the rest arrives. */
+  readonly first?: ReadonlyMap<string, Tensor> | undefined;
   /** Told what has been done. */
   readonly meter?: Meter | undefined;
 }
@@ -151,13 +147,13 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
   const memory = createMemory(plan.memoryBytes, shared);
   const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined, options.meter);
   const ranges = plan.weights.filter((range) => range.bytes > 0);
-  const preparation = new Preparation(plan);
+  const beginning = new Beginning(plan, memory, options.first);
   let arrived = 0;
   let exports: Promise<WebAssembly.Exports> | undefined;
   const instantiated = (): Promise<WebAssembly.Exports> => {
     exports ??= modules.all().then(async (all) => {
       const made = await instantiate(plan, choice.variant.section, memory, all);
-      preparation.begin(made);
+      beginning.begin(made);
       await warmUp(made);
       return made;
     });
@@ -174,11 +170,24 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
       place(chunk, offset, ranges, memory);
       arrived = offset + chunk.length;
     },
-    pause: () => preparation.advance(arrived),
+    pause: () => beginning.advance(arrived),
     async finish() {
       const parts = { plan, variant: choice.variant, memory, threads, exports: await instantiated() };
-      await preparation.advance(Infinity);
-      return createProgram({ ...parts, module: (await modules.all()).get(choice.variant.section)! });
+      const hasRun = await beginning.finish(threads.count);
+      const module = (await modules.all()).get(choice.variant.section)!;
+      const program = createProgram({ ...parts, module });
+      if (options.first === undefined) return program;
+      try {
+        if (hasRun) program.check();
+        else {
+          program.write(options.first);
+          program.invoke();
+        }
+      } catch (error) {
+        program.dispose();
+        throw error;
+      }
+      return program;
     },
   };
 }

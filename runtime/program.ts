@@ -47,60 +47,6 @@ export interface ProgramParts {
   readonly threads: ThreadChoice;
 }
 
-/** A program prepares its weights, step by step, while they arrive; the page has its turn between the steps. */
-export class Preparation {
-  readonly #name: string;
-  /** What each step needs, see {@link BoundPlan.preparation}. */
-  readonly #needs: readonly number[];
-  #init: ((step: number) => void) | undefined;
-  #arrived = 0;
-  #done = 0;
-  #stepping = false;
-  #going: Promise<void> = Promise.resolve();
-
-  constructor({ name, preparation }: Pick<BoundPlan, "name" | "preparation">) {
-    this.#name = name;
-    this.#needs = preparation ?? [-1];
-  }
-
-  /** @throws TilewrightError `artifact-malformed` when the module does not fit the plan */
-  begin(exports: WebAssembly.Exports): void {
-    this.#init = callable(exports, "init") as (step: number) => void;
-    void this.advance(this.#arrived);
-  }
-
-  /**
-   * The steps for which enough is in place.
-   *
-   * @param arrived bytes of the weights; Infinity when all have been checked
-   * @throws TilewrightError `run-failed` when a step traps
-   */
-  advance(arrived: number): Promise<void> {
-    this.#arrived = arrived;
-    if (!this.#stepping) this.#going = this.#steps();
-    this.#going.catch(() => {}); // heard of when all are wanted: the step is done again then
-    return this.#going;
-  }
-
-  async #steps(): Promise<void> {
-    const slices = new Slices();
-    this.#stepping = true;
-    try {
-      while (this.#init !== undefined && this.#done < this.#needs.length) {
-        const needs = this.#needs[this.#done]!;
-        if (needs > this.#arrived || (needs < 0 && this.#arrived < Infinity)) return;
-        await slices.over();
-        this.#init(this.#done);
-        this.#done++;
-      }
-    } catch (cause) {
-      throw trapped(this.#name, cause);
-    } finally {
-      this.#stepping = false;
-    }
-  }
-}
-
 /**
  * A program whose weights are prepared.
  *
@@ -178,8 +124,30 @@ export function callable(exports: WebAssembly.Exports, name: string): (...args: 
   return found as (...args: never[]) => unknown;
 }
 
-function trapped(name: string, cause: unknown): TilewrightError {
+export function trapped(name: string, cause: unknown): TilewrightError {
   return new TilewrightError("run-failed", `the program of "${name}" trapped: ${cause as Error}`, cause);
+}
+
+/** The memory of each input. */
+export function inputViews({ inputs }: BoundPlan, { buffer }: WebAssembly.Memory): NumericData[] {
+  return inputs.map(({ dtype, shape, address }) => viewOf(dtype, buffer, address, elementCount(shape)));
+}
+
+/** Puts inputs in their places. They must have the dtypes and shapes of the plan. */
+export function writeInputs(
+  { inputs }: BoundPlan,
+  views: readonly NumericData[],
+  given: ReadonlyMap<string, Tensor>,
+): void {
+  inputs.forEach((slot, index) => {
+    const tensor = given.get(slot.name);
+    const view = views[index]!;
+    if (tensor?.dtype !== slot.dtype || tensor.data.length !== view.length) {
+      throw new TilewrightError("run-failed", `the program's input "${slot.name}" was not provided`);
+    }
+    // Both are the typed array that the dtype is held in.
+    (view as Uint8Array).set(tensor.data as Uint8Array);
+  });
 }
 
 /** A program that is ready to run. It stays usable after a run that failed. */
@@ -201,7 +169,7 @@ export class Program {
     this.exports = exports;
     this.#memory = memory;
     this.#team = team;
-    this.#inputs = plan.inputs.map((slot) => this.#view(slot));
+    this.#inputs = inputViews(plan, memory);
   }
 
   get threads(): Threads {
@@ -223,6 +191,11 @@ export class Program {
     } catch (cause) {
       throw trapped(this.plan.name, cause);
     }
+    this.check();
+  }
+
+  /** @throws TilewrightError `run-failed` where what the last run has left is no answer */
+  check(): void {
     for (const { address, message } of this.plan.refusals ?? []) {
       const [refused] = new Uint8Array(this.#memory.buffer, address, 1);
       if (refused) throw new TilewrightError("run-failed", message);
@@ -248,6 +221,11 @@ export class Program {
   run(inputs: ReadonlyMap<string, Tensor>, into: Into = {}): Map<string, NumericTensor> {
     this.write(inputs);
     this.invoke();
+    return this.read(into);
+  }
+
+  /** What the last run has left. @throws TilewrightError as {@link run} */
+  read(into: Into = {}): Map<string, NumericTensor> {
     return new Map(
       this.plan.outputs.map((slot) => {
         const { name } = slot;
@@ -258,15 +236,7 @@ export class Program {
 
   /** Puts the inputs in their places, as {@link run} does: a run may overwrite them. */
   write(inputs: ReadonlyMap<string, Tensor>): void {
-    this.plan.inputs.forEach((slot, index) => {
-      const tensor = inputs.get(slot.name);
-      const view = this.#inputs[index]!;
-      if (tensor?.dtype !== slot.dtype || tensor.data.length !== view.length) {
-        throw new TilewrightError("run-failed", `the program's input "${slot.name}" was not provided`);
-      }
-      // Both are the typed array that the dtype is held in.
-      (view as Uint8Array).set(tensor.data as Uint8Array);
-    });
+    writeInputs(this.plan, this.#inputs, inputs);
   }
 
   /** A copy of an output, in `into` where that is given. */

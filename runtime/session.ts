@@ -65,6 +65,8 @@ export class Session {
   readonly outputs: readonly Port[];
   /** "bound": shapes are fixed and no compiler is involved; "late": programs are bound to shapes as they come. */
   readonly kind: Engine["kind"];
+  /** What came of the inputs that `load` was given as `firstRun`; it is yours: set it to undefined when you are done. */
+  firstOutputs: Outputs | undefined;
   #engine: Engine | undefined;
   readonly #record: LoadRecord;
   #runs = 0;
@@ -189,6 +191,19 @@ export class Session {
     this.#last = result.catch(() => {});
     const outputs = await (signal === undefined ? result : orAborted(result, signal));
     return Object.fromEntries(outputs);
+  }
+
+  /**
+   * The run that `load` makes; a program on WebAssembly may have made it while it was opened.
+   *
+   * @internal
+   */
+  async runFirst(inputs: Inputs): Promise<void> {
+    const engine = this.#alive();
+    if (engine.kind === "bound" && engine.bound.kind === "wasm" && engine.bound.hasRun === true) {
+      this.firstOutputs = Object.fromEntries(engine.bound.program.read());
+      this.#runs++;
+    } else this.firstOutputs = await this.run(inputs);
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
  * What a visitor waits for. In: one runtime and one model, in a page and a browser process that have seen neither. Out:
  * the times to the first answer; when asked, the memory that the page says it holds. Invariant: inputs are there before
- * the clock starts; everything else, the runtime's code first, is loaded while it runs.
+ * the clock starts, and whoever can make use of them is given them with the model; everything else, the runtime's code
+ * first, is loaded while it runs.
  */
 import { type ColdJob, type ColdTimes } from "../protocol.ts";
 import { PhaseWatch } from "./phases.ts";
@@ -21,7 +22,7 @@ export async function cold({ entry, tensors, moreRuns, phases = false }: ColdJob
   const runtime = await start(entry.threads);
   const started = performance.now();
   watch?.part("script", begin);
-  const session = await runtime.create(entry.create);
+  const session = await runtime.create(entry.create, inputs);
   const created = performance.now();
   watch?.part("create", started);
   session.prepare(inputs);

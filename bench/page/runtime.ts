@@ -8,7 +8,8 @@ import { type CreateOptions } from "../protocol.ts";
 
 /** A runtime whose code has been loaded. */
 export interface PageRuntime {
-  create(options: CreateOptions): Promise<PageSession>;
+  /** @param first the inputs of the first run, for who can begin it while the model arrives; `prepare` gives them again */
+  create(options: CreateOptions, first?: Tensors): Promise<PageSession>;
 }
 
 /** A model ready to run. */

@@ -16,7 +16,7 @@ import {
 } from "../ir/program.ts";
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
-import { preparationOf, type PreparationStep } from "./preparation.ts";
+import { type ArrivalStep, openingOf, stepsOfArrival } from "./arrival.ts";
 import { WeightStore } from "./weightStore.ts";
 
 export interface PlacedProgram {
@@ -27,8 +27,9 @@ export interface PlacedProgram {
   readonly boundBytes: number;
   /** What was placed, in the order of addresses, with the steps of its life (-1: before the first). */
   readonly blocks: readonly (MemoryBlock & { readonly address: number })[];
-  /** How `init` may go on while weights arrive. */
-  readonly preparation: readonly PreparationStep[];
+  /** How `init`, and then a first run, may go on while weights arrive. */
+  readonly preparation: readonly ArrivalStep[];
+  readonly opening: readonly ArrivalStep[];
   readonly weights: {
     readonly parts: readonly Uint8Array[];
     readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
@@ -151,6 +152,7 @@ export function placeProgram(
   stored.sort(([a], [b]) => firstUse.get(a)! - firstUse.get(b)!);
   for (const [id, tensor] of stored) store(tensor, id);
   for (const [tensor, id] of data) store(tensor, id);
+  const reachOf = (id: ValueId): number | undefined => reach.get(rootOf(id));
   const constantBytes = blocks
     .filter((b) => b.to === end && b.from < firstRun)
     .reduce((sum, b) => sum + b.bytes, 0);
@@ -172,7 +174,8 @@ export function placeProgram(
     blocks: blocks
       .map((block) => ({ ...block, address: address(block.id) }))
       .toSorted((a, b) => a.address - b.address || a.from - b.from),
-    preparation: preparationOf(init, (id) => reach.get(rootOf(id))),
+    preparation: stepsOfArrival(init, reachOf),
+    opening: openingOf(run, reachOf),
     weights: { parts: weights.parts, ranges },
   };
 }

@@ -174,19 +174,13 @@ function readProgram(
   const refusals = plan["refusals"];
   const report = plan["report"];
   const control = plan["control"];
-  const preparation = plan["preparation"];
   return {
     inputs,
     outputs,
     memoryBytes,
     weights: weightRanges(plan["weights"], memoryBytes, sections),
-    ...(preparation === undefined
-      ? {}
-      : {
-          preparation: list(preparation, "plan.preparation", (item, path) =>
-            integer(item, path, -1, Number.MAX_SAFE_INTEGER),
-          ),
-        }),
+    ...arrivals("preparation", plan["preparation"]),
+    ...arrivals("opening", plan["opening"]),
     // A variant that needs what only a later runtime knows is as good as absent.
     variants: variants.flatMap(({ requires, section }) =>
       requires.every(isFeature) ? [{ requires: requires.filter(isFeature), section }] : [],
@@ -200,6 +194,18 @@ function readProgram(
     ...(gpu === undefined ? {} : { gpu }),
     ...(report === undefined ? {} : { report: object(report, "plan.report") }),
   };
+}
+
+function arrivals(
+  name: "preparation" | "opening",
+  value: unknown,
+): Partial<Record<typeof name, readonly number[]>> {
+  if (value === undefined) return {};
+  const least = -1; // what has been checked
+  const needs = list(value, `plan.${name}`, (item, path) =>
+    integer(item, path, least, Number.MAX_SAFE_INTEGER),
+  );
+  return { [name]: needs };
 }
 
 function refusal(value: unknown, path: string, memoryBytes: number): Refusal {

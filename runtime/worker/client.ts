@@ -62,6 +62,14 @@ export async function loadInWorker(
     return new WorkerSession(connection, valueOf(reply, worker), worker);
   } catch (error) {
     connection.end();
+    if (
+      error instanceof DOMException &&
+      error.name === "DataCloneError" &&
+      typeof options.firstRun === "object"
+    ) {
+      const reason = `inputs of firstRun cannot cross to a worker, give tensors: ${error.message}`;
+      throw new TilewrightError("input-dtype", reason, error);
+    }
     throw error;
   } finally {
     stop();

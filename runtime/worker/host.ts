@@ -63,7 +63,7 @@ export function createHost({ compiler }: ServeOptions = {}): Host {
         });
         session = loaded;
         await heard();
-        const { name, kind, inputs, outputs } = loaded;
+        const { name, kind, inputs, outputs, firstOutputs } = loaded;
         const shared = sharedViews(loaded);
         return {
           name,
@@ -72,6 +72,7 @@ export function createHost({ compiler }: ServeOptions = {}): Host {
           outputs,
           state: stateOf(loaded),
           ...(shared === undefined ? {} : { shared }),
+          ...(firstOutputs === undefined ? {} : { firstOutputs }),
         };
       }),
     cancel: () => cancelling.abort(),

@@ -50,6 +50,8 @@ export interface Loaded {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /** Memory of inputs and outputs where it is shared with the caller. */
+  /** Of the inputs that were given as `firstRun`. */
+  readonly firstOutputs?: Readonly<Record<string, Tensor>>;
   readonly shared?: { readonly inputs: Views; readonly outputs: Views };
   readonly state: SessionState;
 }

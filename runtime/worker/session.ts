@@ -58,6 +58,8 @@ export class WorkerSession {
   readonly inputs: readonly Port[];
   /** What `run` gives. */
   readonly outputs: readonly Port[];
+  /** As in a `Session`. */
+  firstOutputs: Outputs | undefined;
   readonly #connection: Connection;
   readonly #options: WorkerOptions;
   readonly #shared: Loaded["shared"];
@@ -76,6 +78,7 @@ export class WorkerSession {
     this.kind = loaded.kind;
     this.inputs = loaded.inputs;
     this.outputs = loaded.outputs;
+    this.firstOutputs = loaded.firstOutputs && { ...loaded.firstOutputs };
     this.#shared = loaded.shared;
     this.#state = loaded.state;
     connection.lost.catch((error: unknown) => this.#end(error as TilewrightError));

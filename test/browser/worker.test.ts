@@ -77,6 +77,20 @@ describe("a session in a worker", () => {
     });
   });
 
+  it("makes a first run while it is loaded; what cannot cross is refused", async () => {
+    await withSession(
+      load(ARTIFACT, { worker: true, firstRun: { x: [1, 10, 100, 1000] } }),
+      async (session) => {
+        const { y } = session.firstOutputs!;
+        expect(y!.data.join() === "2,30,400,5000", `y is ${y!.data.join()}`);
+        expect(session.stats().runs === 1, "the run was not counted");
+      },
+    );
+    const picture = { x: document.createElement("canvas") };
+    await expectCode("input-dtype", load(ARTIFACT, { worker: true, firstRun: picture }));
+    await expectCode("input-shape", load(ARTIFACT, { worker: true, firstRun: { x: [1] } }));
+  });
+
   it("takes bytes, buffers, blobs, streams, responses and requests", async () => {
     const bytes = scalingArtifact();
     for (const source of [

@@ -6,7 +6,7 @@
 import { compareTensors, networkTolerance, type Comparison } from "../../compiler/tensors/compare.ts";
 import { compile, openSource } from "../../compiler/whole.ts";
 import type { GpuKind } from "../../compiler/options.ts";
-import { load, type Feature, type Tensor } from "../../runtime/index.ts";
+import { load, type Feature, type Inputs, type Outputs, type Tensor, type TensorData } from "../../runtime/index.ts"; // prettier-ignore
 import type { Accuracy } from "./catalog.ts";
 import type { ModelData } from "./modelData.ts";
 
@@ -106,6 +106,7 @@ async function checkVariant(
         verdictOn(name, outputs[name], tensor, accuracy),
       );
       const passed = verdicts.length > 0 && verdicts.every((verdict) => verdict.passed);
+      if (passed && variant !== "webgpu") await checkFirstRun(artifact, inputs, outputs, variant);
       const times = { loadMilliseconds: loaded - start, runMilliseconds };
       const { dispatchesPerRun, hostStepsPerRun } = session.gpuStats ?? {};
       return { variant, passed, outputs: verdicts, ...times, dispatchesPerRun, hostStepsPerRun };
@@ -115,6 +116,33 @@ async function checkVariant(
   } catch (error) {
     return failed(variant, error);
   }
+}
+
+/** A run that is made while the model arrives gives the same, bit for bit. */
+async function checkFirstRun(
+  artifact: Uint8Array,
+  firstRun: Inputs,
+  expected: Outputs,
+  variant: Exclude<Code, "webgpu">,
+): Promise<void> {
+  const stream = new Blob([artifact as Uint8Array<ArrayBuffer>]).stream();
+  const session = await load(stream, { variant, firstRun, compiler: () => ({ openSource }) });
+  try {
+    for (const [name, { shape, data }] of Object.entries(expected)) {
+      const first = session.firstOutputs?.[name];
+      if (first === undefined || String(first.shape) !== String(shape) || !sameBits(first.data, data)) {
+        throw new Error(`output "${name}" of a run while the model arrives is another one`);
+      }
+    }
+  } finally {
+    session.dispose();
+  }
+}
+
+function sameBits(a: TensorData, b: TensorData): boolean {
+  if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b)) return String(a) === String(b);
+  const [x, y] = [a, b].map((view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  return x!.length === y!.length && x!.every((byte, i) => byte === y![i]);
 }
 
 function verdictOn(

@@ -59,6 +59,8 @@ export interface EmitOptions {
   readonly profile?: boolean;
   /** How many calls of `init` each step of it has, for `init(step)`; left out for one that does all of it. */
   readonly steps?: readonly number[];
+  /** How many calls of `run` each step of a first run has, for `begin(step)`; left out where there is no such function. */
+  readonly opening?: readonly number[];
   /**
    * Stretches of `run`, each of which becomes an export `segment.<its number>` in place of `init` and `run`; `segment.init`
    * is what `init` would be.
@@ -225,19 +227,19 @@ export function emitProgram(
       else code.drop();
     }
   };
-  const emitInit = (): void => {
-    const { steps } = options;
+  /** A function that makes all calls, or those of the step that it is given. */
+  const emitStepwise = (name: string, calls: readonly ScheduledCall[], steps?: readonly number[]): void => {
     const type: FunctionType = { takes: steps ? ["i32"] : [], gives: [] };
     const code = new Code(new Locals(type.takes));
     let at = 0;
-    (steps ?? [init.length]).forEach((count, number) => {
+    (steps ?? [calls.length]).forEach((count, number) => {
       if (steps) code.get(0).i32(number).op("i32.eq").if();
-      emitCalls(code, init.slice(at, (at += count)));
+      emitCalls(code, calls.slice(at, (at += count)));
       if (steps) code.end();
     });
-    module.function(type, code, options.segments ? "segment.init" : "init");
+    module.function(type, code, name);
   };
-  emitInit();
+  emitStepwise(options.segments ? "segment.init" : "init", init, options.steps);
 
   const drawSeed = (code: Code): number => {
     const seed = code.locals.fresh("i32");
@@ -353,6 +355,7 @@ export function emitProgram(
   if (options.segments) emitSegments(options.segments);
   else {
     emitRun();
+    if (options.opening) emitStepwise("begin", run, options.opening);
     emitWarm();
   }
   if (options.profile === true) {
