@@ -16,6 +16,9 @@ import { readBenchModel, type BenchModel } from "./models.ts";
 import { runOnnxruntime } from "./onnxruntime.ts";
 import { type Options } from "./options.ts";
 
+/** Seconds that one kernel or model may take, all its runs together: software adapters need minutes for some. */
+const MOST_SECONDS = 60;
+
 export interface NodeResult {
   readonly name: string;
   readonly verified: boolean;
@@ -46,16 +49,29 @@ export async function runInNode(options: Options): Promise<number> {
   let device = "";
   let peak: Profile["peak"] | undefined;
   let failed = false;
-  for (const { flop, read } of jobs) {
+  const leftOut: string[] = [];
+  for (const [i, { flop, read }] of jobs.entries()) {
     const model = await read();
+    const start = performance.now();
+    const tell = (text: string): void => {
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      console.error(`${i + 1} of ${jobs.length}: ${model.name}: ${text} (${seconds} s)`);
+    };
+    const signal = AbortSignal.timeout(MOST_SECONDS * 1000);
     try {
-      const measured = await measure(model, found.gpu, flop, options);
+      const measured = await measure(model, found.gpu, flop, options, signal);
       ({ device, peak } = measured);
       results.push(measured.result);
       failed ||= !measured.result.verified;
+      tell(`${measured.result.gpuMs.toFixed(3)} ms`);
     } catch (error) {
+      if (signal.aborted && (error === signal.reason || (error as Error).cause === signal.reason)) {
+        leftOut.push(model.name);
+        tell(`left out: ${options.seconds} s of measuring do not end within ${MOST_SECONDS} s`);
+        continue;
+      }
       failed = true;
-      console.error(`${model.name}: ${error instanceof Error ? error.message : String(error)}`);
+      tell(error instanceof Error ? error.message : String(error));
     }
   }
   console.log(`${device}, schedules for ${options.gpu ?? "software"} adapters`);
@@ -64,6 +80,7 @@ export async function runInNode(options: Options): Promise<number> {
     console.log(`peak: ${peak.gflops.toFixed(0)} GFLOP/s, reads: ${(reads?.gbs ?? 0).toFixed(1)} GB/s\n`);
   }
   console.log(nodeTable(results));
+  if (leftOut.length > 0) console.log(`\nLeft out, too slow for ${MOST_SECONDS} s: ${leftOut.join(", ")}`);
   if (options.json !== undefined)
     writeFileSync(options.json, `${JSON.stringify({ device, peak, results }, null, 2)}\n`);
   return failed ? 1 : 0;
@@ -74,6 +91,7 @@ async function measure(
   gpu: GPU,
   flop: number | undefined,
   { gpu: kind, seconds }: Options,
+  signal: AbortSignal,
 ): Promise<{ readonly result: NodeResult; readonly device: string; readonly peak: Profile["peak"] }> {
   const inputs: Tensors = Object.fromEntries(model.inputs.map(({ name, tensor }) => [name, tensor]));
   const { artifact } = compile(model.bytes, {
@@ -88,7 +106,8 @@ async function measure(
     const expected = await runOnnxruntime(model.bytes, inputs);
     const atol = model.quantized ? ATOL_OF_RANGE_QUANTIZED : ATOL_OF_RANGE;
     const { verified, worst } = verify(await session.run(inputs), expected, "ort-wasm", atol);
-    const times = await profile(session, inputs, { runs: Math.max(1, Math.round(seconds * 3)) });
+    signal.throwIfAborted();
+    const times = await profile(session, inputs, { runs: Math.max(1, Math.round(seconds * 3)), signal });
     const operations = flop ?? times.calls.reduce((sum, call) => sum + call.operations, 0);
     const bytes = times.calls.reduce((sum, call) => sum + call.bytes, 0);
     const rate = (amount: number): number => amount / times.totalMilliseconds / 1e6;
