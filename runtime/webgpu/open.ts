@@ -9,12 +9,13 @@ import { type GpuWeights, WGSL_SECTION } from "../format/gpu.ts";
 import { chooseVariant as chooseCode, Modules, type Opening, place } from "../open.ts";
 import { createMemory } from "../program.ts";
 import { nextTask } from "../slices.ts";
+import { Allocations } from "./allocations.ts";
 import { CommandMaker } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext } from "./device.ts";
 import { Host } from "./host.ts";
 import { makePipelines, type Pipelines } from "./pipelines.ts";
-import { GpuProgram, outOfMemory } from "./program.ts";
+import { GpuProgram } from "./program.ts";
 import { chooseText, chooseVariant } from "./variant.ts";
 
 /** Bytes of uploads that may be on their way to the GPU before the download waits for them. */
@@ -30,16 +31,18 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
   const variant = chooseVariant(plan.gpu!, context);
   const { device } = context;
   const host = hostOf(plan, variant);
-  device.pushErrorScope("out-of-memory");
+  const memory = new Allocations(device);
   device.pushErrorScope("validation");
-  const buffers = variant.buffers.map(({ bytes }) =>
-    device.createBuffer({
-      size: bytes,
-      usage: usage.storage | usage.copySource | usage.copyDestination,
-    }),
+  const buffers = memory.watch(() =>
+    variant.buffers.map(({ bytes }) =>
+      device.createBuffer({
+        size: bytes,
+        usage: usage.storage | usage.copySource | usage.copyDestination,
+      }),
+    ),
   );
   // A scope of a device that is lost rejects: that is found by other means.
-  const refused = [device.popErrorScope(), device.popErrorScope()].map((scope) => scope.catch(() => null));
+  const refused = device.popErrorScope().catch(() => null);
   const ranges = [...variant.weights].filter(({ bytes }) => bytes > 0).sort((a, b) => a.offset - b.offset);
   let pipelines: Promise<Pipelines> | undefined;
   let inFlight = 0;
@@ -60,7 +63,7 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
       return undefined;
     },
     weights(chunk, offset) {
-      inFlight += upload(device.queue, buffers, ranges, chunk, offset);
+      inFlight += memory.watch(() => upload(device.queue, buffers, ranges, chunk, offset));
       host?.take(chunk, offset);
     },
     pause() {
@@ -73,8 +76,8 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
     async finish() {
       try {
         const made = (await pipelines) ?? { pipelines: [], layouts: [] };
-        const [validation, memory] = await Promise.all(refused);
-        if (memory) throw outOfMemory(memory.message);
+        await memory.check();
+        const validation = await refused;
         if (validation)
           throw new TilewrightError("webgpu-limits", `the GPU refused a buffer: ${validation.message}`);
         const steps = [variant.init, variant.run];
@@ -87,7 +90,8 @@ export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuPro
         // Hundreds of bind groups take a while: not in one task with what came before, nor with the first run.
         await nextTask();
         const resources = { context, buffers, pipelines: made };
-        const maker = new CommandMaker(resources, steps);
+        const maker = memory.watch(() => new CommandMaker(resources, steps));
+        await memory.check();
         const program = new GpuProgram({ ...resources, plan, variant, maker, host: started });
         await nextTask();
         await program.init();

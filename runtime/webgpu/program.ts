@@ -9,6 +9,7 @@ import { type BoundPlan, type GpuSlot, type GpuVariant, type OutputSlot } from "
 import { type GpuRange } from "../format/gpu.ts";
 import { type NumericTensor } from "../inputs.ts";
 import { roomFor } from "../into.ts";
+import { Allocations } from "./allocations.ts";
 import { type Batch, type CommandMaker, type HostStep, record, type Resources } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext, messageOf } from "./device.ts";
@@ -132,7 +133,9 @@ export class GpuProgram {
   /** What prepares weights; once, before the first run. */
   async init(): Promise<void> {
     if (this.variant.init.length === 0) return;
-    await this.#execute(this.#parts.maker.batches(this.variant.init), () => {});
+    const memory = new Allocations(this.context.device);
+    await this.#execute(this.#parts.maker.batches(this.variant.init), () => {}, memory);
+    await memory.check();
   }
 
   /**
@@ -157,18 +160,26 @@ export class GpuProgram {
   }
 
   async #one(inputs: RunInputs, wanted: ReadonlyMap<string, Wanted>): Promise<Map<string, RunOutput>> {
+    const memory = new Allocations(this.context.device);
+    const made: GPUBuffer[] = [];
     try {
-      const outputs = await this.#submit(inputs, wanted);
+      const outputs = await this.#submit(inputs, wanted, memory, made);
+      await memory.check();
       await this.#problems();
       this.#checked = true;
       return outputs;
     } catch (error) {
+      for (const buffer of made) buffer.destroy();
+      // What was wrong with this run is not held against the next one.
+      const scopes = this.#scopes.splice(0);
       // A device that goes away rejects what was waiting, and says so later.
       await this.context.prove();
       if (this.#disposed)
         throw new TilewrightError("disposed", `the session of "${this.plan.name}" was disposed of`);
       if (error instanceof TilewrightError) throw error;
-      await this.#problems();
+      // What was made without memory is refused wherever it is used.
+      await memory.check();
+      await this.#problems(scopes);
       const reason = messageOf(error);
       throw new TilewrightError("run-failed", `the program of "${this.plan.name}" failed: ${reason}`, error);
     }
@@ -178,33 +189,46 @@ export class GpuProgram {
    * Records and submits. What could be wrong with the commands is wrong with all runs, so those of the first are looked
    * at closely. (Scopes are opened and closed without a pause between: the device is shared.)
    */
-  #watched(submit: () => void): void {
+  #watched(memory: Allocations, submit: () => void): void {
     const { device } = this.context;
-    if (this.#checked) return submit();
-    device.pushErrorScope("out-of-memory");
+    if (this.#checked) return memory.watch(submit);
     device.pushErrorScope("validation");
     try {
-      submit();
+      memory.watch(submit);
     } finally {
-      this.#scopes.push(device.popErrorScope(), device.popErrorScope());
+      this.#scopes.push(device.popErrorScope());
     }
   }
 
   /** Throws what was found to be wrong with the commands of a first run. */
-  async #problems(): Promise<void> {
+  async #problems(scopes: readonly Promise<GPUError | null>[] = this.#scopes): Promise<void> {
     // A scope of a device that is lost rejects; that it is lost is found elsewhere.
-    const errors = await Promise.all(this.#scopes.map((scope) => scope.catch(() => null)));
+    const errors = await Promise.all(scopes.map((scope) => scope.catch(() => null)));
     const found = errors.find((error) => error !== null);
     if (found === undefined) return;
-    throw found.constructor.name === "GPUOutOfMemoryError"
-      ? outOfMemory(found.message)
-      : new TilewrightError("run-failed", `the GPU refused the run: ${found.message}`, found);
+    throw new TilewrightError("run-failed", `the GPU refused the run: ${found.message}`, found);
   }
 
-  #submit(inputs: RunInputs, wanted: ReadonlyMap<string, Wanted>): Promise<Map<string, RunOutput>> {
-    const { device } = this.context;
+  /** @param made takes the buffers that are made for outputs */
+  #submit(
+    inputs: RunInputs,
+    wanted: ReadonlyMap<string, Wanted>,
+    memory: Allocations,
+    made: GPUBuffer[],
+  ): Promise<Map<string, RunOutput>> {
+    const first = this.context.device.createCommandEncoder();
+    const fetch = memory.watch(() => {
+      this.#provide(inputs, first);
+      return this.#outputs(wanted, made);
+    });
+    return this.#execute(this.batches, (encoder) => fetch.record(encoder), memory, first).then(() =>
+      fetch.read(),
+    );
+  }
+
+  /** Puts inputs into their places, or records what does. */
+  #provide(inputs: RunInputs, first: GPUCommandEncoder): void {
     const { buffers, host } = this.#parts;
-    const first = device.createCommandEncoder();
     this.variant.inputs.forEach((slot, index) => {
       const input = inputs.get(slot.name);
       const port = this.plan.inputs[index]!;
@@ -238,8 +262,6 @@ export class GpuProgram {
           input.writer.write(this.context, first, needed(buffer, slot), slot);
       }
     });
-    const fetch = this.#outputs(wanted);
-    return this.#execute(this.batches, (encoder) => fetch.record(encoder), first).then(() => fetch.read());
   }
 
   #upload(buffer: GPUBuffer, address: number, bytes: Uint8Array): void {
@@ -256,6 +278,7 @@ export class GpuProgram {
   async #execute(
     batches: readonly Batch[],
     last: (encoder: GPUCommandEncoder) => void,
+    memory: Allocations,
     first: GPUCommandEncoder = this.context.device.createCommandEncoder(),
   ): Promise<void> {
     const { device } = this.context;
@@ -263,8 +286,9 @@ export class GpuProgram {
     let encoder = first;
     for (const { commands, host } of batches) {
       const { pieces, bytes } = layOut(host === undefined ? [] : host.reads.map(({ gpu }) => gpu));
-      const staging = bytes > 0 ? this.#staging.take(bytes) : undefined;
-      this.#watched(() => {
+      let staging: GPUBuffer | undefined;
+      this.#watched(memory, () => {
+        staging = bytes > 0 ? this.#staging.take(bytes) : undefined;
         record(encoder, commands);
         for (const { range, at } of pieces) copyTo(encoder, buffers, range, staging!, at);
         if (host === undefined) last(encoder);
@@ -273,7 +297,7 @@ export class GpuProgram {
       this.counts.submissions++;
       for (const { kind } of commands) this.counts[kind === "copy" ? "copies" : "dispatches"]++;
       if (host === undefined) return;
-      await this.#hostStep(host, pieces, bytes, staging);
+      await this.#hostStep(host, pieces, bytes, staging, memory);
       encoder = device.createCommandEncoder();
     }
   }
@@ -284,6 +308,7 @@ export class GpuProgram {
     pieces: readonly Piece[],
     bytes: number,
     staging: GPUBuffer | undefined,
+    memory: Allocations,
   ): Promise<void> {
     const { buffers, host } = this.#parts;
     this.counts.hostSteps++;
@@ -304,12 +329,15 @@ export class GpuProgram {
       // A copy where bytes are filled up to a multiple of four or widened, the memory itself elsewhere.
       const bytes =
         form === "packed" && (elements * size) % 4 === 0 ? bytesOf(view) : toGpu(view, dtype, form);
-      this.#upload(buffers[gpu.buffer]!, gpu.address, bytes);
+      memory.watch(() => this.#upload(buffers[gpu.buffer]!, gpu.address, bytes));
     }
   }
 
-  /** How the outputs of one run come to where they are wanted. */
-  #outputs(wanted: ReadonlyMap<string, Wanted>): {
+  /** How the outputs of one run come to where they are wanted. `made` takes the buffers that are made for them. */
+  #outputs(
+    wanted: ReadonlyMap<string, Wanted>,
+    made: GPUBuffer[],
+  ): {
     record(encoder: GPUCommandEncoder): void;
     read(): Promise<Map<string, RunOutput>>;
   } {
@@ -346,6 +374,7 @@ export class GpuProgram {
                 }
               : wantedIn;
           given.set(slot.name, to);
+          if (wantedIn === "new") made.push(to.buffer);
           if (slot.buffer < 0) this.#fromHost(to, slot);
           else if (slot.bytes > 0) copyTo(encoder, buffers, slot, to.buffer, to.offset);
         }
@@ -452,10 +481,4 @@ function shapeOf(port: OutputSlot, slot: GpuSlot, memory: (range: GpuRange) => U
   }
   shape[port.dynamicDim] = size;
   return shape;
-}
-
-export function outOfMemory(reason: string): TilewrightError {
-  const hint =
-    'dispose of sessions that are no longer needed, take a smaller model, or load it with device: "wasm"';
-  return new TilewrightError("out-of-memory", `the GPU has no memory left: ${reason.trim()}; ${hint}`);
 }

@@ -32,6 +32,12 @@ export class StagingPool {
   async read<T>(buffer: GPUBuffer, bytes: number, use: (content: Uint8Array) => T): Promise<T> {
     try {
       await buffer.mapAsync(MAP_READ, 0, Math.max(4, bytes));
+    } catch (error) {
+      // It may have no memory behind it: nobody is to have it again.
+      buffer.destroy();
+      throw error;
+    }
+    try {
       return use(new Uint8Array(buffer.getMappedRange(0, Math.max(4, bytes))));
     } finally {
       this.give(buffer);
