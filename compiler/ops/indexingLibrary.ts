@@ -6,9 +6,10 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { bytesPerElement, elementCount, type DType } from "../ir/dtype.ts";
-import type { TensorType } from "../ir/graph.ts";
+import type { TensorType, ValueId } from "../ir/graph.ts";
 import {
   normaliseAxis,
+  type Expander,
   type LibraryArgument,
   type LibraryCall,
   type OpCall,
@@ -152,34 +153,54 @@ const unique: OpDefinition = {
   },
 };
 
+/** The places that a known condition keeps; a shorter one leaves the rest of the axis out. */
+function keptPlaces(call: OpCall): number[] | undefined {
+  const condition = call.peek(1);
+  const { axis } = aroundAttribute(call);
+  return condition && Array.from(condition.data as Uint8Array).flatMap((is, i) => (is && i < axis ? [i] : []));
+} // prettier-ignore
+
 const compress: OpDefinition = {
   op: "Compress",
   infer: (call) => {
     const { shape } = call.input(0);
     const dtype = requireNumeric(call, 0);
     const { axis, position } = aroundAttribute(call);
-    // A shorter condition leaves the rest of the axis out.
+    const kept = keptPlaces(call)?.length;
+    if (kept !== undefined)
+      return [{ dtype, shape: position === undefined ? [kept] : shape.with(position, kept) }];
     const most = Math.min(axis, elementCount(call.input(1).shape));
     if (position === undefined) return [{ dtype, shape: [most], dynamicDim: 0 }];
     return [{ dtype, shape: shape.map((dim, d) => (d === position ? most : dim)), dynamicDim: position }];
   },
-  implementation: {
-    kind: "library",
-    call: (call: OpCall) => {
-      const { outer, axis, inner } = aroundAttribute(call);
-      return libraryCall("compress", {
-        elementSize: bytesPerElement(call.input(0).dtype),
-        input: input(0),
-        condition: input(1),
-        output: output(0),
-        outer,
-        axis,
-        inner,
-        conditionLength: elementCount(call.input(1).shape),
-      });
-    },
+  implementation: (call) => {
+    const kept = keptPlaces(call);
+    if (kept) return { kind: "expand", expand: (_, to) => [gathered(call, to, kept)] };
+    return {
+      kind: "library",
+      call: () => {
+        const { outer, axis, inner } = aroundAttribute(call);
+        return libraryCall("compress", {
+          elementSize: bytesPerElement(call.input(0).dtype),
+          input: input(0),
+          condition: input(1),
+          output: output(0),
+          outer,
+          axis,
+          inner,
+          conditionLength: elementCount(call.input(1).shape),
+        });
+      },
+    };
   },
 };
+
+function gathered(call: OpCall, to: Expander, places: readonly number[]): ValueId {
+  const x = call.node.inputs[0]!;
+  const { position } = aroundAttribute(call);
+  const from = position === undefined ? to.node("Reshape", [x, to.integers([-1])]) : x;
+  return to.node("Gather", [from, to.integers(places)], { axis: position ?? 0 });
+}
 
 /** The bytes of a tensor as one of another type of the same size, NaN and all. Attribute `to` as for BitCast. */
 const sameBytes: OpDefinition = {

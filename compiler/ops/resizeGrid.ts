@@ -159,7 +159,7 @@ interface RoiAxis {
 }
 
 /** The largest number of samples per bin, where it is known. */
-function mostSamples(call: OpCall, bins: number, first: number): number | undefined {
+export function mostSamples(call: OpCall, bins: number, first: number): number | undefined {
   const fixed = call.int("sampling_ratio", 0);
   if (fixed > 0) return fixed;
   const scale = call.float("spatial_scale", 1);

@@ -13,7 +13,7 @@ import { gridMode, type GridMode } from "../resizeGrid.ts";
 import type { OperatorGradient } from "./differential.ts";
 
 /** Arithmetic on values and numbers of one type. */
-class Arithmetic {
+export class Arithmetic {
   readonly to: Expander;
   readonly like: ValueId;
   constructor(to: Expander, like: ValueId) {

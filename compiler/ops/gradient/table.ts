@@ -11,6 +11,7 @@ import { linearGradients } from "./linear.ts";
 import { movementGradients } from "./movement.ts";
 import { normaliseGradients } from "./normalise.ts";
 import { reduceGradients } from "./reduce.ts";
+import { regionGradients } from "./regions.ts";
 import { samplingGradients } from "./sampling.ts";
 import { windowGradients } from "./window.ts";
 
@@ -25,5 +26,6 @@ export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
     ...normaliseGradients,
     ...compoundGradients,
     ...samplingGradients,
+    ...regionGradients,
   }),
 );

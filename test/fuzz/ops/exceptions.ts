@@ -58,6 +58,7 @@ const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (nod
   [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
   [/\[ShapeInferenceError\] Incompatible dimensions/, "shape inference counts windows that start beyond the end, which running does not", ({ op, attributes }) => /Pool$/.test(op) && attributes["ceil_mode"] === 1],
   [/Cannot split using values in 'split' attribute/, "a scalar has the shape [1, n] instead of [0, n] among its indices that are not zero", ({ op }) => op === "NonZero"],
+  [/IsAxisInRange\(axis, tensor_rank\)/, "axes that are not in order, of a shape that is computed ahead", ({ op }) => op === "Unsqueeze"],
   [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
 ]; // prettier-ignore
 
@@ -133,6 +134,9 @@ function cropsAndKeepsLength(w: Witness): boolean {
 
 /** Whether a tensor holds infinities or NaN. */
 const isEndless = (tensor: Tensor | undefined): boolean => some(tensor, (value) => !Number.isFinite(value));
+
+/** Whether a node is part of a body, of whose values nobody tells. */
+const isInBody = ({ node, graph }: Witness): boolean => !graph.nodes.includes(node);
 
 /** Operators whose results are made of many elements. */
 const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|CDist|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
@@ -276,7 +280,7 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "takes the root of E[x^2] - E[x]^2, which cancels and may be below zero",
   },
   {
-    applies: (w) => MANY.test(w.node.op) && anyInput(w, isEndless),
+    applies: (w) => MANY.test(w.node.op) && (isInBody(w) ? [...w.values().values()].some(isEndless) : anyInput(w, isEndless)),
     reason: "infinities and NaN in sums, norms and products: which of them meet first is open",
   },
   {
