@@ -37,6 +37,7 @@ import type { WeightStore } from "./lower/weightStore.ts";
 import type { GpuFloats, GpuReport, KernelReport } from "./options.ts";
 import { inHalves } from "./passes/halves.ts";
 import { withoutFills } from "./passes/fills.ts";
+import { joinPixels } from "./passes/pixelTiles.ts";
 import { joinShort, joinSiblings } from "./passes/sequence.ts";
 import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
 import { gpuDevice, type GpuDevice } from "./tune/gpuDevice.ts";
@@ -280,12 +281,19 @@ function buildVariant(
 }
 
 /** The same, with calls of the GPU joined that one dispatch can run. */
-function joined(sides: Sides, { values, constants }: Program, { sequence }: GpuDevice): Sides {
+function joined(sides: Sides, { values, constants, outputs }: Program, device: GpuDevice): Sides {
+  const { sequence, pixels } = device;
   const known = new Set(constants.keys());
+  const keptBy = (batch: Sides["batches"][number]): Set<ValueId> => {
+    const others = sides.batches.flatMap((other) => (other === batch ? [] : other.calls));
+    return new Set([...outputs.map(({ id }) => id), ...others.flatMap(({ inputs }) => inputs)]);
+  };
   const batches = sides.batches.map((batch) => {
     if (batch.side !== "gpu") return batch;
     const before = new Set(known);
-    const calls = joinShort(joinSiblings(batch.calls, values, known), values, before, sequence);
+    const siblings = joinSiblings(batch.calls, values, known);
+    const tiled = pixels ? joinPixels(siblings, values, keptBy(batch), { least: pixels[0], most: pixels[1], sequence }) : siblings; // prettier-ignore
+    const calls = joinShort(tiled, values, before, sequence);
     return { ...batch, calls };
   });
   return { ...sides, batches };

@@ -32,7 +32,8 @@ export function withoutFills(program: Program): WithoutFills {
   return { program: { ...program, calls }, fills };
 }
 
-function isFill(block: Block): block is Assign {
+/** Whether a block writes a border, and nothing else. */
+export function isFill(block: Block): block is Assign {
   return block.kind === "assign" && isBorder(block);
 }
 

@@ -153,7 +153,8 @@ function canJoin(calls: readonly KernelCall[], most = MOST_BUFFERS): boolean {
   return shapes.size <= most;
 }
 
-function joined(calls: readonly KernelCall[]): KernelCall {
+/** Calls as one kernel of all their assignments. */
+export function joined(calls: readonly KernelCall[]): KernelCall {
   const made = new Set(calls.flatMap(({ outputs }) => outputs));
   const inputs = [...new Set(calls.flatMap((call) => call.inputs))].filter((id) => !made.has(id));
   const outputs = [...made];

@@ -21,6 +21,9 @@ export interface StageLimits {
   readonly bytes: number;
 }
 
+/** Least and most pixels of a tile in which a window and the product that reads it are one dispatch. */
+export type PixelTile = readonly [least: number, most: number];
+
 export interface GpuDevice {
   readonly kind: GpuKind;
   /** Invocations of a workgroup for work without sharing. */
@@ -37,6 +40,8 @@ export interface GpuDevice {
   readonly cut: number;
   /** Invocations that keep the device busy. */
   readonly busy: number;
+  /** Depthwise convolutions and the 1x1 convolutions that read them are one dispatch; see passes/pixelTiles.ts. */
+  readonly pixels?: PixelTile;
   /** Nanoseconds (of passes/time.ts) of work that one workgroup does sooner than a dispatch each is started. */
   readonly sequence: number;
   /** Whether reductions that a workgroup shares are combined by subgroups, where the adapter has these. */
@@ -66,6 +71,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     slices: 16,
     cut: 100_000,
     busy: 2048,
+    pixels: [16, 32],
     sequence: 3_000,
     subgroups: true,
   },
@@ -78,6 +84,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     slices: 16,
     cut: 100_000,
     busy: 16_384,
+    pixels: [16, 32],
     sequence: 3_000,
     subgroups: true,
   },
@@ -89,6 +96,7 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     slices: 16,
     cut: 100_000,
     busy: 1024,
+    pixels: [16, 32],
     sequence: 3_000,
     subgroups: true,
   },

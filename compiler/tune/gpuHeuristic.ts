@@ -41,7 +41,7 @@ export function gpuSchedules(device: GpuDevice): (kernel: Kernel, context: Sched
     const steps = kernel.body.flatMap((block): Step[] =>
       block.kind === "assign"
         ? scheduleAssign(kernel, block, context, own)
-        : scheduleLoop(kernel, block, own),
+        : scheduleLoop(kernel, block, context, own),
     );
     const size = rows || steps.some(sharesReduction(kernel)) ? device.rowGroup : device.workgroup;
     if (together) steps.push({ kind: "sequence" });
@@ -77,7 +77,7 @@ function sharesReduction(kernel: Kernel): (step: Step) => boolean {
 // ---------------------------------------------------------------------------------------------------------------
 // Loops: rows, and what runs in order
 
-function scheduleLoop(kernel: Kernel, loop: Loop, device: GpuDevice): Step[] {
+function scheduleLoop(kernel: Kernel, loop: Loop, context: SchedulingContext, device: GpuDevice): Step[] {
   const chain = chainOf(loop);
   if (!chain.some((l) => l.carried)) {
     const rows = elementCount(chain.map((l) => l.axis.extent));
@@ -85,7 +85,10 @@ function scheduleLoop(kernel: Kernel, loop: Loop, device: GpuDevice): Step[] {
     const alone = longest <= SHORT_ROW || (longest <= 4 * SHORT_ROW && rows >= 4 * device.busy);
     if (alone) return chain.map((l): Step => ({ kind: "bind", axis: l.axis.name, to: "group" }));
   }
-  return innerAssigns(loop).flatMap((assign) => shareOut(kernel, assign, device));
+  const free = !chain.some((l) => l.carried);
+  return innerAssigns(loop).flatMap(
+    (assign) => (free ? shareTile(kernel, assign, context, device) : undefined) ?? shareOut(kernel, assign, device),
+  );
 }
 
 /** Loops that are all of one another's body, the outermost first. */
@@ -100,6 +103,20 @@ function innerAssigns(loop: Loop): Assign[] {
 
 function pointsOf(assign: Assign): number {
   return elementCount([...assign.axes, ...(assign.reduce?.axes ?? [])].map((a) => a.extent));
+}
+
+/** Deals out vectors and rows of a contraction or window that has enough of them. */
+function shareTile(
+  kernel: Kernel,
+  assign: Assign,
+  context: SchedulingContext,
+  device: GpuDevice,
+): Step[] | undefined {
+  const points = elementCount(assign.axes.map((a) => a.extent));
+  if (!assign.reduce || points < 2 * LANES * device.rowGroup || !storesApart(kernel, assign))
+    return undefined;
+  const own = { ...withoutTeams(device), busy: device.rowGroup };
+  return contraction(kernel, assign, accessesOf(kernel, assign), context, own, true);
 }
 
 /** Deals out an assignment's points, or its reduction where that is longer, to the invocations of a workgroup. */
@@ -218,6 +235,8 @@ function contraction(
   accesses: AssignAccesses,
   context: SchedulingContext,
   device: GpuDevice,
+  /** Whether its points are those of one workgroup, whose invocations deal them out among themselves. */
+  inGroup = false,
 ): Step[] | undefined {
   const reduce = assign.reduce!;
   if (!vectorTypes(assign)) return undefined;
@@ -298,6 +317,15 @@ function contraction(
   }
   tile.push(`${v}.i`);
   const order = reducedOrder(reduced.axes, inside, depth, rows, steps);
+  if (inGroup) {
+    const [start, ...others] = outer.map((x) => x.name);
+    const all = others.reduce((a, b) => {
+      steps.push({ kind: "merge", outer: a, inner: b });
+      return `${a}*${b}`;
+    }, start!);
+    steps.push({ kind: "order", axes: [all, ...order, ...tile] }, { kind: "bind", axis: all, to: "group" });
+    return steps;
+  }
   steps.push({ kind: "order", axes: [...outer.map((x) => x.name), ...order, ...tile] });
   if (!sliced) return [...steps, ...dealt(outer, device)];
   const shared = order.find((name) => name === longest!.name || name === `${longest!.name}.o`)!;
