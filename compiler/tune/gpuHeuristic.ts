@@ -85,7 +85,8 @@ function scheduleLoop(kernel: Kernel, loop: Loop, context: SchedulingContext, de
     const alone = longest <= SHORT_ROW || (longest <= 4 * SHORT_ROW && rows >= 4 * device.busy);
     if (alone) return chain.map((l): Step => ({ kind: "bind", axis: l.axis.name, to: "group" }));
   }
-  const free = !chain.some((l) => l.carried);
+  // Made for tiles of pixels; devices without them keep rows as they were measured.
+  const free = device.pixels !== undefined && !chain.some((l) => l.carried);
   return innerAssigns(loop).flatMap(
     (assign) => (free ? shareTile(kernel, assign, context, device) : undefined) ?? shareOut(kernel, assign, device),
   );
