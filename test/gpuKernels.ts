@@ -68,7 +68,9 @@ export async function runOnGpu(
     if (step.kind !== "dispatch") continue;
     const { module, entry, bindings } = pipelines[step.pipeline]!;
     const { text, better } = modules[module]!;
-    const has = (name: string): boolean => device.features.has(name as GPUFeatureName) || navigator.gpu.wgslLanguageFeatures.has(name); // prettier-ignore
+    // Node has no navigator, or one without GPUs.
+    const language = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu?.wgslLanguageFeatures;
+    const has = (name: string): boolean => device.features.has(name as GPUFeatureName) || language?.has(name) === true; // prettier-ignore
     const best = better.find(({ features }) => features.every(has))?.text ?? text;
     const code = wanted === "best" ? best : text;
     const shader = device.createShaderModule({ code });

@@ -126,7 +126,7 @@ describe("tiles of a workgroup and shared reductions", () => {
       expect(differences(kernel, schedule, right, await runOnGpu(gpu, kernel, schedule, data))).toEqual([]);
       expect(lost).toBe("");
     });
-    await fc.assert(property, { numRuns: 40 });
+    await fc.assert(property, { numRuns: 20 });
     gpu.destroy();
   }); // prettier-ignore
 

@@ -88,7 +88,8 @@ function scheduleLoop(kernel: Kernel, loop: Loop, context: SchedulingContext, de
   // Made for tiles of pixels; devices without them keep rows as they were measured.
   const free = device.pixels !== undefined && !chain.some((l) => l.carried);
   return innerAssigns(loop).flatMap(
-    (assign) => (free ? shareTile(kernel, assign, context, device) : undefined) ?? shareOut(kernel, assign, device),
+    (assign) =>
+      (free ? shareTile(kernel, assign, context, device) : undefined) ?? shareOut(kernel, assign, device),
   );
 }
 
