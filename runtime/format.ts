@@ -16,7 +16,7 @@
 import { type DType } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Container } from "./format/container.ts";
-import { type GpuPlan } from "./format/gpu.ts";
+import { type GpuPlan, readGpuPlan } from "./format/gpu.ts";
 import { aligned, readPlan, readSections, WEIGHTS_SECTION } from "./format/header.ts";
 import { hex, sha256, sha256Hex } from "./sha256.ts";
 
@@ -136,7 +136,7 @@ export interface BoundPlan {
   /** Where a byte is not 0 after a run, that run fails: it would have taken a branch that the shapes do not fit. */
   readonly refusals?: readonly Refusal[];
   /** The same program for WebGPU. Without any `variants` it is the only one. */
-  readonly gpu?: GpuPlan;
+  readonly gpu?: GpuPlan; // of a header that was only read, as it stands there: see readGpuPlan
   /** Whatever the compiler has to tell about the program (kernels, sizes); not read by the runtime. */
   readonly report?: Readonly<Record<string, unknown>>;
 }
@@ -253,7 +253,7 @@ export function writeArtifact(
   view.setUint32(8, header.length, true);
   file.set(sha256(header), 16);
   file.set(header, PREFIX_BYTES);
-  readHeader(header, { memoryLimit: Infinity, verify: options.unsealed !== true });
+  wholly(readHeader(header, { memoryLimit: Infinity, verify: options.unsealed !== true }));
   return file;
 }
 
@@ -300,7 +300,7 @@ export function readPrefix(prefix: Uint8Array): { readonly headerBytes: number; 
 }
 
 /**
- * Checks a header, whose own hash the caller has checked.
+ * Checks a header, whose own hash the caller has checked; all of it but the plan for WebGPU, see {@link gpuPlanOf}.
  *
  * @throws TilewrightError `artifact-malformed`, `out-of-memory` (the program asks for more than the limit)
  */
@@ -329,6 +329,16 @@ export function readHeader(header: Uint8Array, options: ReadOptions = {}): Heade
     headerEnd,
     dataStart,
     fileBytes: dataStart + (last ? last.offset + last.bytes : 0),
+  };
+}
+
+/** The same header with nothing left to check. */
+function wholly(header: Header): Header {
+  const { plan, sections } = header;
+  if (plan.kind !== "bound" || plan.gpu === undefined) return header;
+  return {
+    ...header,
+    plan: { ...plan, gpu: readGpuPlan(plan.gpu, { ...plan, sections, weights: WEIGHTS_SECTION }) },
   };
 }
 
@@ -366,7 +376,7 @@ export function readArtifact(file: Uint8Array, options: ReadOptions = {}): Artif
   if (file.length < headerEnd) throw truncated(file.length, headerEnd);
   const headerBytes = file.subarray(PREFIX_BYTES, headerEnd);
   if (sha256Hex(headerBytes) !== prefix.sha256) throw corrupt("the header");
-  const header = readHeader(headerBytes, options);
+  const header = wholly(readHeader(headerBytes, options));
   checkFileBytes(header, file.length);
 
   const sections = new Map<string, Uint8Array>();

@@ -37,7 +37,7 @@ export async function openOnGpu(request: GpuOpenRequest): Promise<BoundEngine> {
   let opening: Opening<GpuProgram>;
   try {
     context = await openGpu(options.webgpu);
-    opening = gpuOpening(plan, context);
+    opening = gpuOpening(request.header, plan, context);
   } catch (error) {
     if (!isAuto || !(error instanceof TilewrightError)) throw error;
     return onWasm(`WebGPU cannot run it: ${error.message}`);
@@ -96,7 +96,7 @@ function engineOf(
           "the artifact at its source is not the same any more: load it again",
         );
       }
-      const opening = gpuOpening(found.plan, context);
+      const opening = gpuOpening(found, found.plan, context);
       try {
         await stream(reader, found, [opening], options.verify ?? true);
       } catch (error) {

@@ -4,8 +4,8 @@
  * pipelines are being made while weights arrive; whatever goes wrong, no buffer stays behind.
  */
 import { TilewrightError } from "../errors.ts";
-import { type BoundPlan, type GpuVariant } from "../format.ts";
-import { type GpuWeights, WGSL_SECTION } from "../format/gpu.ts";
+import { type BoundPlan, type GpuVariant, type Header, WEIGHTS_SECTION } from "../format.ts";
+import { type GpuWeights, readGpuPlan, WGSL_SECTION } from "../format/gpu.ts";
 import { chooseVariant as chooseCode, Modules, type Opening, place } from "../open.ts";
 import { createMemory } from "../program.ts";
 import { nextTask } from "../slices.ts";
@@ -27,8 +27,9 @@ const UPLOADS_IN_FLIGHT = 1 << 25;
  * @throws TilewrightError `webgpu-limits`, `artifact-malformed`; `finish` also `shader-invalid`, `out-of-memory`,
  * `device-lost`, `run-failed`
  */
-export function gpuOpening(plan: BoundPlan, context: GpuContext): Opening<GpuProgram> {
-  const variant = chooseVariant(plan.gpu!, context);
+export function gpuOpening({ sections }: Header, plan: BoundPlan, context: GpuContext): Opening<GpuProgram> {
+  const checked = readGpuPlan(plan.gpu, { ...plan, sections, weights: WEIGHTS_SECTION });
+  const variant = chooseVariant(checked, context);
   const { device } = context;
   const host = hostOf(plan, variant);
   const memory = new Allocations(device);
