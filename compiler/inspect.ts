@@ -146,11 +146,12 @@ function printModule(
   wanted: (nodes: readonly string[]) => boolean,
   options: CompileOptions,
 ): string {
-  const { places, bytes } = placeProgram(scheduled, enabled(options, "reuse"));
+  const { places, bytes, together } = placeProgram(scheduled, enabled(options, "reuse"));
   const { functions, bytes: module } = emitProgram(scheduled.init, scheduled.run, places, {
     relaxed: options.variants?.[0] !== "simd",
     pages: Math.ceil(bytes / 65536),
     nests: new Map(),
+    together,
   });
   return disassemble(module, {
     name: (index) => functions[index]?.call.kernel.name,

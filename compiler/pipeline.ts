@@ -222,6 +222,7 @@ export function build(
           pages,
           nests,
           profile,
+          together: memory.together,
           ...steps,
         }),
       );

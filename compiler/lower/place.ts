@@ -17,6 +17,7 @@ import {
 import { planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
 import { type ArrivalStep, openingOf, stepsOfArrival } from "./arrival.ts";
+import { togetherness, type Together } from "./together.ts";
 import { WeightStore } from "./weightStore.ts";
 
 export interface PlacedProgram {
@@ -30,6 +31,8 @@ export interface PlacedProgram {
   /** How `init`, and then a first run, may go on while weights arrive. */
   readonly preparation: readonly ArrivalStep[];
   readonly opening: readonly ArrivalStep[];
+  /** Which calls of a run may run at the same time. */
+  readonly together: Together;
   readonly weights: {
     readonly parts: readonly Uint8Array[];
     readonly ranges: readonly { readonly offset: number; readonly bytes: number; readonly address: number }[];
@@ -153,6 +156,11 @@ export function placeProgram(
   for (const [id, tensor] of stored) store(tensor, id);
   for (const [tensor, id] of data) store(tensor, id);
   const reachOf = (id: ValueId): number | undefined => reach.get(rootOf(id));
+  const blockOf = (id: ValueId): { root: ValueId; address: number; bytes: number } | undefined => {
+    const root = rootOf(id);
+    const found = plan.addresses.get(root);
+    return found === undefined ? undefined : { root, address: found, bytes: bytesOf.get(root) ?? 0 };
+  };
   const constantBytes = blocks
     .filter((b) => b.to === end && b.from < firstRun)
     .reduce((sum, b) => sum + b.bytes, 0);
@@ -176,6 +184,13 @@ export function placeProgram(
       .toSorted((a, b) => a.address - b.address || a.from - b.from),
     preparation: stepsOfArrival(init, reachOf),
     opening: openingOf(run, reachOf),
+    together: togetherness(values, blockOf, (call) =>
+      call.kernel.buffers.flatMap((buffer, i) => {
+        if (buffer.role !== "temp") return [];
+        const root = scratchId(steps.get(call)!, i);
+        return [{ root, address: address(root), bytes: call.parts.threads * strideOf(buffer) }];
+      }),
+    ),
     weights: { parts: weights.parts, ranges },
   };
 }

@@ -11,6 +11,7 @@ import { withoutStages } from "../../ir/schedule.ts";
 import { apply } from "../../lower/apply.ts";
 import { controlOf } from "../../lower/control.ts";
 import { lowerMath } from "../../lower/math.ts";
+import type { Together } from "../../lower/together.ts";
 import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel, type Test } from "../../ir/program.ts"; // prettier-ignore
 import { nanosecondsOf } from "../../passes/time.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
@@ -57,6 +58,8 @@ export interface EmitOptions {
   readonly nests: Map<string, Nest>;
   /** Whether calls can be run one by one. */
   readonly profile?: boolean;
+  /** Which calls of `run` threads need not wait between; without it they wait after each. */
+  readonly together?: Together;
   /** How many calls of `init` each step of it has, for `init(step)`; left out for one that does all of it. */
   readonly steps?: readonly number[];
   /** How many calls of `run` each step of a first run has, for `begin(step)`; left out where there is no such function. */
@@ -260,7 +263,7 @@ export function emitProgram(
     });
   };
   const emitRun = (): void => {
-    const { segments, doneInRun, bytes: controlBytes } = controlOf(run);
+    const { segments, doneInRun, bytes: controlBytes } = controlOf(run, options.together);
     const code = new Code(new Locals(RUN.takes));
     const taken = code.locals.fresh("i32");
     const seed = draws ? drawSeed(code) : undefined;
