@@ -5,7 +5,7 @@
  */
 import { Code, Locals, ModuleBuilder } from "../compiler/backend/wasm/assembler.ts";
 import { emitNest, emitNestInParts } from "../compiler/backend/wasm/emit.ts";
-import { levelsOf, unitsOf } from "../compiler/backend/wasm/units.ts";
+import { cutOf, unitsOf } from "../compiler/backend/wasm/units.ts";
 import type { ValueType } from "../compiler/backend/wasm/opcodes.ts";
 import { prepareNest } from "../compiler/backend/wasm/program.ts";
 import { viewOf, type NumericData } from "../compiler/ir/dtype.ts";
@@ -129,7 +129,7 @@ export function emittedKernel(
     });
     if (!inParts) kernel(...addresses);
     else {
-      const units = unitsOf(nest.body, levelsOf(nest.body));
+      const units = unitsOf(nest.body, cutOf(nest));
       const count = Math.abs(parts);
       const order = Array.from({ length: count }, (_, i) => (parts < 0 ? count - 1 - i : i));
       for (const i of order)

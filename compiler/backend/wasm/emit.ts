@@ -16,7 +16,7 @@ import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
 import { touchOf } from "./touch.ts";
-import { isCut, levelsOf, unitsOf } from "./units.ts";
+import { cutOf, isCut, unitsOf, type Cut } from "./units.ts";
 import type { Accumulator } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
 import type { Point, Value } from "../values.ts";
@@ -44,8 +44,8 @@ export function emitNestInParts(nest: Nest): Code {
 interface Part {
   readonly from: number;
   readonly to: number;
-  /** Loops that are still to be cut, of those that stand in one another. */
-  readonly levels: number;
+  /** Loops that are still to be cut. */
+  readonly cut: Cut;
 }
 
 class Emitter extends VectorWriter {
@@ -65,7 +65,7 @@ class Emitter extends VectorWriter {
 
   runPart(): Code {
     const { body, buffers } = this.nest;
-    const part = { from: buffers.length, to: buffers.length + 1, levels: levelsOf(body) };
+    const part = { from: buffers.length, to: buffers.length + 1, cut: cutOf(this.nest) };
     this.statements(body, { scope: this.values.root, values: [] }, part);
     return this.withConstants(this.code);
   }
@@ -88,13 +88,14 @@ class Emitter extends VectorWriter {
     let before = 0;
     for (const s of list) {
       const first = before;
-      const count = unitsOf([s], part.levels);
+      const count = unitsOf([s], part.cut);
       before += count;
       if (count === 0) continue;
       const own = list.length === 1 ? part : this.within(part, () => this.code.i32(first), count);
       this.whenNotEmpty(own, () => {
         if (s.extent > 1) {
-          if (part.levels > 0) this.loop(s, outer, own);
+          if (s.variable === part.cut.whole) this.loop(s, outer, undefined, own);
+          else if (part.cut.levels > 0) this.loop(s, outer, own);
           else this.statements([s], outer);
           return;
         }
@@ -107,7 +108,7 @@ class Emitter extends VectorWriter {
   /** The units of `part` that are among the `count` from where `start` says. */
   private within(part: Part, start: () => unknown, count: number): Part {
     const { code, locals } = this;
-    const own: Part = { from: locals.fresh("i32"), to: locals.fresh("i32"), levels: part.levels };
+    const own: Part = { from: locals.fresh("i32"), to: locals.fresh("i32"), cut: part.cut };
     code.get(part.from);
     start();
     code.op("i32.sub").tee(own.from).i32(0).get(own.from).i32(0).op("i32.gt_s").select("i32").set(own.from);
@@ -123,21 +124,22 @@ class Emitter extends VectorWriter {
     this.code.end();
   }
 
-  /** A loop, or those of its iterations that hold units of `part`. */
-  private loop(statement: ForStatement, outer: Point, part?: Part): void {
+  /** A loop, or those of its iterations that hold units of `part`; all iterations of which each runs units of `inside`. */
+  private loop(statement: ForStatement, outer: Point, part?: Part, inside?: Part): void {
     const outside = this.code;
     const { variable, from, extent } = statement;
-    const counter = part ? this.locals.fresh("i32") : this.locals.take("i32");
+    const counter = part || inside ? this.locals.fresh("i32") : this.locals.take("i32");
     const frame: Frame = { variable, counter, last: from + extent - 1, pointers: new Map() };
-    const units = part ? unitsOf(statement.body, part.levels - 1) : 1;
+    const deeper = part && { ...part.cut, levels: part.cut.levels - 1 };
+    const units = deeper ? unitsOf(statement.body, deeper) : 1;
     this.code = new Code(this.locals, outside.mathNames);
     this.frames.push(frame);
-    if (part && units > 1) {
+    if (part && deeper && units > 1) {
       const { code } = this;
       const first = (): unknown => code.get(counter).i32(from).op("i32.sub").i32(units).op("i32.mul");
       const inner = this.within(part, first, units);
-      this.statements(statement.body, outer, { ...inner, levels: part.levels - 1 });
-    } else this.statements(statement.body, outer);
+      this.statements(statement.body, outer, { ...inner, cut: deeper });
+    } else this.statements(statement.body, outer, inside);
     this.frames.pop();
     const body = this.code;
     this.code = outside;
@@ -175,7 +177,7 @@ class Emitter extends VectorWriter {
     else outside.get(end);
     outside.op("i32.lt_s").brIf(0).end();
     for (const pointer of frame.pointers.values()) this.locals.release(pointer.local);
-    if (!part) this.locals.release(counter);
+    if (!part && !inside) this.locals.release(counter);
   }
 
   // -------------------------------------------------------------------------------------------------------------

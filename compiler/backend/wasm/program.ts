@@ -30,7 +30,7 @@ import {
   TURN,
   type Helper,
 } from "./threads.ts";
-import { levelsOf, unitsOf } from "./units.ts";
+import { cutOf, unitsOf } from "./units.ts";
 import { keyOf } from "../kernelKey.ts";
 import { unlessWarming, warmFunction } from "./warm.ts";
 
@@ -175,7 +175,7 @@ export function emitProgram(
     });
     if (part !== undefined) {
       const { count } = call.parts;
-      const units = unitsOf(nestOf(call).body, levelsOf(nestOf(call).body));
+      const units = unitsOf(nestOf(call).body, cutOf(nestOf(call)));
       code.get(part).i32(units).op("i32.mul").i32(count).op("i32.div_u");
       code.get(part).i32(1).op("i32.add").i32(units).op("i32.mul").i32(count).op("i32.div_u");
     }
