@@ -173,9 +173,10 @@ async function measureKernel(bench: Bench, kernel: KernelCase, module: PeakModul
   return { kernel: { name, group, flop, bytes }, result };
 }
 
-/** What is being measured, on a line of standard error that the next one replaces; only on a terminal. */
+/** What is being measured, on standard error: on a terminal a line that the next one replaces. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (text !== "") console.error(text);
 }
 
 try {
