@@ -33,6 +33,9 @@ describe.skipIf(missing !== undefined)("a GPU that has no memory left", () => {
         load: expect.stringMatching(refused) as string,
         "run into a new buffer": expect.stringMatching(refused) as string,
         "run into memory": expect.stringMatching(refused) as string,
+        "run with a large input": expect.stringMatching(
+          /^out-of-memory: there is no memory for a copy/,
+        ) as string,
         "what is there runs on": "ok",
         "load, with memory": "ok",
         "run, with memory": "ok",

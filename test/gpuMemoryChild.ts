@@ -16,19 +16,20 @@ const BUFFER_BYTES = 2 ** 29;
 /** Beyond what is in use when the limit is set: room for threads and small things, and for no such buffer. */
 const SPARE_BYTES = 2 ** 28;
 
-/** y = 2 x for each of so many floats y, x being one; with a buffer of BUFFER_BYTES for nothing where asked. */
-function doubling(length: number, isLarge: boolean): Uint8Array<ArrayBuffer> {
+/** y = 2 x[0] for each of so many floats y; with a buffer of BUFFER_BYTES for nothing where asked. */
+function doubling(length: number, isLarge: boolean, inputs = 1): Uint8Array<ArrayBuffer> {
   const bytes = length * 4;
+  const inputBytes = inputs * 4;
   const port = { dtype: "float32", address: 0 } as const;
   const range = (buffer: number, size: number) => ({ buffer, address: 0, bytes: size });
   return gpuArtifact({
     ports: {
-      inputs: [{ name: "x", ...port, shape: [1] }],
+      inputs: [{ name: "x", ...port, shape: [inputs] }],
       outputs: [{ name: "y", ...port, shape: [length] }],
     },
-    inputs: [{ name: "x", ...range(0, 4), form: "packed" }],
+    inputs: [{ name: "x", ...range(0, inputBytes), form: "packed" }],
     outputs: [{ name: "y", ...range(1, bytes), form: "packed" }],
-    buffers: [{ bytes: 4 }, { bytes }, ...(isLarge ? [{ bytes: BUFFER_BYTES }] : [])],
+    buffers: [{ bytes: inputBytes }, { bytes }, ...(isLarge ? [{ bytes: BUFFER_BYTES }] : [])],
     kernels: [
       {
         name: "double",
@@ -40,7 +41,14 @@ function doubling(length: number, isLarge: boolean): Uint8Array<ArrayBuffer> {
 }`,
       },
     ],
-    run: [{ kind: "dispatch", pipeline: 0, bindings: [range(0, 4), range(1, bytes)], groups: [64, 1, 1] }],
+    run: [
+      {
+        kind: "dispatch",
+        pipeline: 0,
+        bindings: [range(0, inputBytes), range(1, bytes)],
+        groups: [64, 1, 1],
+      },
+    ],
   });
 }
 
@@ -73,10 +81,13 @@ async function main(): Promise<Record<string, string>> {
   const large = await load(doubling(length, false), options);
   const answers: Record<string, string> = {};
   const load1 = (): Promise<unknown> => load(doubling(1, true), options).then((session) => session.dispose());
+  const long = await load(doubling(1, false, length), options);
+  const ones = new Float32Array(length).fill(1);
   limit(addressSpace() + SPARE_BYTES);
   answers["load"] = await answer(load1);
   answers["run into a new buffer"] = await answer(() => large.run({ x: one }, { location: "gpu" }));
   answers["run into memory"] = await answer(() => large.run({ x: one }));
+  answers["run with a large input"] = await answer(() => long.run({ x: ones }));
   answers["what is there runs on"] = await answer(() => small.run({ x: one }));
   limit("unlimited");
   answers["load, with memory"] = await answer(load1);

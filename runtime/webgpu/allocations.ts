@@ -31,6 +31,16 @@ export class Allocations {
   }
 }
 
+/** Work that makes arrays. @throws TilewrightError `out-of-memory` where the engine has no room for one */
+export function makingArrays<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError) || !/alloc/i.test(error.message)) throw error;
+    throw new TilewrightError("out-of-memory", `there is no memory for a copy: ${error.message}`, error);
+  }
+}
+
 function outOfMemory(reason: string): TilewrightError {
   const hint =
     'dispose of sessions that are no longer needed, take a smaller model, or load it with device: "wasm"';

@@ -14,6 +14,7 @@ import { type BoundPlan, type Port } from "../format.ts";
 import { type ProfileReport } from "../format/profile.ts";
 import { type Into } from "../into.ts";
 import { type Inputs } from "../session.ts";
+import { makingArrays } from "./allocations.ts";
 import { type GpuContext } from "./device.ts";
 import { readGpuInputs, readWanted } from "./inputs.ts";
 import {
@@ -220,5 +221,6 @@ function tiedToDevice(
 /** Data with elements of its own: a run may wait, or be done again, when the caller has changed them. */
 function copied(input: RunInput): RunInput {
   if (input.kind !== "data") return input;
-  return { kind: "data", tensor: { ...input.tensor, data: input.tensor.data.slice() } };
+  const { tensor } = input;
+  return { kind: "data", tensor: { ...tensor, data: makingArrays(() => tensor.data.slice()) } };
 }

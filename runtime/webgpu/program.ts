@@ -9,7 +9,7 @@ import { type BoundPlan, type GpuSlot, type GpuVariant, type OutputSlot } from "
 import { type GpuRange } from "../format/gpu.ts";
 import { type NumericTensor } from "../inputs.ts";
 import { roomFor } from "../into.ts";
-import { Allocations } from "./allocations.ts";
+import { Allocations, makingArrays } from "./allocations.ts";
 import { type Batch, type CommandMaker, type HostStep, record, type Resources } from "./commands.ts";
 import { usage } from "./constants.ts";
 import { type GpuContext, messageOf } from "./device.ts";
@@ -403,7 +403,7 @@ export class GpuProgram {
         };
         if (staging === undefined) return build(new Uint8Array(0));
         this.counts.readBackBytes += bytes;
-        return this.#staging.read(staging, bytes, build);
+        return this.#staging.read(staging, bytes, (content) => makingArrays(() => build(content)));
       },
     };
   }
