@@ -27,8 +27,10 @@ const stated: readonly { readonly op: UnaryOp; readonly ulp: number; readonly fl
   { op: "erf", ulp: 1.5, ranges: ["all", [-1, 1], [-5, 5]] },
   { op: "sin", ulp: 2, ranges: [[-1, 1], [-10, 10]] },
   { op: "sin", ulp: 4, ranges: [[-8192, 8192], [-65536, 65536]] },
+  { op: "sin", ulp: 8, ranges: [[-(2 ** 22), 2 ** 22]] },
   { op: "cos", ulp: 2, ranges: [[-1, 1], [-10, 10]] },
   { op: "cos", ulp: 4, ranges: [[-8192, 8192], [-65536, 65536]] },
+  { op: "cos", ulp: 8, ranges: [[-(2 ** 22), 2 ** 22]] },
 ]; // prettier-ignore
 
 const vectors: Schedule = [

@@ -242,20 +242,23 @@ function erfDouble(x: Expr): Expr {
 }
 
 /**
- * pi/4 in pieces of eight bits, so that products with even numbers up to 2^17 are exact, and a last one with the
- * rest: the difference from the nearest multiple keeps all its bits, however small it is.
+ * pi/4 in pieces of eight bits, so that products with even numbers up to 2^17, and with those of sixteen bits more, are
+ * exact, and a last one with the rest: the difference from the nearest multiple keeps all its bits, however small it is.
  */
 const QUARTER_PI = [0.78515625, 0.00024127960205078125, 6.332993507385254e-7, 4.94765117764473e-10, 1.2816720757972595e-12]; // prettier-ignore
 
-/** sin and cos, 4 ULP for |x| <= 65536 (2 below 10). Far beyond, the result is only known to lie within [-1, 1]. */
+/**
+ * sin and cos, 8 ULP for |x| <= 2^22, which is further than positions of a text are counted (4 up to 65536, 2 below
+ * 10). Far beyond, the result is only known to lie within [-1, 1].
+ */
 function sineOrCosine(x: Expr, cosine: boolean): Expr {
   const a = abs(x);
   // The octant, rounded up to even: a lies within pi/4 of octant * pi/4.
   const truncated = cast(mul(a, f32(4 / Math.PI)), "int32");
   const octant = binary("and", add(truncated, i32(1)), i32(-2));
-  const y = cast(octant, "float32");
+  const parts = [i32(-65536), i32(65535)].map((bits) => cast(binary("and", octant, bits), "float32"));
   let reduced = a;
-  for (const piece of QUARTER_PI) reduced = sub(reduced, mul(y, f32(piece)));
+  for (const piece of QUARTER_PI) for (const part of parts) reduced = sub(reduced, mul(part, f32(piece)));
   const r = min(max(reduced, f32(-1)), f32(1));
   const z = mul(r, r);
   const sine = add(mul(mul(polynomial(z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]), z), r), r);

@@ -138,6 +138,8 @@ const isEndless = (tensor: Tensor | undefined): boolean => some(tensor, (value) 
 /** Whether a node is part of a body, of whose values nobody tells. */
 const isInBody = ({ node, graph }: Witness): boolean => !graph.nodes.includes(node);
 
+const everyValue = ({ values }: Witness): Tensor[] => [...values().values()];
+
 /** Operators whose results are made of many elements. */
 const MANY = /Norm|^Reduce|Pool|Conv|MatMul|Gemm|Einsum|Resize|Upsample|GridSample|RoiAlign|Attention|^RNN$|^GRU$|^LSTM$|Softmax|LRN|DFT|STFT|Linear|CumSum|CumProd|Det|Loss|SVM|TreeEnsemble|Mean$|AffineGrid|Hardmax|Rotary|Col2Im|CDist|Arg(Max|Min)|TopK|Unique/; // prettier-ignore
 
@@ -177,7 +179,7 @@ const DEVIATIONS: readonly Deviation[] = [
   },
   { applies: is(/^Bernoulli$/), reason: "follows the function body, whose comparison is the wrong way round" },
   {
-    applies: (w) => /^(Reduce|Arg|Global)/.test(w.node.op) && isEmpty(input(w, 0)),
+    applies: (w) => /^(Reduce|Arg|Global)/.test(w.node.op) && (isInBody(w) ? everyValue(w).some(isEmpty) : isEmpty(input(w, 0))),
     reason: "reductions of tensors without elements give other shapes",
   },
   {
@@ -280,7 +282,7 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "takes the root of E[x^2] - E[x]^2, which cancels and may be below zero",
   },
   {
-    applies: (w) => MANY.test(w.node.op) && (isInBody(w) ? [...w.values().values()].some(isEndless) : anyInput(w, isEndless)),
+    applies: (w) => MANY.test(w.node.op) && (isInBody(w) ? everyValue(w).some(isEndless) : anyInput(w, isEndless)),
     reason: "infinities and NaN in sums, norms and products: which of them meet first is open",
   },
   {

@@ -153,7 +153,7 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
 }
 
 /** Our sine and cosine of float32 are only known to be one this far out (see compiler/lower/math.ts). */
-const FARTHEST_ANGLE = 65536;
+const FARTHEST_ANGLE = 2 ** 22;
 
 /** Results of angles that are too large, anywhere on the circle. */
 function withLostAngles(node: GraphNode, given: ReadonlyMap<string, Tensor>, result: Tensor, random: Random): Tensor {
