@@ -109,12 +109,15 @@ function gateBound(w: Witness): number {
     : last(2) * largest(2) === 0 || input(w, 0)!.shape[0]! <= 1
       ? 1
       : Infinity;
-  return fed + last(2) * largest(2) * Math.max(1, largest(5), state);
+  const bound = fed + last(2) * largest(2) * Math.max(1, largest(5), state);
+  return Number.isNaN(bound) ? Infinity : bound; // infinite states times no weights
 }
 
+/** The largest magnitude; infinity where something is no number. */
 function largestOf({ dtype, data }: Tensor): number {
   const read = readerOf(dtype);
-  return Array.from(data as Iterable<number>, (value) => Math.abs(Number(read(value)))).reduce((a, b) => Math.max(a, b), 0); // prettier-ignore
+  const magnitudes = Array.from(data as Iterable<number>, (value) => Math.abs(Number(read(value))));
+  return magnitudes.reduce((a, b) => (Number.isNaN(b) ? Infinity : Math.max(a, b)), 0);
 }
 
 /** Whether a Resize crops a dimension that is as long in its output. */
