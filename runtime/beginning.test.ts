@@ -6,10 +6,13 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { compile, openSource } from "../compiler/whole.ts";
 import { onnxModel } from "../compiler/frontend/onnx/write.ts";
 import { plainArtifact, randomNumbers, scalingArtifact, TRAP } from "../test/programs.ts";
+import { Beginning } from "./beginning.ts";
 import { type BoundPlan, LEAF_BYTES, readArtifact } from "./format.ts";
 import { load } from "./load.ts";
 
 const CHANNELS = 128;
+/** Enough for the products of layers to be shared by threads. */
+const ROWS = 64;
 const random = randomNumbers(20261121);
 const numbers = (count: number): number[] => Array.from({ length: count }, () => random() - 0.5);
 
@@ -28,13 +31,13 @@ function convolutions(count: number): Uint8Array<ArrayBuffer> {
 /** Layers whose weights are ready in the file. */
 function layers(count: number, width = 512): Uint8Array<ArrayBuffer> {
   const b = onnxModel("layers");
-  let x = b.input("x", "float32", [8, width]);
+  let x = b.input("x", "float32", [ROWS, width]);
   for (let i = 0; i < count; i++) {
     x = b.node("Relu", [
       b.node("MatMul", [x, b.initializer("float32", [width, width], numbers(width ** 2))]),
     ]);
   }
-  b.output(x, "float32", [8, width], "y");
+  b.output(x, "float32", [ROWS, width], "y");
   return compile(b.toBytes()).artifact as Uint8Array<ArrayBuffer>;
 }
 
@@ -127,7 +130,7 @@ describe("weights", () => {
 describe("a first run", () => {
   const artifact = layers(5);
   const { preparation = [], opening = [] } = planOf(artifact);
-  const x = Float32Array.from(numbers(8 * 512));
+  const x = Float32Array.from(numbers(ROWS * 512));
 
   it("goes on while weights arrive", async () => {
     expect(opening.length).toBeGreaterThan(3);
@@ -143,6 +146,26 @@ describe("a first run", () => {
     expect(session.stats().runs).toBe(1);
     expect(await session.run({ x })).toEqual(expected);
   });
+
+  it.each([1, 2, 3, 8])(
+    "is gone on with where little is left for %i threads, and made anew elsewhere",
+    async (threads) => {
+      for (let early = 0; early <= 4; early++) {
+        const steps: string[] = [];
+        const watch = (name: string) => (step: number) => void steps.push(`${name} ${step}`);
+        const opening = Array.from({ length: 4 }, (_, step) => (step < early ? 0 : -1));
+        const plan = { ...planOf(scalingArtifact()), inputs: [], preparation: [0], opening };
+        const memory = new WebAssembly.Memory({ initial: 1 });
+        const beginning = new Beginning(plan, memory, new Map());
+        beginning.begin({ init: watch("init"), begin: watch("begin") });
+        await beginning.advance(10);
+        expect(steps.length).toBe(1 + early);
+        const hasRun = await beginning.finish(threads);
+        expect(steps.length).toBe(hasRun ? 5 : 1 + early);
+        expect(hasRun).toBe(threads === 1 || (4 - early) * threads <= 5);
+      }
+    },
+  );
 
   it("gives the same on several threads", async () => {
     const expected = (await (await load(artifact, { threads: 1 })).run({ x }))["y"];

@@ -68,9 +68,10 @@ export class Beginning {
    */
   async finish(threads: number): Promise<boolean> {
     const left = this.#steps.length - this.#done;
-    if (threads > 1 && left * threads > this.#open.length) this.#steps = this.#prepare;
+    const goesOn = this.#open.length > 0 && (threads === 1 || left * threads <= this.#open.length);
+    if (!goesOn) this.#steps = this.#prepare;
     await this.advance(Infinity);
-    return this.#open.length > 0 && this.#done > this.#prepare.length;
+    return goesOn;
   }
 
   async #take(): Promise<void> {
