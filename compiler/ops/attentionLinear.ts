@@ -87,7 +87,8 @@ interface LinearSizes {
   readonly valueSize: number;
 }
 
-function linearSizes(call: OpCall): LinearSizes {
+/** The sizes of a LinearAttention, whose operands are checked. */
+export function linearSizes(call: OpCall): LinearSizes {
   const queryHeads = call.int("q_num_heads", 0);
   const heads = call.int("kv_num_heads", 0);
   const [q, v] = [call.input(0).shape, call.input(2).shape];

@@ -393,12 +393,21 @@ function recurrent(
 
 const heads: Operand = { shape: [2, 2, 3, 2] };
 
+/** Both outputs of a LinearAttention in one row. */
+const attended = (attributes: OnnxAttributes): Formula => (b, operands) => {
+  const made = b.nodeWithOutputs("LinearAttention", operands, 2, attributes);
+  return b.node("Concat", made.map((value) => b.node("Reshape", [value, b.int64s([-1])])), { axis: 0 }); // prettier-ignore
+}; // prettier-ignore
+
 const compound: readonly Case[] = [
   ["tilewright:AttentionScores", op("Attention"), [heads, { shape: [2, 2, 4, 2] }, { shape: [2, 2, 4, 3] }], 24],
   ["tilewright:AttentionOutput, 3-D, grouped, causal, capped", op("Attention", { q_num_heads: 4, kv_num_heads: 2, is_causal: 1, softcap: 0.5 }), [{ shape: [1, 3, 8] }, { shape: [1, 3, 4] }, { shape: [1, 3, 6] }], 24],
   ["tilewright:AttentionScores, within a window", (b, [q, k, v, pk, pv]) => b.node("Attention", [q!, k!, v!, "", pk!, pv!], { left_window_size: 1, right_window_size: 1 }), [heads, heads, heads, { shape: [2, 2, 2, 2] }, { shape: [2, 2, 2, 2] }], 25],
   ["tilewright:MaskedSoftmax, with a mask that hides a row, and a past", (b, [q, k, v, pk, pv]) => b.node("Attention", [q!, k!, v!, b.initializer("bool", [3, 5], [1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), pk!, pv!]), [heads, heads, heads, { shape: [2, 2, 2, 2] }, { shape: [2, 2, 2, 2] }], 24],
   ["tilewright:AttentionScores, with an added mask", (b, [q, k, v, m]) => b.node("Attention", [q!, k!, v!, m!]), [heads, heads, heads, { shape: [3, 3] }], 24],
+  ["LinearAttention", attended({ q_num_heads: 4, kv_num_heads: 2 }), [{ shape: [2, 3, 12] }, { shape: [2, 3, 6] }, { shape: [2, 3, 4] }, { shape: [2, 2, 3, 2] }, { shape: [2, 3, 2] }, { shape: [2, 3, 2] }], 27],
+  ["LinearAttention, each key element with a decay", attended({ q_num_heads: 2, kv_num_heads: 2, scale: 0.7 }), [{ shape: [1, 3, 4] }, { shape: [1, 3, 4] }, { shape: [1, 3, 2] }, { shape: [1, 2, 2, 1] }, { shape: [1, 3, 4] }, { shape: [1, 3, 1] }], 27],
+  ["LinearAttention, plain", op("LinearAttention", { q_num_heads: 1, kv_num_heads: 1, update_rule: "linear" }), [{ shape: [1, 3, 2] }, { shape: [1, 3, 2] }, { shape: [1, 3, 3] }], 27],
   ["tilewright:Resample", op("Resize", { mode: "linear" }, (b) => ["", "", b.int64s([2, 1, 5, 2])]), [{ shape: [2, 1, 3, 4] }]],
   ["tilewright:Resample, cubic, antialiased", op("Resize", { mode: "cubic", antialias: 1 }, (b) => ["", "", b.int64s([2, 7])]), [{ shape: [4, 5] }]],
   ["tilewright:Resample, nearest", op("Resize", {}, (b) => ["", b.initializer("float32", [2], [1.6, 0.5])]), [{ shape: [4, 5] }]],

@@ -7,6 +7,7 @@ import { compoundGradients } from "./compound.ts";
 import { contractGradients } from "./contract.ts";
 import type { OperatorGradient } from "./differential.ts";
 import { elementwiseGradients } from "./elementwise.ts";
+import { linearAttentionGradients } from "./linearAttention.ts";
 import { linearGradients } from "./linear.ts";
 import { movementGradients } from "./movement.ts";
 import { normaliseGradients } from "./normalise.ts";
@@ -23,6 +24,7 @@ export const gradients: ReadonlyMap<string, OperatorGradient> = new Map(
     ...windowGradients,
     ...movementGradients,
     ...linearGradients,
+    ...linearAttentionGradients,
     ...normaliseGradients,
     ...compoundGradients,
     ...samplingGradients,
