@@ -45,6 +45,21 @@ export function computeType(dtype: DType): ComputeType {
   return computeTable[dtype];
 }
 
+const holdingTable: Readonly<Record<Exclude<ComputeType, "index">, DType>> = {
+  f32: "float32",
+  f64: "float64",
+  i32: "int32",
+  u32: "uint32",
+  i64: "int64",
+  u64: "uint64",
+  bool: "bool",
+};
+
+/** The dtype that holds values of a compute type as they are; indices are never stored. */
+export function holdingType(type: ComputeType): DType | undefined {
+  return type === "index" ? undefined : holdingTable[type];
+}
+
 export function isFloat(dtype: DType): boolean {
   const type = computeTable[dtype];
   return type === "f32" || type === "f64";

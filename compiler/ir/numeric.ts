@@ -6,7 +6,7 @@
  * the OCP 8-bit and MX formats, WebAssembly's saturating truncation.
  */
 import { InternalError } from "../diagnostic.ts";
-import { computeType, integerRange, type ComputeType, type DType } from "./dtype.ts";
+import { computeType, holdingType, integerRange, type ComputeType, type DType } from "./dtype.ts";
 
 /** A value of a compute type: bigint for i64 and u64, number for all others. */
 export type Scalar = number | bigint;
@@ -310,18 +310,7 @@ export function storeFunction(dtype: DType): (value: Scalar) => Scalar {
   return (value) => value;
 }
 
-const castTargets: Readonly<Record<ComputeType, DType | "index">> = {
-  f32: "float32",
-  f64: "float64",
-  i32: "int32",
-  u32: "uint32",
-  i64: "int64",
-  u64: "uint64",
-  bool: "bool",
-  index: "index",
-};
-
 /** The number `value`, as a pad or a halo gives it, as a value of `type`: converted as Cast would. */
 export function typedConstant(type: ComputeType, value: number): Scalar {
-  return castFunction("f64", castTargets[type])(value);
+  return castFunction("f64", holdingType(type) ?? "index")(value);
 }

@@ -4,21 +4,11 @@
  * and does what follows. Invariant: the same terms are joined, in another order that does not depend on the device.
  */
 import { InternalError } from "../diagnostic.ts";
-import { computeType, type ComputeType, type DType } from "../ir/dtype.ts";
+import { holdingType } from "../ir/dtype.ts";
 import { acc, add, int, load, mul, type Expr } from "../ir/expr.ts";
 import { coordinate, type Assign, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { substituteAxes } from "../ir/walk.ts";
-
-/** What holds the parts of a reduction of a compute type exactly. */
-const STORED: Partial<Record<ComputeType, DType>> = {
-  f32: "float32",
-  f64: "float64",
-  i32: "int32",
-  u32: "uint32",
-  i64: "int64",
-  u64: "uint64",
-};
 
 /** Takes the steps of a schedule that change what a kernel's assignments are; the others name axes of the result. */
 export function takeCuts(kernel: Kernel, schedule: Schedule): Kernel {
@@ -41,8 +31,8 @@ function cutReduction(kernel: Kernel, { axis: name, by }: Step & { kind: "cut" }
   const reduced = assign?.reduce?.axes.find((a) => a.name === name);
   if (!assign?.reduce || !reduced) throw new InternalError(`cut of ${name}, which no assignment reduces`);
   const { op, body, axes } = assign.reduce;
-  const dtype = STORED[body.type];
-  if (reduced.extent % by !== 0 || dtype === undefined || computeType(dtype) !== body.type)
+  const dtype = holdingType(body.type);
+  if (reduced.extent % by !== 0 || dtype === undefined)
     throw new InternalError(`cut of ${name}, ${reduced.extent} long, by ${by}: ${op} of ${body.type}`);
   const names = cutNames(name);
   const part: Axis = { name: names.part, extent: reduced.extent / by };

@@ -4,7 +4,7 @@
  * from data is wrapped and clamped into its dimension, so no model can read outside a buffer; indices that are
  * known are checked here instead, and those in arithmetic progression become strides.
  */
-import { computeType, elementCount, type DType, type Tensor } from "../ir/dtype.ts";
+import { computeType, elementCount, holdingType, type DType, type Tensor } from "../ir/dtype.ts";
 import {
   add,
   cast,
@@ -184,8 +184,7 @@ const range: OpDefinition = {
 
 /** The dtype that holds a compute type as it is. */
 function wordOf(dtype: DType): DType {
-  const words = { f32: "float32", f64: "float64", i32: "int32", u32: "uint32", i64: "int64", u64: "uint64", bool: "bool", index: "int32" } as const; // prettier-ignore
-  return words[computeType(dtype)];
+  return holdingType(computeType(dtype)) ?? "int32";
 }
 
 function constantTensor(call: OpCall): Tensor {

@@ -4,7 +4,7 @@
  * calls that run once at load. Invariant: neither the artifact nor the program's memory grows by more than a little:
  * a hoisted value is small, or no larger than a constant that it replaces.
  */
-import { bytesPerElement, elementCount, type DType, type Tensor } from "../ir/dtype.ts";
+import { bytesPerElement, elementCount, holdingType, type DType, type Tensor } from "../ir/dtype.ts";
 import { constant, linear, loadTyped, type AxisExpr, type Expr, type LoadExpr } from "../ir/expr.ts";
 import { operands, rewrite, visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
@@ -23,8 +23,6 @@ const GROWTH = 4096;
 const SMALL = 16384;
 /** A function of this cost is worth a load from a larger table. */
 const EXPENSIVE = 8;
-
-const storageTypes: Partial<Record<Expr["type"], DType>> = { f32: "float32", f64: "float64", i32: "int32", u32: "uint32", i64: "int64", u64: "uint64", bool: "bool" }; // prettier-ignore
 
 /** Types whose elements are held as the numbers that they are. */
 const plainTypes: ReadonlySet<DType> = new Set<DType>(["float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"]); // prettier-ignore
@@ -94,7 +92,7 @@ export class Constants {
     const replaced = loads
       .filter((n) => (this.users.get(n) ?? 0) <= 1)
       .reduce((sum, n) => sum + this.bytes(n), 0);
-    return this.sizeOf(e) * bytesPerElement(storageTypes[e.type]!) <= replaced + GROWTH;
+    return this.sizeOf(e) * bytesPerElement(holdingType(e.type)!) <= replaced + GROWTH;
   }
 
   /** The number that a load gives wherever it reads, when it reads a constant of equal elements. */
@@ -114,7 +112,7 @@ export class Constants {
   }
 
   private fits(e: Expr, points: number): boolean {
-    const dtype = storageTypes[e.type];
+    const dtype = holdingType(e.type);
     const size = this.sizeOf(e);
     if (!dtype || size === 0) return false;
     const largest = Math.max(0, ...[...loadsUnder(e)].map((n) => this.bytes(n)));
@@ -168,7 +166,7 @@ export class Constants {
 
   private made(e: Expr, nodes: readonly string[]): Hoisted {
     const axes = this.axesInOrder(e);
-    const dtype = storageTypes[e.type]!;
+    const dtype = holdingType(e.type)!;
     const shape = axes.map((a) => a.extent);
     const inputs = [...loadsUnder(e)];
     const local = new Map(inputs.map((n, i) => [n, i]));

@@ -6,7 +6,7 @@
  */
 import { add, f32, max, min, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
 import { operands } from "../ir/walk.ts";
-import { integerRange, type DType } from "../ir/dtype.ts";
+import { holdingType, integerRange, type DType } from "../ir/dtype.ts";
 import { affineExpr, affineOf, affineSteps, type IsConstant } from "./affine.ts";
 import { boundsOf, isWhole } from "./bounds.ts";
 import { parentsUnder, withOperands } from "./operands.ts";
@@ -102,8 +102,6 @@ const widening: Partial<Record<DType, readonly DType[]>> = {
   int64: ["int32", "uint32"],
   uint64: ["uint32"],
 };
-
-const typeNames: Partial<Record<Expr["type"], DType>> = { f32: "float32", f64: "float64", i32: "int32", u32: "uint32", i64: "int64", u64: "uint64", bool: "bool" }; // prettier-ignore
 
 export const rules: readonly Rule[] = [
   {
@@ -246,7 +244,7 @@ export const rules: readonly Rule[] = [
     apply: (e) => {
       if (e.kind !== "cast" || e.a.kind !== "cast" || e.to === "index" || e.a.to === "index")
         return undefined;
-      const from = typeNames[e.a.a.type];
+      const from = holdingType(e.a.a.type);
       return from === e.to && (from === "bool" || widening[e.a.to]?.includes(from)) ? e.a.a : undefined;
     },
   },
