@@ -6,7 +6,7 @@
 import { elementCount } from "../../runtime/dtype.ts";
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
 import { broadcast, type Addition } from "./graphsElementwise.ts";
-import { type PlanBuilder, products, Refused, same, type Range, type Value } from "./planBuilder.ts";
+import { type PlanBuilder, products, Refused, same, summing, type Range, type Value } from "./planBuilder.ts";
 
 /** A sum with a bias. */
 function biased(range: Range, bias: Value | undefined): Range {
@@ -205,7 +205,8 @@ const globalPool: Addition = (b) => {
   const x = image(b);
   const shape = [...x.shape.slice(0, 2), ...x.shape.slice(2).map(() => 1)];
   if (b.random.chance(0.4)) return void b.node("GlobalMaxPool", [x], {}, "float32", shape, same(x));
-  b.node("GlobalAveragePool", [x], {}, "float32", shape, { bound: x.bound, error: x.error });
+  const error = x.error + summing(x.bound, elementCount(x.shape.slice(2)));
+  b.node("GlobalAveragePool", [x], {}, "float32", shape, { bound: x.bound, error });
 };
 
 const recurrent: Addition = (b) => {

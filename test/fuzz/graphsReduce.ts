@@ -5,7 +5,7 @@
 import { elementCount } from "../../runtime/dtype.ts";
 import type { OnnxAttributes } from "../../compiler/frontend/onnx/write.ts";
 import type { Addition } from "./graphsElementwise.ts";
-import { isExact, type PlanBuilder, Refused, same, type Range, type Value } from "./planBuilder.ts";
+import { isExact, type PlanBuilder, Refused, same, summing, type Range, type Value } from "./planBuilder.ts";
 
 function reducedShape(shape: readonly number[], axes: readonly number[], keep: boolean): number[] {
   return shape.flatMap((dim, d) => (axes.includes(d) ? (keep ? [1] : []) : [dim]));
@@ -51,12 +51,12 @@ function reducedRange(op: string, x: Value, count: number): Range {
   switch (op) {
     case "ReduceSum":
     case "ReduceL1":
-      return { bound: bound * count, step, error: error * count };
+      return { bound: bound * count, step, error: error * count + summing(bound * count, count) };
     case "ReduceMean":
       return {
         bound,
         step: bound * count <= step * 2 ** 24 && Math.log2(count) % 1 === 0 ? step / count : 0,
-        error,
+        error: error + summing(bound, count),
       };
     case "ReduceSumSquare":
       return { bound: bound * bound * count, step: step * step, error: 2 * bound * error * count };
@@ -119,16 +119,17 @@ const cumulative: Addition = (b) => {
   b.node("CumSum", [x, b.literal("int64", [], [axis])], attributes, "float32", x.shape, {
     bound: x.bound * count,
     step: x.step,
-    error: x.error * count,
+    error: x.error * count + summing(x.bound * count, count),
   });
 };
 
 const softmax: Addition = (b) => {
   const x = b.float(({ shape, bound }) => shape.length > 0 && elementCount(shape) > 0 && bound < 1e4);
   const axis = b.random.between(-x.shape.length, x.shape.length - 1);
+  const error = 2 * x.error + summing(1, x.shape.at(axis)!);
   if (b.random.chance(0.7))
-    return void b.node("Softmax", [x], { axis }, "float32", x.shape, { bound: 1, error: 2 * x.error });
-  b.node("LogSoftmax", [x], { axis }, "float32", x.shape, { bound: 2 * x.bound + 10, error: 2 * x.error });
+    return void b.node("Softmax", [x], { axis }, "float32", x.shape, { bound: 1, error });
+  b.node("LogSoftmax", [x], { axis }, "float32", x.shape, { bound: 2 * x.bound + 10, error });
 };
 
 /** How much a normalisation with this epsilon can enlarge an error. */

@@ -253,13 +253,17 @@ export function either(values: readonly Value[]): Range {
   };
 }
 
+/**
+ * What roundings do to a sum of `count` numbers, twice which is allowed: half a unit of the last place for each number,
+ * of the last binade, where equal numbers are all rounded one way.
+ */
+export const summing = (total: number, count: number): number => total * count * 2 ** -26;
+
 /** Of a sum of `count` products of elements of two values. */
 export function products(a: Value, b: Value, count: number): Range {
-  return {
-    bound: a.bound * b.bound * count,
-    step: a.step * b.step,
-    error: (a.bound * b.error + b.bound * a.error + a.error * b.error) * count,
-  };
+  const bound = a.bound * b.bound * count;
+  const error = (a.bound * b.error + b.bound * a.error + a.error * b.error) * count;
+  return { bound, step: a.step * b.step, error: error + summing(bound, count) };
 }
 
 export function isExact(value: Value): boolean {

@@ -42,7 +42,7 @@ const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (nod
   [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
   [/Mismatch between number of inferred and declared dimensions/, "shape inference that gives another rank than the operator"],
   [/qlinear_where.cc/, "QLinearWhere whose scales and zero points are fed"],
-  [/Input 0 expected to have type but instead is null/, "types are not inferred through a function"],
+  [/Input \d+ expected to have type but instead is null/, "types are not inferred through a function"],
   [/has (unsupported|inconsistent) type/, "types are not inferred through a function"],
   [/Can't merge shape info/, "shape inference that does not know the operator's last output shape"],
   [/Input data with index: \d+ is NaN/, "Binarizer refuses NaN; the specification does not"],
