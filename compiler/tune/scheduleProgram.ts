@@ -73,7 +73,11 @@ export function scheduleProgram(program: Program, target: ScheduleTarget = WEBAS
     for (const id of call.outputs) {
       const value = program.values.get(id);
       if (early) made.add(id);
-      else if (value) varying.set(value.storage ?? id, [...(varying.get(value.storage ?? id) ?? []), value]);
+      else if (value) {
+        const others = varying.get(value.storage ?? id);
+        if (others) others.push(value);
+        else varying.set(value.storage ?? id, [value]);
+      }
     }
     const list = early ? init : run;
     if (call.kind === "library") {
