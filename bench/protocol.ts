@@ -139,6 +139,8 @@ export interface JobResult {
   readonly peak?: Readonly<Record<string, Rate>>;
   /** GB/s of reading `readBytes`, on one core. */
   readonly bandwidth?: Rate;
+  /** Nanoseconds from one core to another and back, before and after the runs; where threads were measured. */
+  readonly roundTripNs?: readonly number[];
   /** Why there is no reference to compare with, or why it was the stored outputs. */
   readonly referenceNote?: string;
 }

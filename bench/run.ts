@@ -32,6 +32,7 @@ import { type BenchResults } from "./results.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
 import { baseOf, isGpu, REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 import { startServer } from "./server.ts";
+import { threadsTable } from "./threadsTable.ts";
 import { type Bench, measureModel, type ModelResult, whileServing } from "./session.ts";
 
 async function run(options: Options, command: readonly string[]): Promise<number> {
@@ -100,6 +101,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
     const tables: string[] = [];
     if (models.length > 0) tables.push(modelTable(models, ids, base));
     if (options.runtimes.some(isGpu) && models.length > 0) tables.push(gpuTable(models, base));
+    tables.push(threadsTable(models));
     if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
     if (colds.length > 0) tables.push(coldTable(colds, base));
     if (warms.length > 0) tables.push(coldTable(warms, base, "page again"));

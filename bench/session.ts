@@ -48,6 +48,7 @@ export interface ModelResult {
   readonly exactNote?: string;
   readonly peak?: JobResult["peak"];
   readonly bandwidth?: JobResult["bandwidth"];
+  readonly roundTripNs?: JobResult["roundTripNs"];
 }
 
 /** What a benchmark of models works with. */
@@ -160,6 +161,7 @@ async function measureServed(
     ...(answer?.referenceNote === undefined ? {} : { referenceNote: answer.referenceNote }),
     ...(answer?.peak === undefined ? {} : { peak: answer.peak }),
     ...(answer?.bandwidth === undefined ? {} : { bandwidth: answer.bandwidth }),
+    ...(answer?.roundTripNs === undefined ? {} : { roundTripNs: answer.roundTripNs }),
   };
 }
 

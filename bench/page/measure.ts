@@ -15,6 +15,7 @@ import {
   type Verification,
 } from "../protocol.ts";
 import { openPeak, type Peak } from "./peak.ts";
+import { coreRoundTrip } from "./roundTrip.ts";
 import { type PageSession } from "./runtime.ts";
 import { startRuntime } from "./runtimes.ts";
 import { fetchTensors } from "./storedTensors.ts";
@@ -84,13 +85,17 @@ export async function measure(job: Job): Promise<JobResult> {
   );
 
   const peak = job.peak === undefined ? undefined : await openPeak(job.peak);
+  const threaded = job.entries.some(({ threads }) => threads > 1);
+  const before = threaded ? await coreRoundTrip() : undefined;
   const { results, rates } = await time(job, attempts, verifications, exact, peak);
+  const after = threaded ? await coreRoundTrip() : undefined;
   for (const attempt of attempts) {
     if ("opened" in attempt) await attempt.opened.session.dispose().catch(() => {});
   }
   return {
     results,
     ...rates,
+    ...(before === undefined || after === undefined ? {} : { roundTripNs: [before, after] }),
     ...(reference.note === undefined ? {} : { referenceNote: reference.note }),
   };
 }

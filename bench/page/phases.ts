@@ -9,7 +9,7 @@ import { type Phase } from "../protocol.ts";
 type Callable = (this: unknown, ...args: unknown[]) => unknown;
 
 /** Functions of a program's module whose time is told apart; what else a module exports is left alone. */
-const EXPORTS = ["init", "warm", "run"];
+const EXPORTS = ["init", "begin", "warm", "run"];
 
 export class PhaseWatch {
   readonly #phases = new Map<string, { from: number; to: number; busy?: number; calls: number }>();
