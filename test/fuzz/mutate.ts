@@ -269,7 +269,8 @@ function mutateJson(root: unknown, random: Random): string {
     default:
       break;
   }
-  holder[key] = random.pick(ODD_VALUES);
+  // A copy: what is changed within it later must not come to stand in itself.
+  holder[key] = structuredClone(random.pick(ODD_VALUES));
   return `${path} = ${JSON.stringify(holder[key])}`;
 }
 

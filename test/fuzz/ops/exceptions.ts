@@ -58,6 +58,7 @@ const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (nod
   [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
   [/\[ShapeInferenceError\] Incompatible dimensions/, "shape inference counts windows that start beyond the end, which running does not", ({ op, attributes }) => /Pool$/.test(op) && attributes["ceil_mode"] === 1],
   [/Cannot split using values in 'split' attribute/, "a scalar has the shape [1, n] instead of [0, n] among its indices that are not zero", ({ op }) => op === "NonZero"],
+  [/reshape_helper.h/, "a scalar has the shape [1, n] instead of [0, n] among its indices that are not zero", ({ op }) => op === "NonZero"],
   [/IsAxisInRange\(axis, tensor_rank\)/, "axes that are not in order, of a shape that is computed ahead", ({ op }) => op === "Unsqueeze"],
   [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
 ]; // prettier-ignore
