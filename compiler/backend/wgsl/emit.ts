@@ -20,7 +20,7 @@ import { joinSlices, sharedWord } from "./gather.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
 import { hasOwnCopies } from "./scratch.ts";
-import { bySubgroups, combineBySubgroups, SUBGROUPS, wordOfShare } from "./subgroups.ts";
+import { bySubgroups, combineBySubgroups, SUBGROUPS } from "./subgroups.ts";
 import { wavesOf } from "./waves.ts";
 import { chainOf, spread, type Chain, type Team } from "./grid.ts";
 
