@@ -139,6 +139,13 @@ export function optimize(
       filterMinimally(program, options.winograd, (text, nodes) => trace?.("winograd", text, nodes)),
     );
   }
+  if (enabled(options, "simplify") && target === "webgpu") {
+    program = clock.time("simplify", () =>
+      gpuBackend().packForGpu(program, options.gpu ?? "software", (nodes) =>
+        trace?.("simplify", () => "bytes are multiplied four at a time", nodes),
+      ),
+    );
+  }
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
   // Threads meet between calls; a GPU's invocations cannot meet at all, and parts of a call become dispatches.
   const parted = target === "wasm" ? separate : (whole: Program): Program => whole;

@@ -37,10 +37,11 @@ import type { WeightStore } from "./lower/weightStore.ts";
 import type { GpuFloats, GpuReport, KernelReport } from "./options.ts";
 import { inHalves } from "./passes/halves.ts";
 import { withoutFills } from "./passes/fills.ts";
+import { packDots } from "./passes/packed/dots.ts";
 import { joinPixels } from "./passes/pixelTiles.ts";
 import { joinShort, joinSiblings } from "./passes/sequence.ts";
 import { chooseSides, type Side, type Sides } from "./passes/sides.ts";
-import { gpuDevice, type GpuDevice } from "./tune/gpuDevice.ts";
+import { gpuDevice, type GpuDevice, type GpuKind } from "./tune/gpuDevice.ts";
 import { gpuSchedules } from "./tune/gpuHeuristic.ts";
 import { scheduleProgram, WEBASSEMBLY, type ScheduleTarget } from "./tune/scheduleProgram.ts";
 
@@ -91,6 +92,17 @@ export function scheduleForGpu(
   const scheduled = scheduleProgram(filled, target);
   const borders = scheduleProgram({ ...program, calls: fills, outputs: [] }, target);
   return { ...scheduled, init: [...borders.init, ...scheduled.init] };
+}
+
+/**
+ * Before layout: sums of products of bytes as a device multiplies them. `software` adapters and what is too small keep
+ * numbers of 32 bits.
+ *
+ * @param hit told the nodes of each contraction that is changed
+ */
+export function packForGpu(program: Program, kind: GpuKind, hit: (nodes: string) => void): Program {
+  const { packedDots } = gpuDevice(kind);
+  return packedDots ? packDots(program, packedDots, hit) : program;
 }
 
 export function buildForGpu(given: Program, settings: GpuSettings): GpuBuild {

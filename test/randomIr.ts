@@ -126,7 +126,10 @@ class Expressions {
       fc.tuple(fc.constantFrom(...(isFloatCompute(type) ? floatBinary : intBinary)), a, a).map(([op, l, r]) => x.binary(op, l, r)), // prettier-ignore
       fc.tuple(fc.constantFrom(...(isFloatCompute(type) ? floatUnary : (["neg", "bitnot"] as const))), a).map(([op, l]) => x.unary(op, l)), // prettier-ignore
     );
-    if (type === "i32") options.push(this.of("f32", depth - 1).map((e) => x.bitcast(e, "i32")));
+    if (type === "i32") {
+      options.push(this.of("f32", depth - 1).map((e) => x.bitcast(e, "i32")));
+      options.push(fc.tuple(a, a).map(([l, r]) => x.binary("dot4", l, r)));
+    }
     return options;
   }
 

@@ -21,7 +21,9 @@ export type UnaryOp =
 
 export type BinaryOp =
   | "add" | "sub" | "mul" | "div" | "rem" | "min" | "max" | "pow" | "and" | "or" | "xor" | "shl" | "shr"
-  | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "floordiv" | "floormod"; // prettier-ignore
+  | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "floordiv" | "floormod"
+  /** Of words of four signed bytes: the sum of their four products. */
+  | "dot4"; // prettier-ignore
 
 interface Node {
   /** Position in the intern table; stable within one compilation, for ordering only. */

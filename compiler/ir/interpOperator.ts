@@ -177,11 +177,21 @@ function intBinary(op: BinaryOp, type: "i32" | "u32" | "index", x: Numeric, y: N
       return () => wrap(x() << y());
     case "shr":
       return type === "u32" ? () => x() >>> y() : () => x() >> y();
+    case "dot4":
+      return () => dot4(x(), y());
     case "pow":
       return () => wrap(Number(BigInt.asIntN(32, bigPower(BigInt(x()), BigInt(y()), 32))));
     default:
       throw new InternalError(`${op} of ${type}`);
   }
+}
+
+/** The sum of the products of four signed bytes each; at most 2^16, so nothing wraps. */
+function dot4(a: number, b: number): number {
+  let sum = 0;
+  for (let shift = 0; shift < 32; shift += 8)
+    sum += ((a << (24 - shift)) >> 24) * ((b << (24 - shift)) >> 24);
+  return sum;
 }
 
 function bigBinary(op: BinaryOp, type: "i64" | "u64", x: Big, y: Big): Big {

@@ -32,6 +32,7 @@ export function takesUnary(op: UnaryOp, type: ComputeType): boolean {
 export function takesBinary(op: BinaryOp, type: ComputeType): boolean {
   if (isComparison(op)) return type !== "bool" || op === "eq" || op === "ne";
   if (op === "floordiv" || op === "floormod") return type === "index";
+  if (op === "dot4") return type === "i32";
   if (type === "bool") return bitwise.has(op) || op === "min" || op === "max";
   if (arithmetic.has(op)) return true;
   if (type === "index") return false;

@@ -319,9 +319,15 @@ function integerPower(a: Expr, b: Expr): Expr {
   return select(lt(b, whole(0)), select(binary("eq", a, whole(1)), whole(1), ofMinusOne), result);
 }
 
+/** `dot4` byte by byte. */
+function dotOfBytes(a: Expr, b: Expr): Expr {
+  const byte = (word: Expr, n: number): Expr => binary("shr", binary("shl", word, i32(24 - 8 * n)), i32(24));
+  return [0, 1, 2, 3].map((n) => mul(byte(a, n), byte(b, n))).reduce((sum, product) => add(sum, product));
+}
+
 /**
- * Replaces functions by polynomials where there is one; the rest is for the host. Powers of integers become products,
- * unless `keepsIntegers`.
+ * Replaces functions by polynomials where there is one; the rest is for the host. Powers of integers and dot products of
+ * bytes become products, unless `keepsIntegers`.
  */
 export function lowerMath(e: Expr, memo?: Map<Expr, Expr>, keepsIntegers = false): Expr {
   return rewrite(
@@ -338,6 +344,7 @@ export function lowerMath(e: Expr, memo?: Map<Expr, Expr>, keepsIntegers = false
       }
       if (x.kind === "binary" && x.op === "mul") return timesSigmoid(x.a, x.b);
       if (x.kind === "binary" && x.op === "add") return onePlus(x.a, x.b);
+      if (x.kind === "binary" && x.op === "dot4" && !keepsIntegers) return dotOfBytes(x.a, x.b);
       if (x.kind === "binary" && x.op === "pow") {
         if (x.type === "f32" || x.type === "f64") return power(x.a, x.b);
         if (keepsIntegers) return undefined;

@@ -6,7 +6,7 @@
  */
 import { elementCount, type Tensor } from "../ir/dtype.ts";
 import { constant, loadTyped, range, linear, type Expr, type LoadExpr } from "../ir/expr.ts";
-import { rewrite, some, substituteAxes, visit, axesOf } from "../ir/walk.ts";
+import { rewrite, substituteAxes, visit, axesOf } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Loop } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
@@ -216,7 +216,6 @@ class Fusion {
         if (moves) continue; // It stays for the library call, and others may still read through it.
         return false;
       }
-      if (!moves && findsAgain(consumer, number)) return false;
       const inlined = this.inlined(consumer, number, assign, value, elementCount(shape), weight);
       if (inlined) replacements.push({ at: reader, call: inlined });
       else if (!moves) return false;
@@ -371,22 +370,6 @@ function replacedLoad(e: Expr, load: LoadExpr): Expr {
 
 function unique(names: readonly string[]): string[] {
   return [...new Set(names)];
-}
-
-/**
- * Whether a kernel takes something from a value and then looks for it there, as the place of the largest element does.
- * What is computed twice may be rounded twice: vectors multiply and add in one instruction, single numbers in two.
- */
-function findsAgain(consumer: OpenKernel, number: number): boolean {
-  let [readers, compares] = [0, false];
-  const isFloat = ({ type, kind }: Expr): boolean => (type === "f32" || type === "f64") && kind !== "const";
-  visitAssigns(consumer.body, [], (assign) => {
-    const all = assign.reduce ? [assign.value, assign.reduce.body] : [assign.value];
-    if (all.some((e) => some(e, (x) => x.kind === "load" && x.buffer === number))) readers++;
-    compares ||= all.some((e) => some(e, (x) => x.kind === "binary" && x.op === "eq" && x.a !== x.b && isFloat(x.a) && isFloat(x.b))); // prettier-ignore
-    return assign;
-  });
-  return readers > 1 && compares;
 }
 
 /** Rebuilds assignments, telling the axes of the loops around each. */

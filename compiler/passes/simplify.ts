@@ -185,7 +185,7 @@ function withFactor(body: Expr, factor: Expr, by: Expr): Expr {
 }
 
 /** Drops calls and constants that nothing reads any more. */
-function pruned(program: Program): Program {
+export function pruned(program: Program): Program {
   const needed = new Set<ValueId>(program.outputs.map((o) => o.id));
   const kept: Call[] = [];
   for (const call of program.calls.toReversed()) {

@@ -34,7 +34,7 @@ export function nanosecondsOf(blocks: readonly Block[]): number {
     if (assign.reduce) {
       const { op, axes, body } = assign.reduce;
       const steps = elementCount(axes.map((a) => a.extent));
-      const product = op === "sum" && body.kind === "binary" && body.op === "mul" && body.type === "f32";
+      const product = op === "sum" && body.kind === "binary" && (body.op === "dot4" || (body.op === "mul" && body.type === "f32")); // prettier-ignore
       each += steps * slowness(body) * (product ? MULTIPLY_ADD : (1 + costOf(body)) * OPERATION);
       if (product && points > 0) each = Math.max(each, readingOf(body, [...assign.axes, ...axes]) / points);
     }

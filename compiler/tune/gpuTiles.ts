@@ -34,7 +34,8 @@ export interface Product {
 /** The operands of `sum of left * right`, where just one moves along `vector` and both lie at plain positions. */
 export function productOf(assign: Assign, accesses: AssignAccesses, vector: string): Product | undefined {
   const { op, body } = assign.reduce!;
-  if (op !== "sum" || body.kind !== "binary" || body.op !== "mul" || body.type !== "f32") return undefined;
+  if (op !== "sum" || body.kind !== "binary") return undefined;
+  if (body.op !== "dot4" && (body.op !== "mul" || body.type !== "f32")) return undefined;
   const operand = (e: typeof body.a): Access | undefined => accesses.loads.find((a) => a.inReduction && a.load === e); // prettier-ignore
   const [a, b] = [operand(body.a), operand(body.b)];
   if (!a || !b || a === b || a.buffer === b.buffer) return undefined;

@@ -7,7 +7,8 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement, computeType, elementCount, type ComputeType } from "../../ir/dtype.ts";
-import { constant } from "../../ir/expr.ts";
+import { constant, type Expr } from "../../ir/expr.ts";
+import { some } from "../../ir/walk.ts";
 import type { Reduction } from "../../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
 import { identityOf } from "../../lower/empty.ts";
@@ -19,6 +20,8 @@ import { indented } from "./frames.ts";
 import { joinSlices, sharedWord } from "./gather.ts";
 import { intLiteral, wgslType, wgslVector } from "./literal.ts";
 import { asWord, quadOf, wordBytes, wordOf, type Binding, type Operand, type Word } from "./memory.ts";
+import { Library } from "./library.ts";
+import { PACKED_DOTS } from "./packed.ts";
 import { hasOwnCopies } from "./scratch.ts";
 import { bySubgroups, combineBySubgroups, SUBGROUPS } from "./subgroups.ts";
 import { wavesOf } from "./waves.ts";
@@ -27,8 +30,8 @@ import { chainOf, spread, type Chain, type Team } from "./grid.ts";
 export interface EmittedNest {
   readonly text: string;
   readonly entries: readonly EmittedEntry[];
-  /** The same by the operations of subgroups, where that differs: for devices that have these. */
-  readonly bySubgroups?: string;
+  /** The same for devices that have more, where that differs; what takes the most features stands first. */
+  readonly better: readonly { readonly features: readonly string[]; readonly text: string }[];
 }
 
 type Written<Kind extends Leaf<Register>["kind"]> = LeafOf<Register, Kind>;
@@ -41,9 +44,22 @@ export function emitNest(
   memory?: readonly number[],
 ): EmittedNest {
   const waves = wavesOf(nest, memory);
-  const emitted = new Emitter(nest, operands, bindings).run(waves);
-  if (!combinesBySubgroups(nest.body)) return emitted;
-  return { ...emitted, bySubgroups: new Emitter(nest, operands, bindings, true).run(waves).text };
+  const written = (features: readonly string[]): Omit<EmittedNest, "better"> =>
+    new Emitter(nest, operands, bindings, new Set(features)).run(waves);
+  const useful = [
+    ...(combinesBySubgroups(nest.body) ? [SUBGROUPS] : []),
+    ...(hasDots(nest.body) ? [PACKED_DOTS] : []),
+  ];
+  const sets = useful.length > 1 ? [useful, ...useful.map((name) => [name])] : useful.length === 1 ? [useful] : []; // prettier-ignore
+  return { ...written([]), better: sets.map((features) => ({ features, text: written(features).text })) };
+}
+
+function hasDots(body: readonly Statement[]): boolean {
+  const isDot = (e: Expr): boolean => e.kind === "binary" && e.op === "dot4";
+  return body.some((s) => {
+    if (s.kind === "for") return hasDots(s.body);
+    return (s.kind === "update" && some(s.body, isDot)) || (s.kind === "store" && some(s.value, isDot));
+  });
 }
 
 function combinesBySubgroups(body: readonly Statement[]): boolean {
@@ -82,14 +98,20 @@ class Emitter extends ExpressionWriter {
   /** Whether something was stored since the last barrier. */
   private stored = false;
 
-  constructor(nest: Nest, operands: readonly Operand[], bindings: readonly Binding[], subgroups = false) {
-    super(nest, operands);
+  /** @param features what the device has, of those that a text may be written for */
+  constructor(
+    nest: Nest,
+    operands: readonly Operand[],
+    bindings: readonly Binding[],
+    features: ReadonlySet<string>,
+  ) {
+    super(nest, operands, new Library(features.has(PACKED_DOTS)));
     this.bindings = bindings;
-    this.subgroups = subgroups;
+    this.subgroups = features.has(SUBGROUPS);
     this.words = bindings.map((_, i) => this.declare(i));
   }
 
-  run(waves: readonly (readonly (readonly Statement[])[])[]): EmittedNest {
+  run(waves: readonly (readonly (readonly Statement[])[])[]): Omit<EmittedNest, "better"> {
     const entries: EmittedEntry[] = [];
     const functions: string[] = [];
     if (this.nest.sequence && waves.length > 1) {

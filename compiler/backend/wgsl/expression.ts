@@ -13,9 +13,10 @@ import type { Nest } from "../../ir/nest.ts";
 import { layoutOf } from "../../ir/kernel.ts";
 import { operandsOf, ValueTable, type Address, type BinaryValue, type CastValue, type LoadValue, type Terms, type UnaryValue, type Value } from "../values.ts"; // prettier-ignore
 import { Frames } from "./frames.ts";
-import { Library } from "./library.ts";
+import type { Library } from "./library.ts";
 import type { Lanes } from "../straight.ts";
 import { floatWord, intLiteral, literal, wgslType, wgslVector } from "./literal.ts";
+import { DOT } from "./packed.ts";
 import { asWord, wordOf, type Operand, type Word } from "./memory.ts";
 
 /** The register of an accumulator. */
@@ -40,7 +41,7 @@ interface Note {
 
 export abstract class ExpressionWriter {
   readonly frames = new Frames();
-  readonly library = new Library();
+  readonly library: Library;
   protected readonly nest: Nest;
   protected readonly operands: readonly Operand[];
   protected readonly values: ValueTable;
@@ -55,8 +56,9 @@ export abstract class ExpressionWriter {
   /** Of the statement being written: what reads its accumulator and is needed more than once. */
   private ofStatement = new Map<string, Note>();
 
-  constructor(nest: Nest, operands: readonly Operand[]) {
+  constructor(nest: Nest, operands: readonly Operand[], library: Library) {
     this.nest = nest;
+    this.library = library;
     this.operands = operands;
     this.values = new ValueTable(nest.buffers.map(layoutOf));
   }
@@ -479,7 +481,7 @@ export abstract class ExpressionWriter {
       this.frames.line(`let ${name} = ${this.text(e.a, false)};`);
       return divided(op, name, by, range(e.a.expr!)[0]);
     }
-    const mixed = (op === "add" || op === "sub" || op === "mul" || op === "div") && vector;
+    const mixed = (op === "add" || op === "sub" || op === "mul" || op === "div" || op === "dot4") && vector;
     const a = this.text(e.a, vector && (!mixed || this.varies(e.a)));
     const b = this.text(e.b, vector && (!mixed || this.varies(e.b)));
     const splat = (text: string, x: Value): string => (vector && mixed && !this.varies(x) ? `${wgslVector(type)}(${text})` : text); // prettier-ignore
@@ -494,6 +496,8 @@ export abstract class ExpressionWriter {
         if (vector) return this.byLanes(e);
         if (type === "f32") throw new InternalError("pow of f32 has no form in WGSL");
         return `${this.library.use(type === "u32" ? "powU" : "powI")}(${a}, ${b})`;
+      case "dot4":
+        return `${this.library.use(DOT, vector)}(${splat(a, e.a)}, ${splat(b, e.b)})`;
       case "min":
       case "max":
         return this.extreme(op, e, a, b, vector);

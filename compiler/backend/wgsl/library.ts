@@ -6,6 +6,7 @@
  * 64-bit integers are two words, the low one first. Division goes bit by bit: models divide few of them.
  */
 import { InternalError } from "../../diagnostic.ts";
+import { DOT, packedDot } from "./packed.ts";
 
 interface Routine {
   readonly needs?: readonly string[];
@@ -33,6 +34,13 @@ const generic: Readonly<Record<string, Routine>> = {
   },
   // i32 division by 0 gives 0 here; WGSL gives the dividend. The smallest by -1 wraps in both.
   divI: { text: "fn NAME(a: I, b: I) -> I { return select(a / b, I(0), b == I(0)); }" },
+  // Bytes of words, by shifts; see packed.ts for devices that have an instruction.
+  dot4: {
+    text: `fn NAME(a: I, b: I) -> I {
+ return ((a << U(24u)) >> U(24u)) * ((b << U(24u)) >> U(24u)) + ((a << U(16u)) >> U(24u)) * ((b << U(16u)) >> U(24u))
+ + ((a << U(8u)) >> U(24u)) * ((b << U(8u)) >> U(24u)) + (a >> U(24u)) * (b >> U(24u));
+}`,
+  },
   divU: { text: "fn NAME(a: U, b: U) -> U { return select(a / b, U(0u), b == U(0u)); }" },
 };
 
@@ -199,6 +207,12 @@ const SINGLE: Readonly<Record<string, string>> = { F: "f32", I: "i32", U: "u32",
 /** The functions that a module uses. */
 export class Library {
   private readonly texts = new Map<string, string>();
+  private readonly packedDots: boolean;
+
+  /** @param packedDots whether the device has the packed dot product */
+  constructor(packedDots: boolean) {
+    this.packedDots = packedDots;
+  }
 
   /** The name to call a function by; for four lanes where `vector`. */
   use(name: string, vector = false): string {
@@ -211,6 +225,10 @@ export class Library {
       return name;
     }
     const called = vector ? `${name}4` : name;
+    if (name === DOT && this.packedDots) {
+      this.texts.set(called, packedDot(called, vector));
+      return called;
+    }
     for (const need of routine.needs ?? []) this.use(need, vector);
     const types = vector ? LANES : SINGLE;
     const text = routine.text

@@ -20,7 +20,6 @@ import { keyOf } from "../kernelKey.ts";
 import { emitNest, type EmittedNest } from "./emit.ts";
 import type { Binding, Operand } from "./memory.ts";
 import { scratchOf } from "./scratch.ts";
-import { SUBGROUPS } from "./subgroups.ts";
 
 export interface EmittedPipelines {
   /** Texts of modules. */
@@ -41,10 +40,6 @@ export interface EmittedPipelines {
 export interface ModuleText {
   readonly text: string;
   readonly better: readonly { readonly features: readonly string[]; readonly text: string }[];
-}
-
-function textOf({ text, bySubgroups }: EmittedNest): ModuleText {
-  return { text, better: bySubgroups === undefined ? [] : [{ features: [SUBGROUPS], text: bySubgroups }] };
 }
 
 /** The nest of a call, with all mathematics in primitive operations. */
@@ -141,7 +136,7 @@ export class PipelineEmitter {
 
   result(init: readonly GpuStep[], run: readonly GpuStep[]): EmittedPipelines {
     return {
-      modules: this.emitted.map(({ nest }) => textOf(nest)),
+      modules: this.emitted.map(({ nest: { text, better } }) => ({ text, better })),
       pipelines: this.pipelines,
       init,
       run,

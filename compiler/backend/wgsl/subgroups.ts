@@ -11,7 +11,6 @@ import type { ComputeType } from "../../ir/dtype.ts";
 import type { Reduction } from "../../ir/kernel.ts";
 import type { Frames } from "./frames.ts";
 import { indented } from "./frames.ts";
-import { wgslType } from "./literal.ts";
 
 /** The name of the feature, of an adapter and of WGSL. */
 export const SUBGROUPS = "subgroups";
@@ -68,9 +67,4 @@ function together({ op, type, isNan, nan }: SubgroupCombine, x: string): string 
   return type !== "f32" || isNan === undefined
     ? text
     : `select(${text}, ${nan}, subgroupAny(${isNan}(${x})))`;
-}
-
-/** The type of the memory that shares are handed over in. */
-export function wordOfShare(type: ComputeType): string {
-  return type === "bool" ? "u32" : wgslType(type);
 }

@@ -27,7 +27,7 @@ const unaryOps: readonly UnaryOp[] = [
   "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "sigmoid",
 ]; // prettier-ignore
 
-const binaryFunctions: readonly BinaryOp[] = ["min", "max", "pow"];
+const binaryFunctions: readonly BinaryOp[] = ["min", "max", "pow", "dot4"];
 
 /** Infix operators by how tightly they bind, loosest first; all associate to the left. */
 const infix: readonly (readonly (readonly [symbol: string, op: BinaryOp])[])[] = [

@@ -142,7 +142,7 @@ function votesOf(
     const reduced = new Set(reduce.axes.map((a) => a.name));
     const out = idOf(call, assign.out);
     const product =
-      reduce.op === "sum" && reduce.body.kind === "binary" && reduce.body.op === "mul" && loads.length === 2;
+      reduce.op === "sum" && reduce.body.kind === "binary" && (reduce.body.op === "mul" || reduce.body.op === "dot4") && loads.length === 2; // prettier-ignore
     const vote = (id: ValueId | undefined, dim: number, weight: number): void => {
       if (id !== undefined && dim >= 0) votes.push({ id, dim, work: weight });
     };

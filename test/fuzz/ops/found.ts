@@ -334,32 +334,4 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "v7", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
   },
-  {
-    note: "scores that were computed twice, once in vectors, did not equal the largest of them",
-    opset: 15,
-    wrapping: "none",
-    operands: [
-      {
-        name: "x0",
-        dtype: "float32",
-        shape: [2, 1],
-        data: { kind: "values", values: [0, -0.48785120248794556] },
-        constant: false,
-      },
-    ],
-    nodes: [
-      {
-        op: "LinearClassifier",
-        domain: "ai.onnx.ml",
-        inputs: ["x0"],
-        outputs: ["v1", "v2"],
-        attributes: {
-          coefficients: { kind: "floats", value: [2, -0.25, -1.75, -1] },
-          intercepts: { kind: "floats", value: [0.75, 0.75, 1.25, -1.25] },
-          classlabels_ints: [0, 3, 6, 9],
-        },
-      },
-    ],
-    outputs: [{ name: "v1", type: { kind: "tensor", dtype: "int64", shape: [2] } }],
-  },
 ];
