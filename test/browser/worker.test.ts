@@ -217,7 +217,8 @@ describe("a session in a worker", () => {
   });
 
   it("rejects everything when its worker is gone", async () => {
-    const artifact = await slowArtifact(40);
+    // Long enough for the worker to be ended in the middle of it, also where timers are late.
+    const artifact = await slowArtifact(300);
     const { start } = modelWorker;
     let worker: Worker | undefined;
     const session = await load(artifact, {

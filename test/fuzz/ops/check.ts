@@ -126,9 +126,9 @@ export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outp
       if (typeof a !== "string" && !exact.has(name)) {
         const usual = epsilon * slack * Math.abs(Number(b)) + (epsilon === 0 ? 0 : 2 ** -120);
         if (difference <= usual) continue;
-        moved ??= sensitivity(graph, Object.keys(expected), by);
+        moved ??= sensitivity(graph, expected, by);
         const some = moved.get(name);
-        // Members of a sequence have no name of their own: a few roundings are theirs.
+        // A member of a sequence that is no other value of the graph: a few roundings are its own.
         if (!some && difference <= 64 * usual) continue;
         if (some) {
           const most = some.length === 0 ? 0 : some[i % some.length]!;

@@ -227,6 +227,10 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "the largest or least of numbers of which some are NaN is not NaN",
   },
   {
+    applies: (w) => w.node.op === "Sign" && anyInput(w, hasNaN),
+    reason: "the sign of NaN is 0, where ONNX's reference has NaN",
+  },
+  {
     applies: (w) => /^TreeEnsemble(Regressor)?$/.test(w.node.op) && ((w.node.attributes["n_targets"] ?? 1) as number) > 1,
     reason: "a target for which no leaf votes is not 0",
   },

@@ -302,15 +302,29 @@ function undetermined(graph: FuzzGraph, values: ReadonlyMap<string, Tensor>): Re
   return names;
 }
 
+/** The name of a result in the graph; a member of a sequence moves as the value that it was made of. */
+function nameInGraph(name: string, result: Tensor, values: ReadonlyMap<string, Tensor>): string {
+  if (values.has(name)) return name;
+  const isSame = ({ dtype, shape, data }: Tensor): boolean =>
+    dtype === result.dtype &&
+    String(shape) === String(result.shape) &&
+    result.data.every((element, i) => Object.is(element, data[i]));
+  return [...values].find(([, value]) => isSame(value))?.[0] ?? name;
+}
+
 /** How much each element of each result moved, infinity where it is anything. */
 export function sensitivity(
   graph: FuzzGraph,
-  names: readonly string[],
+  results: Readonly<Record<string, Tensor>>,
   by: Computer,
   runs = 24,
 ): Map<string, Float64Array | undefined> {
   // prettier-ignore
   const base = computed(graph, 0, undefined);
+  const inGraph = new Map(
+    Object.entries(results).map(([name, tensor]) => [name, nameInGraph(name, tensor, base)]),
+  );
+  const names = [...new Set(inGraph.values())];
   const result = new Map<string, Float64Array | undefined>();
   const anything = undetermined(graph, base);
   const cuts = cutNames(graph);
@@ -342,5 +356,6 @@ export function sensitivity(
       }
     }
   }
+  for (const [name, known] of inGraph) result.set(name, result.get(known));
   return result;
 }
