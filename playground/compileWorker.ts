@@ -11,6 +11,7 @@ import { type Tensor } from "../runtime/dtype.ts";
 import { looksLikeJson } from "../compiler/frontend/graphModel.ts";
 import { isArtifact, readArtifact } from "../runtime/format.ts";
 import { load, type Inputs, type Session } from "../runtime/index.ts";
+import { ByteReader } from "../runtime/reader.ts";
 import { problemOf } from "./problem.ts";
 import type { GivenFile, ModelRun, Reply, Request, Shapes, Wish } from "./protocol.ts";
 import { adapterText } from "./quantity.ts";
@@ -233,12 +234,7 @@ async function gzipOfCode(artifact: Uint8Array, variant: ModelRun["variant"]): P
 
 async function gzipBytes(bytes: Uint8Array): Promise<number> {
   const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
-  let total = 0;
-  for (const reader = stream.getReader(); ;) {
-    const { done, value } = await reader.read();
-    if (done) return total;
-    total += value.length;
-  }
+  return (await new ByteReader(stream).rest()).length;
 }
 
 function works(request: Request): Promise<void> {

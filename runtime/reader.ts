@@ -3,7 +3,8 @@
  * Invariant: nothing is allocated for bytes that have not arrived beyond one piece, whatever length a header promises;
  * a stream is never held as a whole unless all of it is asked for; a read ends soon after the signal is aborted. Where
  * the stream can fill memory of ours ("byob", Streams Standard 4.5), what is lent passes through one buffer: no
- * garbage is left behind that an engine collects only after tens of megabytes, and nothing is copied on the way.
+ * garbage is left behind that an engine collects only after tens of megabytes, and nothing is copied on the way; who
+ * waits for a stream is not collected with it.
  */
 import { TilewrightError } from "./errors.ts";
 import { truncated } from "./format.ts";
@@ -24,6 +25,23 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 /** What is asked for at once where the stream fills our memory: the first, so that small files take little. */
 const FIRST_PIECE_BYTES = 1 << 16;
 const PIECE_BYTES = 1 << 20;
+
+/**
+ * Readers that somebody waits for. What waits for a stream is reachable from the stream alone, and nothing holds that
+ * while it waits for a Blob or a download: Chromium (156) collects them together, sooner or later, and the read never
+ * ends. WebKit has known the same (bug 302685).
+ */
+const waitedFor = new Set<object>();
+
+/** What a read of this reader answers; nothing of it is collected until then. One read of a reader at a time. */
+export async function held<T>(reader: object, answer: Promise<T>): Promise<T> {
+  waitedFor.add(reader);
+  try {
+    return await answer;
+  } finally {
+    waitedFor.delete(reader);
+  }
+}
 
 type Filling = ReadableStreamBYOBReader;
 type Giving = ReadableStreamDefaultReader<Uint8Array>;
@@ -98,7 +116,8 @@ export class ByteReader {
     while (at < count) {
       throwIfAborted(this.#options.signal);
       if (stream.kind === "fills") {
-        const filled = await this.#next(() => stream.reader.read(new Uint8Array(this.#lent, at, count - at)));
+        const room = new Uint8Array(this.#lent, at, count - at);
+        const filled = await this.#next(stream.reader, () => stream.reader.read(room));
         if (filled.value !== undefined) this.#lent = filled.value.buffer;
         if (filled.done) throw this.#truncated(count, at);
         at += filled.value.length;
@@ -151,7 +170,7 @@ export class ByteReader {
     const stream = this.#stream;
     if (stream === undefined || this.#arrived === this.#options.exactly) return false;
     const room = this.#arrived === 0 ? FIRST_PIECE_BYTES : PIECE_BYTES;
-    const next = await this.#next<ReadableStreamReadResult<Uint8Array>>(() =>
+    const next = await this.#next<ReadableStreamReadResult<Uint8Array>>(stream.reader, () =>
       stream.kind === "fills" ? stream.reader.read(new Uint8Array(room)) : stream.reader.read(),
     );
     if (next.done) return false;
@@ -163,9 +182,9 @@ export class ByteReader {
   }
 
   /** What the stream answers, unless the caller aborts before. */
-  async #next<T>(read: () => Promise<T>): Promise<T> {
+  async #next<T>(reader: object, read: () => Promise<T>): Promise<T> {
     try {
-      return await Promise.race([read(), this.#aborted]);
+      return await held(reader, Promise.race([read(), this.#aborted]));
     } catch (cause) {
       throwIfAborted(this.#options.signal);
       throw new TilewrightError("network", `the source broke off after ${this.#arrived} bytes`, cause);

@@ -5,6 +5,7 @@
  * has arrived to whoever asks next.
  */
 import { TilewrightError } from "../errors.ts";
+import { held } from "../reader.ts";
 import { checkContent } from "../store/content.ts";
 import { type CachedSource } from "../store/options.ts";
 
@@ -30,7 +31,7 @@ export function passing(source: CachedSource, only: "artifact" | undefined): Pas
     {
       async pull(controller) {
         try {
-          const { done, value } = await reader.read();
+          const { done, value } = await held(reader, reader.read());
           if (done) {
             await writer.close().catch(() => {});
             await checked;

@@ -4,6 +4,7 @@
  * another version is never found; what comes out has the hash that it had when it went in; a record leaves with its
  * model; failing to keep one is no failure.
  */
+import { ByteReader } from "../reader.ts";
 import { hashOf, PIECE_BYTES, streamOf } from "./content.ts";
 import { type Database } from "./database.ts";
 import { dropEntries, makeRoom, touch } from "./library.ts";
@@ -35,15 +36,8 @@ export function recordsOf(db: Database, owner: string, mostBytes: number | undef
       touch(db, id).catch(() => {});
       if (entry.content === undefined) return { note: entry.note };
       try {
-        const bytes = new Uint8Array(entry.bytes);
-        let at = 0;
-        for (const reader = streamOf(entry.content, entry.hashes).getReader(); ;) {
-          const { done, value } = await reader.read();
-          if (done) break;
-          bytes.set(value, at);
-          at += value.length;
-        }
-        if (at !== entry.bytes) throw new Error("a part is missing");
+        if (entry.content.size !== entry.bytes) throw new Error("a part is missing");
+        const bytes = await new ByteReader(streamOf(entry.content, entry.hashes)).lend(entry.bytes);
         return { bytes, note: entry.note };
       } catch (error) {
         await dropEntries(db, [{ id, key: "" }]);

@@ -5,7 +5,8 @@
  * the same address, one downloads and the others wait and take it from the store.
  */
 import { TilewrightError } from "../errors.ts";
-import { throwIfAborted } from "../reader.ts";
+import { PREFIX_BYTES } from "../format.ts";
+import { ByteReader, throwIfAborted } from "../reader.ts";
 import { reasonOf } from "../warning.ts";
 import { artifactKey, checkContent, streamOf } from "./content.ts";
 import { database, type Database, type Entry, storeError } from "./database.ts";
@@ -167,17 +168,9 @@ class Opening {
 
   /** Whether an answer has the content of an entry; the body is used up. */
   async #isSame(body: ReadableStream<Uint8Array>, entry: Entry): Promise<boolean> {
-    const reader = body.getReader();
-    let start = new Uint8Array(0);
-    while (start.length < 64) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      const joined = new Uint8Array(start.length + value.length);
-      joined.set(start);
-      joined.set(value, start.length);
-      start = joined;
-    }
-    await reader.cancel();
+    const reader = new ByteReader(body);
+    const start = await reader.peek(PREFIX_BYTES);
+    reader.close();
     return entry.key !== "" && artifactKey(start) === entry.key;
   }
 
