@@ -5,7 +5,7 @@
  * its elements is computed once; no value that anything else reads is gone.
  */
 import { elementCount } from "../ir/dtype.ts";
-import { add, int, loadTyped, mul, type Expr } from "../ir/expr.ts";
+import { add, int, loadTyped, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
 import type { ValueId } from "../ir/graph.ts";
 import {
   coordinate,
@@ -15,6 +15,7 @@ import {
   type Block,
   type Buffer,
   type Kernel,
+  type Reduction,
 } from "../ir/kernel.ts";
 import { rootsOf, type Call, type KernelCall, type ProgramValue } from "../ir/program.ts";
 import { rewrite, substituteAxes, visit } from "../ir/walk.ts";
@@ -70,10 +71,23 @@ export function joinPixels(
   }
 }
 
-/** A dimension of the image, as each of the two runs over it. */
+/** A dimension of what lies between, as each of the two runs over it. */
 interface Dimension {
   readonly first: Axis;
   readonly second: Axis;
+}
+
+/** A window and the product that reads it, in one kernel, and how its pixels are divided. */
+interface Pair {
+  readonly call: KernelCall;
+  readonly first: Assign;
+  readonly second: Assign & { readonly reduce: Reduction };
+  /** Where the second reads what the first writes. */
+  readonly load: LoadExpr;
+  readonly image: readonly Dimension[];
+  readonly channel: Dimension;
+  /** Of each dimension of the image, how much of it is in a tile. */
+  readonly tile: readonly number[];
 }
 
 function tiled(one: KernelCall, other: KernelCall, limits: PixelLimits): KernelCall | undefined {
@@ -81,44 +95,46 @@ function tiled(one: KernelCall, other: KernelCall, limits: PixelLimits): KernelC
   if (!a?.reduce || !b?.reduce || a.reduce.op !== "sum" || b.reduce.op !== "sum") return undefined;
   if (elementCount(a.reduce.axes.map((x) => x.extent)) > MOST_TAPS || b.reduce.axes.length === 0) return undefined; // prettier-ignore
   if (nanosecondsOf([a, b]) <= limits.sequence) return undefined;
-  const call = joined([one, other]);
-  const { kernel } = call;
-  // Borders are written once, by calls of their own (fills.ts).
-  const borders = kernel.body.filter(isFill);
-  const [first, second] = withoutBorders(kernel).body as [Assign, Assign];
-  const between = first.out;
-  const buffer = kernel.buffers[between]!;
-  const load = soleLoad(second, between);
-  if (!load || load.pad !== undefined || buffer.dtype !== "float32") return undefined;
+  const pair = pairOf(joined([one, other]), limits);
+  return pair && { ...pair.call, kernel: byTiles(pair), outputs: other.outputs };
+}
 
-  const dimensions: Dimension[] = [];
+/** What of two neighbours' kernel is the image and what its channels; undefined where one reads more than a tile. */
+function pairOf(call: KernelCall, limits: PixelLimits): Pair | undefined {
+  const [first, second] = withoutBorders(call.kernel).body as [Assign, Pair["second"]];
+  const buffer = call.kernel.buffers[first.out]!;
+  const load = soleLoad(second, first.out);
+  if (!load || load.pad !== undefined || buffer.dtype !== "float32") return undefined;
+  const image: Dimension[] = [];
   let channel: Dimension | undefined;
   for (const [d, extent] of buffer.shape.entries()) {
     const [x, y] = [first.index[d]!, load.index[d]!];
     if (x.kind === "const" && y.kind === "const" && x.value === y.value) continue;
     if (x.kind !== "axis" || y.kind !== "axis" || x.extent !== extent || y.extent !== extent)
       return undefined;
-    const of = (axes: readonly Axis[], e: Expr & { kind: "axis" }): Axis | undefined => axes.find(({ name }) => name === e.name); // prettier-ignore
-    const from = of(first.axes, x);
-    const to = of(second.axes, y);
-    const reduced = of(second.reduce!.axes, y);
-    if (from && to) dimensions.push({ first: from, second: to });
-    else if (from && reduced && !channel) channel = { first: from, second: reduced };
+    const written = first.axes.find(({ name }) => name === x.name);
+    const read = second.axes.find(({ name }) => name === y.name);
+    const summed = second.reduce.axes.find(({ name }) => name === y.name);
+    if (written && read) image.push({ first: written, second: read });
+    else if (written && summed && !channel) channel = { first: written, second: summed };
     else return undefined;
   }
-  if (!channel || dimensions.length === 0) return undefined;
+  if (!channel || image.length === 0) return undefined;
   // All channels of a pixel are summed over, and nothing else is.
-  if (second.reduce!.axes.some((x) => x !== channel.second && x.extent > 1)) return undefined;
-  const own = new Set([...dimensions, channel].map((d) => d.first.name));
+  if (second.reduce.axes.some((x) => x !== channel.second && x.extent > 1)) return undefined;
+  const own = new Set([...image, channel].map((d) => d.first.name));
   if (first.axes.some((x) => x.extent > 1 && !own.has(x.name))) return undefined;
-  const tile = tileOf(dimensions.map((d) => d.first.extent), channel.first.extent, limits); // prettier-ignore
-  if (!tile) return undefined;
+  const extents = image.map((d) => d.first.extent);
+  const tile = tileOf(extents, channel.first.extent, limits);
+  return tile && { call, first, second, load, image, channel, tile };
+}
 
-  // The loops around tiles, and coordinates in them.
+/** Loops over tiles, and in them both assignments, with scratch of a tile between. */
+function byTiles({ call: { kernel }, first, second, load, image, channel, tile }: Pair): Kernel {
   const loops: Axis[] = [];
   const inTile = new Map<string, Axis>();
   const whole = new Map<string, Expr>();
-  dimensions.forEach((d, i) => {
+  image.forEach((d, i) => {
     const count = d.first.extent / tile[i]!;
     const outer: Axis = { name: `${d.first.name}.t`, extent: count };
     if (count > 1) loops.push(outer);
@@ -128,10 +144,12 @@ function tiled(one: KernelCall, other: KernelCall, limits: PixelLimits): KernelC
       whole.set(name, add(mul(count > 1 ? coordinate(outer) : int(0), int(tile[i]!)), coordinate(inner)));
     }
   });
+  // The buffer between is gone from the list, its scratch the last.
+  const between = first.out;
   const scratch = kernel.buffers.length - 1;
   const moved = (number: number): number => (number === between ? scratch : number > between ? number - 1 : number); // prettier-ignore
   const place = (side: keyof Dimension): Expr[] => [
-    ...dimensions.map((d) => coordinate(inTile.get(d[side].name)!)),
+    ...image.map((d) => coordinate(inTile.get(d[side].name)!)),
     coordinate(channel[side]),
   ];
   const change = (e: Expr): Expr => {
@@ -148,25 +166,22 @@ function tiled(one: KernelCall, other: KernelCall, limits: PixelLimits): KernelC
     value: change(assign.value),
     reduce: { ...assign.reduce!, body: change(assign.reduce!.body) },
   });
-  const made = { ...changed(first), out: scratch, index: place("first") };
   const tiles = loops.reduceRight<readonly Block[]>(
     (inner, x) => [{ kind: "loop", axis: x, carried: false, body: inner }],
-    [made, changed(second)],
+    [{ ...changed(first), out: scratch, index: place("first") }, changed(second)],
   );
   const temp: Buffer = {
     name: `tile${scratch}`,
-    dtype: buffer.dtype,
+    dtype: kernel.buffers[between]!.dtype,
     role: "temp",
     shape: [...tile, channel.first.extent],
   };
+  // Borders are written once, by calls of their own (fills.ts).
+  const borders = kernel.body.filter(isFill);
   return {
-    ...call,
-    kernel: {
-      ...kernel,
-      buffers: [...kernel.buffers.filter((_, i) => i !== between), temp],
-      body: [...borders.map((x) => ({ ...x, out: moved(x.out) })), ...tiles],
-    },
-    outputs: other.outputs,
+    ...kernel,
+    buffers: [...kernel.buffers.filter((_, i) => i !== between), temp],
+    body: [...borders.map((x) => ({ ...x, out: moved(x.out) })), ...tiles],
   };
 }
 
