@@ -66,6 +66,12 @@ export interface GpuBuild {
   readonly calls: () => readonly CallReport[];
 }
 
+/** What a variant is, before the text of all variants is known. */
+interface VariantBuild extends Omit<GpuBuild, "plan" | "report"> {
+  readonly variant: GpuVariant;
+  readonly report: Omit<GpuReport, "wgslBytes">;
+}
+
 export interface GpuSettings {
   /** What schedules are made for; default: a software adapter, whose tiles suit small GPUs as well. */
   readonly device?: GpuDevice;
@@ -112,11 +118,12 @@ export function buildForGpu(given: Program, settings: GpuSettings): GpuBuild {
   const halves = sides.reasons.size === 0 ? nativeHalves(program) : undefined;
   const texts = new ModuleTexts();
   const first = halves && buildVariant(program, sides, device, settings, halves, texts);
-  const build = buildVariant(program, sides, device, settings, () => false, texts);
+  const { variant, ...build } = buildVariant(program, sides, device, settings, () => false, texts);
   const section = { name: WGSL_SECTION, data: texts.bytes() };
   return {
     ...build,
-    ...(first ? { plan: withHalves(first, build) } : {}),
+    // The first variant that a device can run is taken.
+    plan: { variants: [...(first ? [needingHalves(first.variant)] : []), variant] },
     sections: [...build.sections, section],
     report: { ...build.report, wgslBytes: section.data.length },
   };
@@ -134,13 +141,9 @@ function nativeHalves({ values, inputs, outputs }: Program): ((root: ValueId) =>
   return [...values.keys()].some((id) => native(rootOf(id))) ? native : undefined;
 }
 
-/** The first variant that a device can run is taken: one needs floats of 16 bits. */
-function withHalves(first: GpuBuild, second: GpuBuild): GpuPlan {
-  const halves = first.plan.variants.map((variant): GpuVariant => ({
-    ...variant,
-    requires: { ...variant.requires, features: ["shader-f16"] },
-  }));
-  return { variants: [...halves, ...second.plan.variants] };
+/** The same for devices that have floats of 16 bits. */
+function needingHalves(variant: GpuVariant): GpuVariant {
+  return { ...variant, requires: { ...variant.requires, features: ["shader-f16"] } };
 }
 
 function buildVariant(
@@ -150,7 +153,7 @@ function buildVariant(
   settings: GpuSettings,
   native: (root: ValueId) => boolean,
   texts: ModuleTexts,
-): GpuBuild {
+): VariantBuild {
   const rootOf = rootsOf(program.values);
   const scheduled = scheduleForGpu({ ...program, calls: callsOf(sides.batches, "gpu") }, device, native);
   const host = sides.reasons.size > 0 ? scheduleHost(program, sides) : undefined;
@@ -260,16 +263,15 @@ function buildVariant(
     outputs: program.outputs.map(({ id, name }) => slot(id, name, isOnHost(id))),
     ...(hosted ? { host: hosted.host } : {}),
   };
-  const report: GpuReport = {
+  const report: VariantBuild["report"] = {
     dispatches: emitted.run.filter(({ kind }) => kind === "dispatch").length,
     hostCalls: [...sides.reasons].map(([{ nodes }, why]) => ({ nodes, why })),
     roundTrips: steps.filter((step) => step.kind === "host" && step.reads.length > 0).length,
     pipelines: emitted.pipelines.length,
-    wgslBytes: 0,
     arenaBytes: places.arenaBytes,
   };
   return {
-    plan: { variants: [variant] },
+    variant,
     sections: hosted?.sections ?? [],
     libraries: hosted?.libraries ?? [],
     math: hosted?.math ?? [],

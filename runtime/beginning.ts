@@ -1,7 +1,8 @@
 /**
- * What a program does while its weights arrive. In: its plan, its memory, how far the weights are, and perhaps the inputs
- * of a first run. Out: weights that are prepared, and that run. Invariant: no step is taken before what it reads is in
- * place, and none twice but one that has failed; what comes of a run is read only when everything has been checked.
+ * What a program does while its weights arrive: it prepares them and, where inputs are there already, begins its first
+ * run. In: its plan, its memory, how far the weights are, and perhaps those inputs. Out: weights that are prepared, and
+ * that run. Invariant: no step is taken before what it reads is in place, and none twice but one that has failed; what
+ * comes of a run is read only when everything has been checked.
  */
 import { type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
@@ -15,10 +16,7 @@ interface Step {
   take(): void;
 }
 
-/**
- * What a program does while its weights arrive: it prepares them and, where inputs are there already, begins its first
- * run. Step by step: the page has its turn between the steps.
- */
+/** Goes step by step: the page has its turn between the steps. */
 export class Beginning {
   readonly #name: string;
   readonly #prepare: readonly Step[];

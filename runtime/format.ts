@@ -102,8 +102,9 @@ export interface Library {
 /**
  * A program with every shape known. Its module imports `env.memory`, `lib.*` and `math.*`, and exports `init(step)`
  * (called once for each of the steps of `preparation`, or with 0) and `run(thread, threads, turn, mayWait)` (one
- * inference, from inputs to outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread with its number, theirs,
- * the number of the run from 1, and whether it may sleep. It gives the number of parts that the thread computed.
+ * inference, from inputs to outputs in memory): `run(0, 1, 0, 0)` for a thread that is alone; else called by each thread
+ * with its number, theirs, the number of the run from 1, and whether it may sleep. It gives the number of parts that the
+ * thread computed.
  * It may export `warm(i)`, called at any time, which readies the engine for kernel `i` and gives 0 if there is none.
  * A run must leave nothing behind that a later run reads: after a trap the session goes on with the same memory.
  */
@@ -300,7 +301,8 @@ export function readPrefix(prefix: Uint8Array): { readonly headerBytes: number; 
 }
 
 /**
- * Checks a header, whose own hash the caller has checked; all of it but the plan for WebGPU, see {@link gpuPlanOf}.
+ * Checks a header, whose own hash the caller has checked; all of it but the plan for WebGPU, see `readGpuPlan` in
+ * format/gpu.ts.
  *
  * @throws TilewrightError `artifact-malformed`, `out-of-memory` (the program asks for more than the limit)
  */

@@ -4,9 +4,10 @@
  * RFC 9110 has them, and a log of what was asked. Invariant: an `id` names a resource of one test; what was told
  * about one does not touch another.
  *
- * `/models/ID?bytes=N` gives the scaling program with N bytes of weights more, `device=webgpu` the one for WebGPU. `cut=N` destroys the connection of the
- * first answer after N bytes, `pace=N` sends at most N bytes per millisecond, `etag=no` leaves validators out,
- * `control=TEXT` is the Cache-Control, `kind=page&policy=TEXT` is a page under a content security policy.
+ * `/models/ID?bytes=N` gives the scaling program with N bytes of weights more, `device=webgpu` the one for WebGPU.
+ * `cut=N` destroys the connection of the first answer after N bytes, `pace=N` sends at most N bytes per millisecond,
+ * `etag=no` leaves validators out, `control=TEXT` is the Cache-Control, `kind=page&policy=TEXT` is a page under a
+ * content security policy.
  * `/models/ID/log` gives the requests so far as JSON; `/models/ID/version?to=N` changes the content.
  */
 import { type IncomingMessage, type ServerResponse } from "node:http";
