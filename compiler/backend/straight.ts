@@ -8,7 +8,8 @@ import { InternalError } from "../diagnostic.ts";
 import type { ComputeType } from "../ir/dtype.ts";
 import type { Reduction } from "../ir/kernel.ts";
 import type { BarrierStatement, ForStatement, Statement } from "../ir/nest.ts";
-import type { Address, Point, Scope, Value, ValueTable } from "./values.ts";
+import type { Address, Point, Scope, Value } from "./values.ts";
+import type { ValueTable } from "./valueTable.ts";
 
 /** The vector loop that a leaf stands in. */
 export interface Lanes {

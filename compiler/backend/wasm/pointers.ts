@@ -10,7 +10,8 @@ import { layoutOf } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { Code, Locals } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
-import { ValueTable, type Address, type Terms, type Value } from "../values.ts";
+import type { Address, Terms, Value } from "../values.ts";
+import { ValueTable } from "../valueTable.ts";
 
 /** How an access moves with the open loops, in elements; equal ones are one object. */
 export interface Walk {

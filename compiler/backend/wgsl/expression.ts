@@ -11,7 +11,8 @@ import type { ComputeType, DType } from "../../ir/dtype.ts";
 import { range, type BinaryOp, type Expr } from "../../ir/expr.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { layoutOf } from "../../ir/kernel.ts";
-import { operandsOf, ValueTable, type Address, type BinaryValue, type CastValue, type LoadValue, type Terms, type UnaryValue, type Value } from "../values.ts"; // prettier-ignore
+import { ValueTable } from "../valueTable.ts";
+import { operandsOf, type Address, type BinaryValue, type CastValue, type LoadValue, type Terms, type UnaryValue, type Value } from "../values.ts"; // prettier-ignore
 import { Frames } from "./frames.ts";
 import type { Library } from "./library.ts";
 import type { Lanes } from "../straight.ts";
