@@ -9,7 +9,7 @@
 import { writeArtifact, type Port } from "../runtime/format.ts";
 import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
 import type { Tensor } from "./ir/dtype.ts";
-import { clearInternTable } from "./ir/expr.ts";
+import { clearInternTable } from "./ir/intern.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";

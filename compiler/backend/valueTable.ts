@@ -13,15 +13,14 @@ import {
   constant,
   fromLinear,
   int,
-  linear,
-  simplifyOperands,
   unary,
   type BinaryOp,
   type BitsType,
   type Expr,
-  type Linear,
   type UnaryOp,
 } from "../ir/expr.ts";
+import { linear, type Linear } from "../ir/linear.ts";
+import { simplifyOperands } from "../ir/simplifyOperands.ts";
 import type { Layout } from "../ir/kernel.ts";
 import { axesOf, operands, substituteAxes } from "../ir/walk.ts";
 import { flatOffset } from "../lower/access.ts";

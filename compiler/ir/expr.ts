@@ -1,18 +1,20 @@
 /**
  * Scalar expressions: what one element of an output is, as a function of coordinates and loaded elements. In:
- * constructor calls. Out: interned nodes, so that equal expressions are `===` and a shared subexpression is one
- * node. Invariant: index arithmetic (`type: "index"`) is kept in linear normal form, with division and remainder
+ * constructor calls. Out: interned nodes (intern.ts), so that equal expressions are `===` and a shared subexpression is
+ * one node. Invariant: index arithmetic (`type: "index"`) is kept in linear normal form, with division and remainder
  * by constants simplified by the ranges of the axes; this is what turns a chain of reshapes and transposes back
  * into strides.
  *
- * One file, though long: constructors keep the normal form, and the normal form is built by constructors. Walking and
- * rewriting are in walk.ts.
+ * Constructors keep the normal form and the normal form is built by constructors, so both are here; what only reads
+ * expressions is in linear.ts and range.ts, walking and rewriting in walk.ts.
  */
 import { computeType, type ComputeType, type DType } from "./dtype.ts";
 import { InternalError } from "../diagnostic.ts";
+import { intern, internPair } from "./intern.ts";
+import { linear, linearRange, type Linear } from "./linear.ts";
 import { isComparison, takesBinary, takesUnary } from "./operandTypes.ts";
-
-export { isComparison } from "./operandTypes.ts";
+import { range } from "./range.ts";
+import { simplifyOperands } from "./simplifyOperands.ts";
 
 export type UnaryOp =
   | "neg" | "abs" | "floor" | "ceil" | "trunc" | "round" | "sqrt" | "not" | "bitnot"
@@ -25,7 +27,7 @@ export type BinaryOp =
   /** Of words of four signed bytes: the sum of their four products. */
   | "dot4"; // prettier-ignore
 
-interface Node {
+export interface Node {
   /** Position in the intern table; stable within one compilation, for ordering only. */
   readonly id: number;
   readonly type: ComputeType;
@@ -84,58 +86,6 @@ export interface BitcastExpr extends Node {
 
 export type Expr =
   ConstExpr | AxisExpr | LoadExpr | AccExpr | UnaryExpr | BinaryExpr | SelectExpr | CastExpr | BitcastExpr;
-
-let table = new Map<string, Expr>();
-/** Nodes of one or two operands by operator, then by the operands' numbers. */
-let pairs = new Map<string, Map<number, Expr>>();
-let forms = new Map<Expr, Linear>();
-let ranges = new Map<Expr, readonly [number, number]>();
-let nextId = 0;
-/** The first number of this table. */
-let firstId = 0;
-
-/** Forgets all interned expressions; called between compilations so that memory does not grow. */
-export function clearInternTable(): void {
-  table = new Map();
-  pairs = new Map();
-  forms = new Map();
-  ranges = new Map();
-  firstId = nextId;
-}
-
-type Draft<T> = T extends Node ? Omit<T, "id"> : never;
-
-function intern(key: string, draft: Draft<Expr>): Expr {
-  const known = table.get(key);
-  if (known) return known;
-  const made = { id: nextId++, ...draft } as Expr;
-  table.set(key, made);
-  return made;
-}
-
-/** Node numbers in a key of two. */
-const PAIR = 2 ** 26;
-
-/** The node of an operator on one or two operands; `make` gives it when it is new. */
-function internPair(operator: string, a: Expr, b: Expr | undefined, make: () => Draft<Expr>): Expr {
-  const first = a.id - firstId;
-  const second = b === undefined ? 0 : b.id - firstId;
-  // Expressions that outlived their table, or a very large one: keys of text hold any number.
-  if (first < 0 || second < 0 || nextId - firstId >= PAIR)
-    return intern(`${operator}:${a.id}:${b?.id ?? ""}`, make());
-  let known = pairs.get(operator);
-  if (!known) {
-    known = new Map();
-    pairs.set(operator, known);
-  }
-  const key = first * PAIR + second;
-  let node = known.get(key);
-  if (!node) {
-    node = { id: nextId++, ...make() } as Expr;
-    known.set(key, node);
-  }
-  return node;
-}
 
 // ---------------------------------------------------------------------------------------------------------------
 // Leaves
@@ -278,114 +228,8 @@ export function bitcast(a: Expr, type: BitsType): Expr {
   return internPair(`bits ${type}`, a, undefined, () => ({ kind: "bitcast", type, a }));
 }
 
-/** What simplifying looks at: an expression, or a backend's form of one. */
-interface Simplifiable {
-  readonly kind: string;
-  readonly type: ComputeType;
-  readonly value?: unknown;
-}
-
-/** Value simplifications that hold for every input, NaN and -0 included. */
-export function simplifyOperands<T extends Simplifiable>(
-  op: BinaryOp,
-  a: T,
-  b: T,
-  constantOf: (type: ComputeType, value: number) => T,
-): T | undefined {
-  const isOne = (e: T): boolean => e.kind === "const" && (e.value === 1 || e.value === 1n);
-  const isZero = (e: T): boolean => e.kind === "const" && (Object.is(e.value, 0) || e.value === 0n);
-  const integer = a.type !== "f32" && a.type !== "f64";
-  switch (op) {
-    case "mul":
-      if (isOne(b)) return a;
-      if (isOne(a)) return b;
-      break;
-    case "div":
-      if (isOne(b)) return a;
-      break;
-    case "add":
-      if (integer && isZero(b)) return a;
-      if (integer && isZero(a)) return b;
-      break;
-    case "sub":
-      if (isZero(b)) return a; // x - (+0) is x for every x, -0 included
-      break;
-    case "and":
-      if (a.type === "bool") {
-        if (isOne(a)) return b;
-        if (isOne(b)) return a;
-        if (isZero(a) || isZero(b)) return constantOf("bool", 0);
-      }
-      break;
-    case "or":
-      if (a.type === "bool") {
-        if (isZero(a)) return b;
-        if (isZero(b)) return a;
-        if (isOne(a) || isOne(b)) return constantOf("bool", 1);
-      }
-      break;
-    default:
-  }
-  if (a.kind === "const" && b.kind === "const" && a.type === "f32") {
-    const x = a.value as number;
-    const y = b.value as number;
-    switch (op) {
-      case "add":
-        return constantOf("f32", x + y);
-      case "sub":
-        return constantOf("f32", x - y);
-      case "mul":
-        return constantOf("f32", x * y);
-      case "div":
-        return constantOf("f32", x / y);
-      default:
-    }
-  }
-  return undefined;
-}
-
 // ---------------------------------------------------------------------------------------------------------------
 // Index arithmetic
-
-/** An index expression as constant + sum of coefficient * term, where no term is itself a sum or a constant. */
-export interface Linear {
-  readonly constant: number;
-  readonly terms: ReadonlyMap<Expr, number>;
-}
-
-const noTerms: ReadonlyMap<Expr, number> = new Map();
-
-/** Splits an index expression into its linear form. */
-export function linear(e: Expr): Linear {
-  if (e.kind === "const") return { constant: Number(e.value), terms: noTerms };
-  let form = forms.get(e);
-  if (!form) {
-    form = split(e);
-    forms.set(e, form);
-  }
-  return form;
-}
-
-function split(e: Expr): Linear {
-  if (e.kind === "binary" && e.type === "index") {
-    if (e.op === "add") {
-      const left = linear(e.a);
-      const right = linear(e.b);
-      const terms = new Map(left.terms);
-      for (const [term, c] of right.terms) terms.set(term, (terms.get(term) ?? 0) + c);
-      return { constant: left.constant + right.constant, terms };
-    }
-    if (e.op === "mul" && e.b.kind === "const") {
-      const factor = Number(e.b.value);
-      const inner = linear(e.a);
-      return {
-        constant: inner.constant * factor,
-        terms: new Map([...inner.terms].map(([term, c]) => [term, c * factor])),
-      };
-    }
-  }
-  return { constant: 0, terms: new Map([[e, 1]]) };
-}
 
 /** Builds the normal form of a linear combination; terms `c*k*(e div k) + c*(e mod k)` collapse to `c*e`. */
 export function fromLinear(form: Linear): Expr {
@@ -442,70 +286,6 @@ function collapse(terms: Map<Expr, number>): number {
     }
   }
   return offset;
-}
-
-const UNBOUNDED = 2 ** 31;
-
-/** Inclusive bounds of an integer expression, from the extents of its axes. */
-export function range(e: Expr): readonly [number, number] {
-  if (e.kind === "const") return [Number(e.value), Number(e.value)];
-  if (e.kind === "axis") return [0, e.extent - 1];
-  let known = ranges.get(e);
-  if (!known) {
-    known = bounds(e);
-    ranges.set(e, known);
-  }
-  return known;
-}
-
-function bounds(e: Expr): readonly [number, number] {
-  switch (e.kind) {
-    case "binary": {
-      if (e.type !== "index") break;
-      const [al, ah] = range(e.a);
-      const [bl, bh] = range(e.b);
-      switch (e.op) {
-        case "add":
-          return [al + bl, ah + bh];
-        case "sub":
-          return [al - bh, ah - bl];
-        case "mul": {
-          const products = [al * bl, al * bh, ah * bl, ah * bh];
-          return [Math.min(...products), Math.max(...products)];
-        }
-        case "min":
-          return [Math.min(al, bl), Math.min(ah, bh)];
-        case "max":
-          return [Math.max(al, bl), Math.max(ah, bh)];
-        case "floordiv":
-          if (bl === bh && bl > 0) return [Math.floor(al / bl), Math.floor(ah / bl)];
-          break;
-        case "floormod":
-          if (bl === bh && bl > 0) return al >= 0 && ah < bl ? [al, ah] : [0, bl - 1];
-          break;
-        default:
-      }
-      break;
-    }
-    case "select": {
-      const [al, ah] = range(e.a);
-      const [bl, bh] = range(e.b);
-      return [Math.min(al, bl), Math.max(ah, bh)];
-    }
-    default:
-  }
-  return [-UNBOUNDED, UNBOUNDED];
-}
-
-function linearRange(form: Linear): readonly [number, number] {
-  let low = form.constant;
-  let high = form.constant;
-  for (const [term, c] of form.terms) {
-    const [l, h] = range(term);
-    low += Math.min(l * c, h * c);
-    high += Math.max(l * c, h * c);
-  }
-  return [low, high];
 }
 
 function simplifyIndex(op: BinaryOp, a: Expr, b: Expr): Expr | undefined {

@@ -5,10 +5,12 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { computeType, type ComputeType } from "./dtype.ts";
-import { isComparison, linear, range, type BinaryExpr, type Expr, type LoadExpr } from "./expr.ts";
+import type { BinaryExpr, Expr, LoadExpr } from "./expr.ts";
+import { linear } from "./linear.ts";
+import { range } from "./range.ts";
 import { visit } from "./walk.ts";
 import type { Buffer } from "./kernel.ts";
-import { takesBinary, takesUnary } from "./operandTypes.ts";
+import { isComparison, takesBinary, takesUnary } from "./operandTypes.ts";
 
 /** What an expression may refer to. */
 export interface Scope {

@@ -3,7 +3,8 @@
  * store, the stride of each axis in elements. Invariant: an axis that takes part in anything but a plain linear
  * position (a division, a clamp, a value) is listed as opaque, and nobody reasons about its stride.
  */
-import { fromLinear, linear, type Expr, type Linear, type LoadExpr } from "../ir/expr.ts";
+import { fromLinear, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { linear, type Linear } from "../ir/linear.ts";
 import { axesOf, visit } from "../ir/walk.ts";
 import { layoutOf, type Assign, type Axis, type Kernel, type Layout } from "../ir/kernel.ts";
 

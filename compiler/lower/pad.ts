@@ -13,12 +13,12 @@ import {
   lt,
   max,
   min,
-  range,
   select,
   TRUE,
   type Expr,
   type LoadExpr,
 } from "../ir/expr.ts";
+import { range } from "../ir/range.ts";
 import { rewrite } from "../ir/walk.ts";
 import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 

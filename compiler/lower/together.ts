@@ -4,7 +4,7 @@
  * loads or stores. Memory that is used again for something else counts as what it is, the same memory.
  */
 import { visit } from "../ir/walk.ts";
-import { range } from "../ir/expr.ts";
+import { range } from "../ir/range.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { assignments } from "../ir/kernel.ts";
 import { mayOverlap, type ProgramValue, type ScheduledCall, type ScheduledKernel } from "../ir/program.ts";

@@ -5,7 +5,8 @@
  * what the operator declares, so a window may reach outside the input only by the pads or by ceil_mode.
  * Source: ONNX operator documentation, Conv and MaxPool.
  */
-import { add, and, binary, int, mul, range, sub, TRUE, type Expr } from "../ir/expr.ts";
+import { add, and, binary, int, mul, sub, TRUE, type Expr } from "../ir/expr.ts";
+import { range } from "../ir/range.ts";
 import { coordinate, type Axis } from "../ir/kernel.ts";
 import type { OpCall } from "./define.ts";
 

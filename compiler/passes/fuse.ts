@@ -5,7 +5,9 @@
  * stored. The rules do not know operators: they see maps, reductions and how often each element is read.
  */
 import { elementCount, type Tensor } from "../ir/dtype.ts";
-import { constant, loadTyped, range, linear, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { constant, loadTyped, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { linear } from "../ir/linear.ts";
+import { range } from "../ir/range.ts";
 import { rewrite, substituteAxes, visit, axesOf } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Loop } from "../ir/kernel.ts";

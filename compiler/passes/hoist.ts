@@ -5,7 +5,8 @@
  * a hoisted value is small, or no larger than a constant that it replaces.
  */
 import { bytesPerElement, elementCount, holdingType, type DType, type Tensor } from "../ir/dtype.ts";
-import { constant, linear, loadTyped, type AxisExpr, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { constant, loadTyped, type AxisExpr, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { linear } from "../ir/linear.ts";
 import { operands, rewrite, visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis, type Buffer, type Kernel } from "../ir/kernel.ts";

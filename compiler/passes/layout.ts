@@ -8,7 +8,9 @@
  * reads need no test), and which values live inside another one (the parts of a concatenation, views).
  */
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
-import { add, int, linear, mul, range, type Expr } from "../ir/expr.ts";
+import { add, int, mul, type Expr } from "../ir/expr.ts";
+import { linear } from "../ir/linear.ts";
+import { range } from "../ir/range.ts";
 import { visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import {

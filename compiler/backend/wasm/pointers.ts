@@ -5,7 +5,7 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement } from "../../ir/dtype.ts";
-import { range } from "../../ir/expr.ts";
+import { range } from "../../ir/range.ts";
 import { layoutOf } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { Code, Locals } from "./assembler.ts";

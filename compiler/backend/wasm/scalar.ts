@@ -5,7 +5,9 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
-import { linear, range, type BinaryOp, type Expr } from "../../ir/expr.ts";
+import type { BinaryOp, Expr } from "../../ir/expr.ts";
+import { linear } from "../../ir/linear.ts";
+import { range } from "../../ir/range.ts";
 import type { Lanes } from "../straight.ts";
 import type { ValueType } from "./opcodes.ts";
 import { PointerWriter } from "./pointers.ts";

@@ -5,7 +5,7 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement, type ComputeType } from "../../ir/dtype.ts";
-import { isComparison } from "../../ir/expr.ts";
+import { isComparison } from "../../ir/operandTypes.ts";
 import { NeighbourWriter } from "./neighbours.ts";
 import { isAffine } from "./scalar.ts";
 import { memoryForms, vectorBinary } from "./select.ts";

@@ -8,7 +8,8 @@
  */
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType, DType } from "../../ir/dtype.ts";
-import { range, type BinaryOp, type Expr } from "../../ir/expr.ts";
+import type { BinaryOp, Expr } from "../../ir/expr.ts";
+import { range } from "../../ir/range.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { layoutOf } from "../../ir/kernel.ts";
 import { ValueTable } from "../valueTable.ts";

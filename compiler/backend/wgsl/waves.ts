@@ -4,7 +4,8 @@
  * writes, or writes where it does; and no stage needs workgroups of its own size.
  */
 import { elementCount } from "../../ir/dtype.ts";
-import { range, type Expr } from "../../ir/expr.ts";
+import type { Expr } from "../../ir/expr.ts";
+import { range } from "../../ir/range.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import { visit } from "../../ir/walk.ts";
 import { chainOf, stagesOf, type Chain } from "./grid.ts";

@@ -5,7 +5,9 @@
  */
 import { fail, InternalError } from "../../diagnostic.ts";
 import { bytesPerElement, elementCount, type Tensor } from "../../ir/dtype.ts";
-import { linear, range, TypeConflict, type Expr } from "../../ir/expr.ts";
+import { TypeConflict, type Expr } from "../../ir/expr.ts";
+import { linear } from "../../ir/linear.ts";
+import { range } from "../../ir/range.ts";
 import { visit } from "../../ir/walk.ts";
 import type { Attribute, OpNode, TensorType, ValueId } from "../../ir/graph.ts";
 import { assignments, type Kernel } from "../../ir/kernel.ts";

@@ -3,7 +3,8 @@
  * that is left when some of them are written in place. Invariant: each part is a whole input at a constant place, and no
  * two of them meet: what is written over another part, as a scatter does it, would be seen by whoever reads that part.
  */
-import { linear, int, loadTyped } from "../../ir/expr.ts";
+import { int, loadTyped } from "../../ir/expr.ts";
+import { linear } from "../../ir/linear.ts";
 import type { Assign, Block, Kernel } from "../../ir/kernel.ts";
 import type { KernelCall } from "../../ir/program.ts";
 

@@ -4,7 +4,8 @@
  * reused.
  */
 import { computeType, type DType } from "../../ir/dtype.ts";
-import { add, constant, int, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { add, constant, int, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { range } from "../../ir/range.ts";
 import { coordinate, type Assign, type Axis, type Halo } from "../../ir/kernel.ts";
 
 /** A border that a reader wants, with the work that depends on it. */

@@ -5,7 +5,8 @@
  * matrix products for columns by the same rule.
  */
 import { elementCount } from "../../ir/dtype.ts";
-import { linear, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import type { Expr, LoadExpr } from "../../ir/expr.ts";
+import { linear } from "../../ir/linear.ts";
 import { axesOf, visit } from "../../ir/walk.ts";
 import type { ValueId } from "../../ir/graph.ts";
 import { assignments, type Assign } from "../../ir/kernel.ts";

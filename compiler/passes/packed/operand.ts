@@ -3,7 +3,9 @@
  * sum, what a byte of it is, and the zero that makes the factor of the byte again. Invariant: for all elements that are
  * read, `factor = byte - zero` as integers, and the byte is from -128 to 127.
  */
-import { add, axis, cast, constant, f32, int, linear, loadTyped, mul, range, sub, type Expr, type LoadExpr } from "../../ir/expr.ts"; // prettier-ignore
+import { add, axis, cast, constant, f32, int, loadTyped, mul, sub, type Expr, type LoadExpr } from "../../ir/expr.ts"; // prettier-ignore
+import { linear } from "../../ir/linear.ts";
+import { range } from "../../ir/range.ts";
 import type { Axis } from "../../ir/kernel.ts";
 import { axesOf, rewrite, substituteAxes, visit } from "../../ir/walk.ts";
 import type { Ranges } from "./ranges.ts";

@@ -5,7 +5,8 @@
  * the sum. Invariant: planes, one for each element of a transformed tile, are independent products of matrices of
  * tiles by channels; channels lie innermost, so that all stages vectorise over them.
  */
-import { acc, add, f32, int, loadTyped, mul, range, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { acc, add, f32, int, loadTyped, mul, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import { range } from "../../ir/range.ts";
 import { elementCount } from "../../ir/dtype.ts";
 import { axesOf, rewrite, substituteAxes } from "../../ir/walk.ts";
 import { coordinate, type Assign, type Axis, type Block } from "../../ir/kernel.ts";

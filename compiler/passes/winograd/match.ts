@@ -4,7 +4,8 @@
  * in[.., y + k + constant, .., c] * weights[.., k, .., c]) in each window dimension, with steps of one in both the
  * result and the window; everything else about positions is linear and moves with other axes only.
  */
-import { linear, type AxisExpr, type Expr, type LoadExpr } from "../../ir/expr.ts";
+import type { AxisExpr, Expr, LoadExpr } from "../../ir/expr.ts";
+import { linear } from "../../ir/linear.ts";
 import { axesOf, visit } from "../../ir/walk.ts";
 import type { Assign, Axis } from "../../ir/kernel.ts";
 
