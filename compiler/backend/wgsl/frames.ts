@@ -74,3 +74,19 @@ export class Frames {
 export function indented(lines: readonly string[]): string[] {
   return lines.map((line) => ` ${line}`);
 }
+
+/** Lines without names that nobody uses. */
+export function withoutIdle(lines: readonly string[]): string[] {
+  const uses = new Map<string, number>();
+  const wordsOf = (line: string): readonly string[] => line.match(/[A-Za-z_]\w*/g) ?? [];
+  for (const line of lines) for (const word of wordsOf(line)) uses.set(word, (uses.get(word) ?? 0) + 1);
+  const kept: string[] = [];
+  // From the last to the first, since names stand before what uses them.
+  for (const line of lines.toReversed()) {
+    const name = /^\s*let (\w+) =/.exec(line)?.[1];
+    if (name !== undefined && uses.get(name) === 1) {
+      for (const word of wordsOf(line)) uses.set(word, uses.get(word)! - 1);
+    } else kept.push(line);
+  }
+  return kept.reverse();
+}
