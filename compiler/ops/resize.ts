@@ -102,11 +102,12 @@ function backToIntegers(to: Expander, value: string, dtype: DType, rounds: boole
 
 function resample(to: Expander, x: string, axis: ResizeAxis, table: AxisTable, nearest: boolean): string {
   const shape = [table.positions.length, axis.to];
-  const positions = to.constant({ dtype: "int32", shape, data: Int32Array.from(table.positions.flat()) });
-  const weights = to.constant({ dtype: "float32", shape, data: Float32Array.from(table.weights.flat()) });
-  return to.node("tilewright:Resample", nearest ? [x, positions] : [x, positions, weights], {
-    axis: axis.axis,
-  });
+  const [positions, weights] = [new Int32Array(shape[0]! * axis.to), new Float32Array(shape[0]! * axis.to)];
+  table.positions.forEach((row, tap) => positions.set(row, tap * axis.to));
+  table.weights.forEach((row, tap) => weights.set(row, tap * axis.to));
+  const inputs = [x, to.constant({ dtype: "int32", shape, data: positions })];
+  if (!nearest) inputs.push(to.constant({ dtype: "float32", shape, data: weights }));
+  return to.node("tilewright:Resample", inputs, { axis: axis.axis });
 }
 
 /** Sets what lies outside the region to the extrapolation value. */

@@ -27,8 +27,8 @@ export interface ResizeMode {
 
 /** Tables of shape [taps][to]. */
 export interface AxisTable {
-  readonly positions: readonly (readonly number[])[];
-  readonly weights: readonly (readonly number[])[];
+  readonly positions: readonly Int32Array[];
+  readonly weights: readonly Float32Array[];
   /** Output positions whose source lies outside the region. */
   readonly outside: readonly boolean[];
 }
@@ -71,20 +71,19 @@ function sourcePosition(
   at: number,
 ): number {
   const scale = Math.fround(exact);
-  const scaled = (position: number): number => Math.fround(position / scale);
   switch (transformation) {
     case "asymmetric":
-      return scaled(at);
+      return Math.fround(at / scale);
     case "align_corners":
       // The resized length is not rounded here, as in the reference implementation.
       return to === 1 ? 0 : Math.fround((at * (from - 1)) / (Math.fround(from * scale) - 1));
     case "pytorch_half_pixel":
-      return to === 1 ? 0 : Math.fround(scaled(at + 0.5) - 0.5);
+      return to === 1 ? 0 : Math.fround(Math.fround((at + 0.5) / scale) - 0.5);
     case "tf_half_pixel_for_nn":
-      return scaled(at + 0.5);
+      return Math.fround((at + 0.5) / scale);
     case "half_pixel_symmetric": {
       const adjustment = to / (scale * from);
-      return (from / 2) * (1 - adjustment) + scaled(at + 0.5) - 0.5;
+      return (from / 2) * (1 - adjustment) + Math.fround((at + 0.5) / scale) - 0.5;
     }
     case "tf_crop_and_resize": {
       const [start, end] = region;
@@ -92,7 +91,7 @@ function sourcePosition(
       return start * (from - 1) + (at * (end - start) * (from - 1)) / (to - 1);
     }
     default:
-      return Math.fround(scaled(at + 0.5) - 0.5);
+      return Math.fround(Math.fround((at + 0.5) / scale) - 0.5);
   }
 }
 
@@ -125,16 +124,10 @@ function footprint(mode: ResizeMode, scale: number): readonly [first: number, co
   return [first, 2 - 2 * first];
 }
 
-function tapWeights(mode: ResizeMode, scale: number, fraction: number): number[] {
-  const [first, count] = footprint(mode, scale);
-  const squeeze = mode.antialias ? Math.min(scale, 1) : 1;
-  return Array.from({ length: count }, (_, k) => {
-    const distance = (first + k - fraction) * squeeze;
-    return mode.kind === "cubic"
-      ? cubicWeight(distance, mode.cubicCoefficient)
-      : Math.max(0, 1 - Math.abs(distance));
-  });
-}
+/** The weight of an input element at a distance from the point that is asked for. */
+function weightAt(distance: number, mode: ResizeMode): number {
+  return mode.kind === "cubic" ? cubicWeight(distance, mode.cubicCoefficient) : Math.max(0, 1 - Math.abs(distance));
+} // prettier-ignore
 
 export function axisTable(axis: ResizeAxis, mode: ResizeMode): AxisTable {
   const last = axis.from - 1;
@@ -143,23 +136,27 @@ export function axisTable(axis: ResizeAxis, mode: ResizeMode): AxisTable {
   const crops = mode.transformation === "tf_crop_and_resize";
   const outside = sources.map((source) => crops && (source < 0 || source > last));
   if (mode.kind === "nearest") {
-    const positions = sources.map((source) => clamped(nearestPosition(source, mode.rounding, axis.scale)));
-    return { positions: [positions], weights: [positions.map(() => 1)], outside };
+    const positions = Int32Array.from(sources, (source) => clamped(nearestPosition(source, mode.rounding, axis.scale))); // prettier-ignore
+    return { positions: [positions], weights: [], outside };
   }
   const [first, count] = footprint(mode, axis.scale);
-  const positions = Array.from({ length: count }, () => new Array<number>(axis.to).fill(0));
-  const weights = Array.from({ length: count }, () => new Array<number>(axis.to).fill(0));
+  const positions = Array.from({ length: count }, () => new Int32Array(axis.to));
+  const weights = Array.from({ length: count }, () => new Float32Array(axis.to));
+  const squeeze = mode.antialias ? Math.min(axis.scale, 1) : 1;
+  const taps = new Float64Array(count);
   sources.forEach((source, at) => {
-    const base = Math.floor(source);
-    const taps = tapWeights(mode, axis.scale, source - base).map((weight, k) => {
-      const position = base + first + k;
-      return mode.excludeOutside && (position < 0 || position > last) ? 0 : weight;
-    });
-    const sum = mode.excludeOutside || mode.antialias ? taps.reduce((a, b) => a + b, 0) : 1;
-    taps.forEach((weight, k) => {
-      positions[k]![at] = clamped(base + first + k);
-      weights[k]![at] = sum === 0 ? 0 : weight / sum;
-    });
+    const start = Math.floor(source) + first;
+    const fraction = source - Math.floor(source);
+    let sum = 0;
+    for (let k = 0; k < count; k++) {
+      const left = mode.excludeOutside && (start + k < 0 || start + k > last);
+      sum += taps[k] = left ? 0 : weightAt((first + k - fraction) * squeeze, mode);
+    }
+    if (!mode.excludeOutside && !mode.antialias) sum = 1;
+    for (let k = 0; k < count; k++) {
+      positions[k]![at] = clamped(start + k);
+      weights[k]![at] = sum === 0 ? 0 : taps[k]! / sum;
+    }
   });
   // A tap that weighs nothing anywhere (whole-number positions) is not read.
   const used = weights.map((row) => row.length === 0 || row.some((weight) => weight !== 0));

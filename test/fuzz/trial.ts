@@ -27,6 +27,8 @@ export interface Outcome {
   /** "error CODE", "right", "compiled" (too much work to run), or what is wrong. */
   readonly result: string;
   readonly good: boolean;
+  /** Processor time of the definition that the answer is compared with: no part of what the case takes. */
+  readonly judgingMilliseconds: number;
 }
 
 /** Of programs in these trials; the subjects need far less. */
@@ -79,6 +81,20 @@ export async function answerOf(subject: Subject): Promise<Record<string, Tensor>
   return answer;
 }
 
+/** Of the case that runs. */
+let judgingMilliseconds = 0;
+
+/** The interpreter's answer and comparisons with it. */
+function judging<T>(work: () => T): T {
+  const before = process.cpuUsage();
+  try {
+    return work();
+  } finally {
+    const { user, system } = process.cpuUsage(before);
+    judgingMilliseconds += (user + system) / 1000;
+  }
+}
+
 /** Damages the subject as the seed says. */
 export function damage(
   subject: Subject,
@@ -102,6 +118,16 @@ export function damage(
 
 /** Takes one damaged file all the way. */
 export async function trial(subject: Subject, seed: number, donor: Uint8Array): Promise<Outcome> {
+  judgingMilliseconds = 0;
+  const outcome = await damaged(subject, seed, donor);
+  return { ...outcome, judgingMilliseconds };
+}
+
+async function damaged(
+  subject: Subject,
+  seed: number,
+  donor: Uint8Array,
+): Promise<Omit<Outcome, "judgingMilliseconds">> {
   const expected = await answerOf(subject);
   const { mutation, sealed } = damage(subject, seed, donor);
   try {
@@ -137,8 +163,8 @@ async function compiled(subject: Subject, bytes: Uint8Array): Promise<string> {
       if (workOf(compile(bytes, { ...options, inputShapes }).report) > MAX_WORK) return "compiled";
     }
     const actual = await session.run(inputs);
-    const expected = interpret(bytes, inputs, options);
-    const problem = wrong(actual, expected);
+    const expected = judging(() => interpret(bytes, inputs, options));
+    const problem = judging(() => wrong(actual, expected));
     if (problem === undefined) return "right";
     // Tiles are exact beside the largest term of a tile, which a damaged weight may make enormous.
     const direct = await load(compile(bytes, { ...options, passes: { winograd: false } }).artifact, {

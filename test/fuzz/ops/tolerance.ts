@@ -11,6 +11,7 @@ import { storeFunction } from "../../../compiler/ir/numeric.ts";
 import type { DType, NumericData, Tensor } from "../../../runtime/dtype.ts";
 import { Random } from "../random.ts";
 import { readerOf, tensorFrom } from "./data.ts";
+import { DEFINITION_OPSET, definitionOf } from "./definitions.ts";
 import { modelOf, type FuzzGraph, type GraphNode, type Operand } from "./graph.ts";
 import { namesUsed } from "./sampler.ts";
 
@@ -32,25 +33,48 @@ const EXACT: ReadonlySet<string> = new Set(
 /** Whose results are looked at. */
 export type Computer = "ours" | "onnxruntime";
 
-/** Operators that cancel within: what they lose is of the size of this, by element or for all of them. */
-function cancels({ op, inputs, attributes }: GraphNode, values: ReadonlyMap<string, Tensor>, by: Computer): Tensor | number | undefined {
-  // Its logistic function is a fraction of polynomials and a half, right to a rounding of 1.
-  if (by === "onnxruntime" && /^(Sigmoid|RNN|LSTM)$/.test(op)) return 1;
+/** Operators whose inner roundings are of the size of this, by element or of all of them, however small the result. */
+function cancels({ op, attributes, inputs, outputs }: GraphNode, values: ReadonlyMap<string, Tensor>, by: Computer): Tensor | number | undefined {
   // What is left of 1 beside a gate, times a candidate, whose own function keeps it below 1 or so.
   if (op === "GRU" || (op === "LSTM" && attributes["input_forget"] === 1)) return 1;
-  if (!op.endsWith("Gelu")) return undefined;
-  const [x, bias] = inputs.map((name) => values.get(name)!);
-  if (op !== "BiasSplitGelu") return x;
-  // One half of the biased operand by the Gelu of the other.
-  const [read, width] = [readerOf(x!.dtype), bias!.data.length];
-  const at = (i: number): number => Number(read(x!.data[i]!)) + Number(read(bias!.data[i % width]!));
-  const half = width / 2;
-  const data = Float64Array.from({ length: x!.data.length / 2 }, (_, i) => {
-    const row = Math.floor(i / half) * width + (i % half);
-    return at(row) * at(row + half);
-  });
-  return { dtype: "float64", shape: [data.length], data };
+  if (by !== "onnxruntime") return undefined;
+  // Its logistic function is a fraction of polynomials and a half, right to a rounding of 1.
+  if (/^(Sigmoid|RNN|LSTM)$/.test(op)) return 1;
+  if (!blends({ op, attributes })) return undefined;
+  const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
+  return x && y && isFloat(x.dtype) ? blended(x, y) : undefined;
 } // prettier-ignore
+
+/** Whether elements are blended by weights that are numbers of float32 of the size of 1, and so right to a rounding of 1. */
+function blends({ op, attributes }: Pick<GraphNode, "op" | "attributes">): boolean {
+  const mode = attributes["mode"] ?? (op === "GridSample" ? "linear" : "nearest");
+  return /^(Resize|Upsample|GridSample)$/.test(op) && mode !== "nearest";
+}
+
+/** For every element of a blend: the largest that it may be made of, which is one of its own channel's. */
+function blended(x: Tensor, y: Tensor): Tensor {
+  const planes = x.shape.slice(0, 2).reduce((a, b) => a * b, 1);
+  const [before, after] = [x.data.length / planes, y.data.length / planes];
+  const read = readerOf(x.dtype);
+  // Weights are float32, whatever the elements are.
+  const finer = Math.max(1, EPSILON.float32! / epsilonOf(x.dtype));
+  const data = new Float64Array(y.data.length);
+  for (let plane = 0; plane < planes; plane++) {
+    let largest = 0;
+    for (let i = plane * before; i < (plane + 1) * before; i++) {
+      const size = Math.abs(Number(read(x.data[i]!)));
+      if (Number.isFinite(size)) largest = Math.max(largest, size);
+    }
+    data.fill(finer * largest, plane * after, (plane + 1) * after);
+  }
+  return { dtype: "float64", shape: y.shape, data };
+}
+
+/** Operators of exponentials, of which some implementations give 0 where others give a number next to it. */
+const VANISHES = /^(Sigmoid|Softmax|Mish)$/;
+
+/** The size of such numbers: results of this size are as good as zero, and may be multiplied by infinity. */
+const NEXT_TO_ZERO = 2 ** -120;
 
 /**
  * Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step, and sums of real
@@ -131,8 +155,11 @@ type Direction = -1 | 0 | 1;
 const DIRECTIONS: readonly Direction[] = [1, -1];
 const STEPS = [1, -1, 0.5, -0.5];
 
-/** The tensor with every element moved by about a rounding: up, down, or either way. */
-function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor | number): Tensor {
+/**
+ * The tensor with every element moved by about a rounding: up, down, or either way. What is less than a rounding away
+ * from zero may also be zero.
+ */
+function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor | number, vanishes = false): Tensor {
   const epsilon = epsilonOf(tensor.dtype);
   if (epsilon === 0) return tensor;
   const read = readerOf(tensor.dtype);
@@ -145,12 +172,15 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
   const scaleAt = (i: number, value: number): number => Math.max(Math.abs(value), besideAt(i));
   for (let i = 0; i < data.length; i++) {
     const value = Number(read(data[i]!));
-    if (value === 0 || !Number.isFinite(value)) continue;
+    if ((value === 0 && !other) || !Number.isFinite(value)) continue;
     const step = direction === 0 ? random.pick(STEPS) : direction;
-    (data as { [i: number]: number | bigint })[i] = store(value + step * epsilon * scaleAt(i, value));
+    const next = value + step * epsilon * scaleAt(i, value);
+    const crosses = next * value < 0 && (direction !== 0 || random.chance(0.5));
+    const gone = crosses || (vanishes && step < 0 && Math.abs(value) < NEXT_TO_ZERO);
+    (data as { [i: number]: number | bigint })[i] = store(gone ? 0 : next);
   }
   return { ...tensor, data };
-}
+} // prettier-ignore
 
 /** Our sine and cosine of float32 are only known to be one this far out (see compiler/lower/math.ts). */
 const FARTHEST_ANGLE = 2 ** 22;
@@ -185,31 +215,64 @@ function movedWeights(node: GraphNode, random: Random, direction: Direction): Gr
   return { ...node, attributes };
 } // prettier-ignore
 
+/** How roundings are moved in one run. */
+interface Run {
+  readonly opset: number;
+  readonly random: Random;
+  readonly direction: Direction;
+  readonly by: Computer;
+}
+
+/** What nodes give when everything that they read and make is moved. */
+function evaluateMoved(unit: readonly GraphNode[], values: ReadonlyMap<string, Tensor>, run: Run): Record<string, Tensor> {
+  const { random, direction, by } = run;
+  const changed = new Map(values);
+  for (const name of new Set(namesUsed(unit))) {
+    const tensor = values.get(name);
+    if (tensor) changed.set(name, moved(tensor, random, direction));
+  }
+  const only = unit.length === 1 ? unit[0]! : undefined;
+  const results = evaluate(run.opset, unit.map((node) => movedWeights(node, random, direction)), changed);
+  if (only === undefined) return mapValues(results, (tensor) => moved(tensor, random, direction));
+  const beside = cancels(only, new Map([...changed, ...Object.entries(results)]), by);
+  const vanishes = VANISHES.test(only.op);
+  return mapValues(results, (tensor) => {
+    const result = moved(tensor, random, direction, beside, vanishes);
+    return by === "ours" ? withLostAngles(only, changed, result, random) : result;
+  });
+} // prettier-ignore
+
+function mapValues<T>(record: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+/** The same of a compound operator: what goes between the nodes that it is made of is moved, too. */
+function evaluateDefinition(node: GraphNode, definition: readonly GraphNode[], values: ReadonlyMap<string, Tensor>, run: Run): Record<string, Tensor> {
+  const all = new Map(values);
+  for (const part of definition) {
+    const opset = part.op === node.op ? run.opset : DEFINITION_OPSET;
+    const results = isExact([part]) ? evaluate(opset, [part], all) : evaluateMoved([part], all, { ...run, opset });
+    for (const [name, tensor] of Object.entries(results)) all.set(name, tensor);
+  }
+  const made = node.outputs.filter((name) => name !== "");
+  return Object.fromEntries(made.map((name) => [name, moved(all.get(name)!, run.random, run.direction)]));
+} // prettier-ignore
+
 /** Every tensor of the graph, with every rounding moved; `undefined`: none is. */
 function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined, by: Computer = "ours"): Map<string, Tensor> {
   const random = new Random(seed);
+  const { opset } = graph;
   const values = new Map<string, Tensor>();
   for (const { name, dtype, shape, data } of graph.operands) values.set(name, tensorFrom(dtype, shape, data));
-  for (const unit of unitsOf(graph.nodes)) {
-    let given: ReadonlyMap<string, Tensor> = values;
-    let nodes = unit;
-    const inexact = !isExact(unit) && direction !== undefined;
-    if (inexact) {
-      const changed = new Map(values);
-      for (const name of new Set(namesUsed(unit))) {
-        const tensor = values.get(name);
-        if (tensor) changed.set(name, moved(tensor, random, direction));
-      }
-      given = changed;
-      nodes = unit.map((node) => movedWeights(node, random, direction));
-    }
-    const only = unit.length === 1 ? unit[0]! : undefined;
-    const beside = only && cancels(only, values, by);
-    for (const [name, tensor] of Object.entries(evaluate(graph.opset, nodes, given))) {
-      const result = inexact ? moved(tensor, random, direction, beside) : tensor;
-      values.set(name, inexact && only && by === "ours" ? withLostAngles(only, given, result, random) : result);
-    }
-  }
+  const resultsOf = (unit: readonly GraphNode[]): Record<string, Tensor> => {
+    if (direction === undefined || isExact(unit)) return evaluate(opset, unit, values);
+    const run: Run = { opset, random, direction, by };
+    const [node] = unit as [GraphNode];
+    const definition = unit.length === 1 ? definitionOf(node, values.get(node.inputs[0] ?? "")?.dtype ?? "float32") : undefined;
+    return definition ? evaluateDefinition(node, definition, values, run) : evaluateMoved(unit, values, run);
+  };
+  for (const unit of unitsOf(graph.nodes))
+    for (const [name, tensor] of Object.entries(resultsOf(unit))) values.set(name, tensor);
   return values;
 } // prettier-ignore
 

@@ -1,0 +1,138 @@
+/**
+ * What the judge of the fuzzer lets pass, and what it does not. In: small graphs whose roundings decide something, and
+ * answers to them. Invariant tested: an answer that roundings can give is right; one that is off by as much where no
+ * rounding reaches is found.
+ */
+import { describe, expect, it } from "vitest";
+import type { OnnxAttributes } from "../../../compiler/frontend/onnx/write.ts";
+import type { DType, Tensor } from "../../../runtime/dtype.ts";
+import { compareOutputs, interpreted } from "./check.ts";
+import { definitionOf } from "./definitions.ts";
+import type { FuzzGraph, GraphNode, Operand } from "./graph.ts";
+import type { Computer } from "./tolerance.ts";
+
+const operand = (name: string, shape: readonly number[], values: readonly number[], dtype: DType = "float32"): Operand => ({ name, dtype, shape, data: { kind: "values", values }, constant: false }); // prettier-ignore
+
+const node = (op: string, inputs: readonly string[], output: string, attributes: OnnxAttributes = {}, domain?: string): GraphNode => ({ op, inputs, outputs: [output], attributes, ...(domain === undefined ? {} : { domain }) }); // prettier-ignore
+
+function graphOf(operands: readonly Operand[], nodes: readonly GraphNode[]): FuzzGraph {
+  const outputs = nodes.slice(-1).map(({ outputs: [name] }) => ({ name: name!, type: { kind: "tensor", dtype: "float32" } as const })); // prettier-ignore
+  return { opset: 24, wrapping: "none", operands, nodes, outputs };
+}
+
+/** The verdict on the interpreter's answer with one element changed. */
+function verdict(graph: FuzzGraph, at: number, change: (value: number) => number, by: Computer): string | undefined {
+  const expected = interpreted(graph);
+  if (typeof expected === "string") throw new Error(expected);
+  const [[name, tensor]] = Object.entries(expected) as [[string, Tensor]];
+  const data = (tensor.data as Float32Array).slice();
+  data[at] = change(data[at]!);
+  return compareOutputs(graph, expected, { [name]: { ...tensor, data } }, by);
+} // prettier-ignore
+
+describe("an infinity times what nearly vanishes", () => {
+  const times = (op: string, x: number): FuzzGraph =>
+    graphOf(
+      [operand("x", [2], [x, 1]), operand("y", [2], [Infinity, 1])],
+      [node(op, ["x"], "a"), node("Mul", ["a", "y"], "b")],
+    );
+  const split = (x: number): FuzzGraph =>
+    graphOf(
+      [operand("x", [1, 1, 4], [-Infinity, 1, x, 1]), operand("bias", [4], [0, 0, 0, 0])],
+      [node("BiasSplitGelu", ["x", "bias"], "y", {}, "com.microsoft")],
+    );
+
+  it.each([["Sigmoid", -95], ["Softmax", -95], ["Mish", -95], ["Swish", -95], ["Gelu", -5.5]])("is open for %s of %f", (op, x) => {
+    expect(verdict(times(op, x), 0, () => NaN, "ours")).toBeUndefined();
+  }); // prettier-ignore
+
+  it.each([["Sigmoid", -80], ["Softmax", -80], ["Mish", -80], ["Swish", -80], ["Gelu", -3], ["Tanh", -1e-30], ["Exp", -95]])("is known for %s of %f", (op, x) => {
+    expect(verdict(times(op, x), 0, () => NaN, "ours")).toContain("is NaN");
+  }); // prettier-ignore
+
+  it("is open within an operator, too", () => {
+    expect(verdict(split(-5.5), 0, () => NaN, "ours")).toBeUndefined();
+    expect(verdict(split(-5.5), 0, (value) => -value, "ours")).toBeUndefined();
+    expect(verdict(split(-2), 0, () => NaN, "ours")).toContain("is NaN");
+    expect(verdict(split(2), 0, (value) => -value, "ours")).toContain("is Infinity");
+  });
+
+  it("is open for onnxruntime's logistic function already at a rounding of 1", () => {
+    expect(verdict(times("Sigmoid", -18), 0, () => NaN, "onnxruntime")).toBeUndefined();
+    expect(verdict(times("Sigmoid", -18), 0, () => NaN, "ours")).toContain("is NaN");
+    expect(verdict(times("Sigmoid", -9), 0, () => NaN, "onnxruntime")).toContain("is NaN");
+  });
+});
+
+describe("what is blended by weights that are rounded", () => {
+  // Two channels: a single large element in the first, ones in the second.
+  const channels = [...new Array<number>(11).fill(0), -1e9, ...new Array<number>(12).fill(1)];
+  const resized = (mode: string, values = channels, part = "left"): FuzzGraph =>
+    graphOf(
+      [operand("x", [1, 2, 2, 6], values), operand("sizes", [4], [1, 2, 8, 9], "int64"), operand("bias", [9], new Array<number>(9).fill(0))],
+      [
+        node("Resize", ["x", "", "", "sizes"], "r", { mode, cubic_coeff_a: -0.5, coordinate_transformation_mode: "pytorch_half_pixel" }),
+        { op: "Split", inputs: ["r"], outputs: ["left", "right"], attributes: { axis: 1, num_outputs: 2 } },
+        node("BiasGelu", [part, "bias"], "y", {}, "com.microsoft"),
+      ],
+    ); // prettier-ignore
+
+  it("may be off by a rounding of the largest element of its channel, also behind other operators", () => {
+    expect(verdict(resized("cubic"), 32, (value) => value + 64, "onnxruntime")).toBeUndefined();
+    expect(verdict(resized("linear"), 71, (value) => value + 64, "onnxruntime")).toBeUndefined();
+  });
+
+  it("may not in other channels, of smaller elements, or by more", () => {
+    expect(verdict(resized("cubic", channels, "right"), 32, (value) => value + 1e-4, "onnxruntime")).toContain("y[32]"); // prettier-ignore
+    expect(verdict(resized("cubic", channels.map((x) => x / 1e9)), 32, (value) => value + 1e-4, "onnxruntime")).toContain("y[32]"); // prettier-ignore
+    expect(verdict(resized("cubic"), 32, (value) => value + 1e5, "onnxruntime")).toContain("y[32]");
+  });
+});
+
+describe("infinities", () => {
+  const product = (x: number, y: number): FuzzGraph =>
+    graphOf([operand("x", [2], [x, 1]), operand("y", [2], [y, 1])], [node("Mul", ["x", "y"], "b")]);
+
+  it("are open at the end of the type only", () => {
+    expect(verdict(product(3.4028234663852886e38, 1.0000001), 0, () => 3.4028234663852886e38, "ours")).toBeUndefined();
+    expect(verdict(product(3e38, 3), 0, () => 3e38, "ours")).toContain("not Infinity");
+    expect(verdict(product(Infinity, 3), 0, (value) => -value, "ours")).toContain("not Infinity");
+    expect(verdict(product(1e9, 3), 0, () => Infinity, "ours")).toContain("is Infinity");
+  }); // prettier-ignore
+});
+
+describe("definitions of compound operators", () => {
+  const values = [-6, -2.5, -0.5, 0, 0.25, 1, 3, 88];
+  const forms: readonly (readonly [string, GraphNode])[] = [
+    ["Gelu", node("Gelu", ["x"], "y")],
+    ["Gelu by a tangent", node("Gelu", ["x"], "y", { approximate: "tanh" })],
+    ["Swish", node("Swish", ["x"], "y", { alpha: { kind: "float", value: 0.5 } })],
+    ["BiasGelu", node("BiasGelu", ["x", "bias"], "y", {}, "com.microsoft")],
+    ["FastGelu", node("FastGelu", ["x", "bias"], "y", {}, "com.microsoft")],
+    ["QuickGelu", node("QuickGelu", ["x"], "y", {}, "com.microsoft")],
+    ["BiasSplitGelu", node("BiasSplitGelu", ["x", "bias"], "y", {}, "com.microsoft")],
+  ];
+
+  it.each(forms)("%s is what the operator gives", (_, whole) => {
+    const operands = [
+      operand("x", [1, 1, 8], values),
+      operand(
+        "bias",
+        [8],
+        values.map((x) => x / 4),
+      ),
+    ];
+    const parts = definitionOf(whole, "float32")!;
+    const [expected, actual] = [[whole], parts].map((nodes) => {
+      const given = interpreted({ ...graphOf(operands, nodes), opset: nodes === parts ? 13 : 24 });
+      if (typeof given === "string") throw new Error(given);
+      return [...(given["y"]!.data as Float32Array)];
+    });
+    actual!.forEach((value, i) => expect(value).toBeCloseTo(expected![i]!, 5));
+  });
+
+  it("is nothing where an operator or this form of it stands for itself", () => {
+    expect(definitionOf(node("Erf", ["x"], "y"), "float32")).toBeUndefined();
+    expect(definitionOf(node("FusedGemm", ["x", "w"], "y", { activation: "Relu" }, "com.microsoft"), "float32")).toBeUndefined(); // prettier-ignore
+  });
+});
