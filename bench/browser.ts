@@ -30,7 +30,10 @@ export type Measured =
 const READY_TIMEOUT_MS = 60_000;
 const COLD_TIMEOUT_MS = 120_000;
 
-/** Until a page that has just opened holds what it will hold when nothing happens. */
+/**
+ * Until a page that has just been opened stands still, and the browser with it: after a new context and a page it starts a
+ * process in reserve, which takes one of two cores for a while. That would be measured as ours.
+ */
 const SETTLE_MS = 500;
 
 /** Until a page has stored what it stores in the background. */
@@ -115,7 +118,7 @@ export class BenchBrowser {
     const browser = await this.#started();
     const context = await browser.createBrowserContext();
     try {
-      return await this.#coldIn(await this.#opened(await context.newPage()), job);
+      return await this.#coldIn(await this.#settled(await context.newPage()), job);
     } catch (error) {
       await this.close();
       throw error;
@@ -140,7 +143,7 @@ export class BenchBrowser {
   }
 
   async #start(job: ColdJob): Promise<ColdTimes> {
-    const page = await this.#open();
+    const page = await this.#settled(await (await this.#started()).newPage());
     try {
       const times = await this.#coldIn(page, job);
       // What is stored after the first answer.
@@ -156,8 +159,7 @@ export class BenchBrowser {
     const browser = await launch(this.#kind, this.#withGpu);
     const watch = watchRenderers(browser.process()?.pid);
     try {
-      const page = await this.#opened(await browser.newPage());
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      const page = await this.#settled(await browser.newPage());
       watch.begin();
       await this.#coldIn(page, job);
       const watched = watch.stop();
@@ -200,6 +202,13 @@ export class BenchBrowser {
 
   async #open(): Promise<Page> {
     return this.#opened(await (await this.#started()).newPage());
+  }
+
+  /** As {@link #opened}, and nothing is happening any more. */
+  async #settled(page: Page): Promise<Page> {
+    const opened = await this.#opened(page);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    return opened;
   }
 
   /** The page with its script ready. */
