@@ -16,9 +16,9 @@ function model(): Uint8Array {
       dims,
       Array.from({ length: dims.reduce((p, d) => p * d, 1) }, () => random() - 0.5),
     );
-  const x = b.input("x", "float32", [256, 256]);
+  const x = b.input("x", "float32", [1024, 256]);
   const product = b.node("MatMul", [b.node("MatMul", [x, weights(256, 256)]), weights(256, 192)]);
-  b.output(b.node("Softmax", [product]), "float32", [256, 192], "y");
+  b.output(b.node("Softmax", [product]), "float32", [1024, 192], "y");
   b.output(b.node("Tanh", [b.input("few", "float32", [4])]), "float32", [4], "z");
   return b.toBytes();
 }
