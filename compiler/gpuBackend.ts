@@ -5,7 +5,7 @@
  */
 import type * as PipelineGpu from "./pipelineGpu.ts";
 
-export type GpuBackend = Pick<typeof PipelineGpu, "buildForGpu" | "packForGpu">;
+export type GpuBackend = Pick<typeof PipelineGpu, "buildForGpu" | "packForGpu" | "readGpuPlan">;
 
 /** Thrown where a program for WebGPU is asked for before its compiler was loaded: load it and begin again. */
 export class MissingGpuBackend extends Error {

@@ -12,7 +12,7 @@ import { WGSL_SECTION } from "../runtime/format/gpu.ts";
 import { placeProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import { addGpuBackend } from "./gpuBackend.ts";
-import { buildForGpu, packForGpu } from "./pipelineGpu.ts";
+import { buildForGpu, packForGpu, readGpuPlan } from "./pipelineGpu.ts";
 import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
@@ -63,7 +63,7 @@ function printBound(
   clock: StageClock,
 ): string {
   const target = stage === "wgsl" ? "webgpu" : "wasm";
-  addGpuBackend({ buildForGpu, packForGpu });
+  addGpuBackend({ buildForGpu, packForGpu, readGpuPlan });
   const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock, undefined, target);
   if (stage === "graph" || stage === "fused") {
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });

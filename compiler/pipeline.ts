@@ -22,6 +22,7 @@ import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
+import { splitAtEdges } from "./passes/edges.ts";
 import { fuse } from "./passes/fuse.ts";
 import { guard } from "./passes/guards.ts";
 import { chooseLayouts } from "./passes/layout.ts";
@@ -146,6 +147,7 @@ export function optimize(
       ),
     );
   }
+  if (target === "wasm") program = clock.time("layout", () => splitAtEdges(program));
   const layout = { layout: enabled(options, "layout"), views: enabled(options, "views") };
   // Threads meet between calls; a GPU's invocations cannot meet at all, and parts of a call become dispatches.
   const parted = target === "wasm" ? separate : (whole: Program): Program => whole;
@@ -296,7 +298,7 @@ export function build(
       : {}),
   };
   const artifact = clock.time("pack", () =>
-    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
+    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false, gpuPlan: forTheGpu?.readGpuPlan }),
   );
   return { artifact, report };
 }
@@ -371,7 +373,7 @@ function gpuOnly(
   };
   const sections = [...gpu.sections, { name: "weights", data: weights.parts }];
   const artifact = clock.time("pack", () =>
-    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false }),
+    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false, gpuPlan: gpuBackend().readGpuPlan }),
   );
   const report: CompileReport = {
     ...commonReport(bound, opsIn, gpu.scheduled, unfused, weights.parts, clock),

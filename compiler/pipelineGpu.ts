@@ -52,6 +52,8 @@ const USUAL_LIMITS = {
   maxBufferSize: 256 * 2 ** 20,
 } as const;
 
+export { readGpuPlan } from "../runtime/format/gpu.ts";
+
 export interface GpuBuild {
   readonly plan: GpuPlan;
   readonly sections: readonly SectionContent[];

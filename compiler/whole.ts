@@ -7,7 +7,7 @@ import type { Stage } from "../runtime/binder.ts";
 import { compileOpened, openStage, type CompileResult } from "./compile.ts";
 import { addGraphModelFrontend } from "./frontend/graphModel.ts";
 import { addGpuBackend } from "./gpuBackend.ts";
-import { buildForGpu, packForGpu } from "./pipelineGpu.ts";
+import { buildForGpu, packForGpu, readGpuPlan } from "./pipelineGpu.ts";
 import { graphModels } from "./frontend/tfjs/index.ts";
 import { inspect as inspectLoaded } from "./inspect.ts";
 import { interpret as interpretLoaded } from "./interpret.ts";
@@ -31,7 +31,7 @@ export { describe, openDimensions, type CompileResult, type ModelDescription } f
 
 addAllGroups();
 addGraphModelFrontend(graphModels);
-addGpuBackend({ buildForGpu, packForGpu });
+addGpuBackend({ buildForGpu, packForGpu, readGpuPlan });
 
 /** As `compile` of `index.ts`, in the call. */
 export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {

@@ -2,7 +2,8 @@
  * The artifact format (`.tile`): one file that holds a program or a graph still to be bound. In: a plan and
  * sections of bytes (writing), or the bytes of a file (reading). Out: a file, or its checked plan and sections.
  * Invariant: whatever `readArtifact` returns is consistent: every address, offset and count lies inside what it
- * refers to, so nothing downstream checks again; whatever is not, ends in a `TilewrightError`.
+ * refers to, so nothing downstream checks again; whatever is not, ends in a `TilewrightError`. A plan for WebGPU is
+ * checked by who uses it, or here where it is said with what (`gpuPlan`).
  *
  * Layout, little-endian: magic `TILE`, u32 format version, u32 bytes of the header, u32 zero, 32 bytes SHA-256 of
  * the header, the header (UTF-8 JSON: the plan and the table of sections), then the sections, each starting at
@@ -16,7 +17,7 @@
 import { type DType } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
 import { type Container } from "./format/container.ts";
-import { type GpuPlan, readGpuPlan } from "./format/gpu.ts";
+import { type GpuPlan, type readGpuPlan } from "./format/gpu.ts";
 import { aligned, readPlan, readSections, WEIGHTS_SECTION } from "./format/header.ts";
 import { hex, sha256, sha256Hex } from "./sha256.ts";
 
@@ -192,6 +193,7 @@ export interface WriteOptions {
    * anything else there. Such a file is refused wherever hashes are checked. Default: false.
    */
   readonly unsealed?: boolean;
+  readonly gpuPlan?: ReadOptions["gpuPlan"];
 }
 
 export interface ReadOptions {
@@ -199,6 +201,8 @@ export interface ReadOptions {
   readonly memoryLimit?: number;
   /** Whether the sections are checked against their hashes. Default: true. */
   readonly verify?: boolean;
+  /** Checks a plan for WebGPU, which else is given back as it stands; not everybody has it, as it is large. */
+  readonly gpuPlan?: typeof readGpuPlan | undefined;
 }
 
 /**
@@ -254,7 +258,8 @@ export function writeArtifact(
   view.setUint32(8, header.length, true);
   file.set(sha256(header), 16);
   file.set(header, PREFIX_BYTES);
-  wholly(readHeader(header, { memoryLimit: Infinity, verify: options.unsealed !== true }));
+  const { gpuPlan } = options;
+  wholly(readHeader(header, { memoryLimit: Infinity, verify: options.unsealed !== true }), gpuPlan);
   return file;
 }
 
@@ -334,13 +339,13 @@ export function readHeader(header: Uint8Array, options: ReadOptions = {}): Heade
   };
 }
 
-/** The same header with nothing left to check. */
-function wholly(header: Header): Header {
+/** The same header with nothing left to check, given what checks a plan for WebGPU. */
+function wholly(header: Header, gpuPlan: ReadOptions["gpuPlan"]): Header {
   const { plan, sections } = header;
-  if (plan.kind !== "bound" || plan.gpu === undefined) return header;
+  if (plan.kind !== "bound" || plan.gpu === undefined || !gpuPlan) return header;
   return {
     ...header,
-    plan: { ...plan, gpu: readGpuPlan(plan.gpu, { ...plan, sections, weights: WEIGHTS_SECTION }) },
+    plan: { ...plan, gpu: gpuPlan(plan.gpu, { ...plan, sections, weights: WEIGHTS_SECTION }) },
   };
 }
 
@@ -378,7 +383,7 @@ export function readArtifact(file: Uint8Array, options: ReadOptions = {}): Artif
   if (file.length < headerEnd) throw truncated(file.length, headerEnd);
   const headerBytes = file.subarray(PREFIX_BYTES, headerEnd);
   if (sha256Hex(headerBytes) !== prefix.sha256) throw corrupt("the header");
-  const header = wholly(readHeader(headerBytes, options));
+  const header = wholly(readHeader(headerBytes, options), options.gpuPlan);
   checkFileBytes(header, file.length);
 
   const sections = new Map<string, Uint8Array>();

@@ -53,6 +53,8 @@ class LayoutChoice {
   private calls: Call[];
   /** Values whose layout is the caller's or the library's. */
   private readonly pinned = new Set<ValueId>();
+  /** Their copies, which lie otherwise. */
+  private readonly laid = new Map<ValueId, ValueId>();
 
   constructor(program: Program, options: LayoutOptions, trace: TraceSink) {
     this.options = options;
@@ -146,7 +148,6 @@ class LayoutChoice {
   // Copies of what the caller lays out, where a contraction wants it otherwise
 
   private copyPinned(inner: Map<ValueId, number>): void {
-    const copies = new Map<ValueId, ValueId>();
     const rebuilt: Call[] = [];
     for (const call of this.calls) {
       if (call.kind !== "kernel") {
@@ -162,8 +163,7 @@ class LayoutChoice {
           const id = idOf(call, x.buffer);
           if (id === undefined || !this.pinned.has(id) || this.program.constants.has(id)) return;
           if (elementCount(this.value(id).shape) === 0) return;
-          const overhang = x.pad !== undefined && leavesShape(x, this.value(id).shape);
-          if (overhang) wanted.add(id);
+          if (x.pad !== undefined) wanted.add(id);
         });
       }
       if (!wanted.size) {
@@ -172,10 +172,10 @@ class LayoutChoice {
       }
       const inputs = call.inputs.map((id) => {
         if (!wanted.has(id)) return id;
-        let copy = copies.get(id);
+        let copy = this.laid.get(id);
         if (copy === undefined) {
           copy = `${id}:laid`;
-          copies.set(id, copy);
+          this.laid.set(id, copy);
           const { dtype, shape } = this.value(id);
           this.values.set(copy, { dtype, shape });
           const dim = inner.get(id);
@@ -379,7 +379,7 @@ class LayoutChoice {
     if (
       this.pinned.has(target) ||
       to.storage !== undefined ||
-      to.layout?.halo ||
+      (to.layout && (to.layout.halo || this.laid.get(source) === target)) ||
       this.program.constants.has(source)
     )
       return undefined;

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { type Json } from "../../test/programs.ts";
 import { TilewrightError } from "../errors.ts";
 import { type BoundPlan, readArtifact, type SectionContent, writeArtifact } from "../format.ts";
-import { gpuBytes, wideElement } from "./gpu.ts";
+import { gpuBytes, readGpuPlan, wideElement } from "./gpu.ts";
+
+const checked = { gpuPlan: readGpuPlan };
 
 const wgsl = new TextEncoder().encode("@compute @workgroup_size(1) fn double() {}");
 
@@ -70,13 +72,13 @@ const sections: SectionContent[] = [
 describe("a plan for WebGPU", () => {
   it("is read as it was written, though it is the only program", () => {
     const plan = planWith({});
-    expect(readArtifact(writeArtifact(plan, sections)).plan).toEqual(plan);
+    expect(readArtifact(writeArtifact(plan, sections, checked), checked).plan).toEqual(plan);
   });
 
   it("keeps other texts of a module", () => {
     const better = [{ features: ["subgroups"], offset: 0, bytes: wgsl.length }];
     const plan = planWith({ modules: [{ offset: 0, bytes: wgsl.length, better }] });
-    expect(readArtifact(writeArtifact(plan, sections)).plan).toEqual(plan);
+    expect(readArtifact(writeArtifact(plan, sections, checked), checked).plan).toEqual(plan);
   });
 
   it.each<[string, Json]>([
@@ -132,7 +134,7 @@ describe("a plan for WebGPU", () => {
   ])("is refused with %s", (_, change) => {
     let code = "none";
     try {
-      writeArtifact(planWith(change), sections);
+      writeArtifact(planWith(change), sections, checked);
     } catch (error) {
       if (!(error instanceof TilewrightError)) throw error;
       ({ code } = error);
@@ -142,7 +144,7 @@ describe("a plan for WebGPU", () => {
 
   it("has no variants only by mistake", () => {
     const plan = { ...planWith({}), gpu: { variants: [] } };
-    expect(() => writeArtifact(plan, sections)).toThrow("at least one variant");
+    expect(() => writeArtifact(plan, sections, checked)).toThrow("at least one variant");
   });
 });
 
