@@ -10,8 +10,9 @@ import { load, TilewrightError } from "../../../runtime/index.ts";
 import { BEST } from "../agreement.ts";
 import { Random } from "../random.ts";
 import { readerOf } from "./data.ts";
-import { allNodes, deviationOf, refusalOf } from "./exceptions.ts";
+import { allNodes, deviationOf, refusalOf, reshapedBy } from "./exceptions.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
+import { withNodes } from "./minimise.ts";
 import type { OnnxRuntime } from "./ort.ts";
 import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
 import { epsilonOf, exactResults, sensitivity, valuesOf, type Computer } from "./tolerance.ts";
@@ -191,6 +192,26 @@ async function refusalOnceKnown(
     : undefined;
 }
 
+/**
+ * Why it does not count that onnxruntime refuses what follows from a result to which it gives another shape: from the
+ * right result, fed instead of made, it computes what we do, or there is another reason, which is judged.
+ */
+async function refusalOnceShaped(graph: FuzzGraph, ort: OnnxRuntime): Promise<string | undefined> {
+  const reshaped = reshapedBy(graph, () => valuesOf(graph));
+  if (!reshaped) return undefined;
+  const others = graph.nodes.filter((node) => !reshaped.nodes.has(node));
+  if (others.length === 0) return undefined;
+  const rest = withNodes(graph, others);
+  const expected = interpreted(rest);
+  if (typeof expected === "string") return undefined;
+  const answer = await ort.ask(modelOf(rest), feedsOf(rest));
+  if (answer.kind === "error") return refusalOf(answer.message, allNodes(others));
+  if (answer.kind === "lost") return undefined;
+  return compareOutputs(rest, expected, answer.outputs, "onnxruntime") === undefined
+    ? `${reshaped.reason}; of the right ones, the same follows`
+    : undefined;
+}
+
 /** One oracle's disagreement with the interpreter. */
 export async function disagreement(
   graph: FuzzGraph,
@@ -223,7 +244,8 @@ export async function disagreement(
   if (answer.kind === "error") {
     const refusal =
       refusalOf(answer.message, allNodes(graph.nodes)) ??
-      (await refusalOnceKnown(graph, expected, answer.message, ort));
+      (await refusalOnceKnown(graph, expected, answer.message, ort)) ??
+      (await refusalOnceShaped(graph, ort));
     return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
   }
   const what = compareOutputs(graph, expected, answer.outputs, "onnxruntime");

@@ -16,7 +16,7 @@ type Fails = (graph: FuzzGraph) => Promise<boolean>;
 const LISTED = 400;
 
 /** The graph with only these nodes and what they need. */
-function withNodes(graph: FuzzGraph, nodes: readonly GraphNode[]): FuzzGraph {
+export function withNodes(graph: FuzzGraph, nodes: readonly GraphNode[]): FuzzGraph {
   const used = new Set(namesUsed(nodes));
   const made = new Set(nodes.flatMap(({ outputs }) => outputs));
   const operands = graph.operands.filter(({ name }) => used.has(name));
