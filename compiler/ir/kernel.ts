@@ -95,7 +95,9 @@ export function layoutOf(buffer: Pick<Buffer, "layout" | "shape">): Layout {
 }
 
 /** All assignments of a kernel with the loops around each, outermost first. */
-export function assignments(kernel: Kernel): { readonly assign: Assign; readonly loops: readonly Loop[] }[] {
+export function assignments(
+  kernel: Pick<Kernel, "body">,
+): { readonly assign: Assign; readonly loops: readonly Loop[] }[] {
   const found: { assign: Assign; loops: readonly Loop[] }[] = [];
   const walk = (blocks: readonly Block[], loops: readonly Loop[]): void => {
     for (const block of blocks) {

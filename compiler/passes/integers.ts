@@ -33,7 +33,7 @@ export function sumIntegers(program: Program, hit: (nodes: string) => void = () 
   const changed = calls.flatMap((call, i): Call[] => {
     if (call.kind === "library") return [call];
     const reads = (e: Expr): boolean => loadsOf(e).some((load) => scaled.has(load.buffer));
-    const touched = assignments({ name: "", buffers: [], body: call.body }).some(
+    const touched = assignments(call).some(
       ({ assign }) => scaled.has(assign.out) || reads(assign.value) || (assign.reduce && factored(assign.reduce, scaled, constants)), // prettier-ignore
     );
     if (!touched) return [program.calls[i]!];
@@ -102,7 +102,7 @@ function scaledValues(
         for (const id of call.inputs) if (id) found.delete(numbers.numberOf(id));
         continue;
       }
-      for (const { assign } of assignments({ name: "", buffers: [], body: call.body })) {
+      for (const { assign } of assignments(call)) {
         const { reduce, value } = assign;
         for (const load of loadsOf(value)) if ((load.pad ?? 0) !== 0) found.delete(load.buffer);
         if (!reduce) continue;

@@ -15,7 +15,7 @@ import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
 import type { Assign, Axis, Block, Reduction } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
-import { inOrder } from "./fuse.ts";
+import { inOrder } from "./order.ts";
 import { choices } from "./guards.ts";
 import {
   closeCall,

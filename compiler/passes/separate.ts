@@ -28,7 +28,7 @@ function isLong(call: Call): boolean {
 }
 
 function storedBy(body: readonly Block[]): Set<number> {
-  return new Set(assignments({ name: "", buffers: [], body }).map(({ assign }) => assign.out));
+  return new Set(assignments({ body }).map(({ assign }) => assign.out));
 }
 
 function split(call: Call, values: Map<ValueId, ProgramValue>): Call[] {

@@ -28,7 +28,7 @@ export const LEAST_SHARED_RUN = 150_000;
 
 export function nanosecondsOf(blocks: readonly Block[]): number {
   let sum = 0;
-  for (const { assign, loops } of assignments({ name: "", buffers: [], body: blocks })) {
+  for (const { assign, loops } of assignments({ body: blocks })) {
     const points = elementCount([...loops.map(({ axis }) => axis), ...assign.axes].map((a) => a.extent));
     let each = (1 + costOf(assign.value)) * OPERATION * slowness(assign.value);
     if (assign.reduce) {
