@@ -24,7 +24,7 @@ export const ATOL_OF_RANGE_QUANTIZED = 2e-2;
  * For a peer whose file holds the weights rounded to 16 bits: the error in the mean, as a part of the mean magnitude.
  * Measured on a network of a hundred layers: 0.015 where 32-bit weights give 1e-6; another network is above 0.5.
  */
-export const RMS_OF_ROUNDED_WEIGHTS = 0.03;
+const RMS_OF_ROUNDED_WEIGHTS = 0.03;
 /** Not less than this: the absolute error of a float32 sigmoid or softmax, whatever the size of its results. */
 export const LEAST_ATOL = 1e-6;
 

@@ -134,7 +134,7 @@ async function measure(
 }
 
 /** @returns a line for each result */
-export function nodeTable(results: readonly NodeResult[]): string {
+function nodeTable(results: readonly NodeResult[]): string {
   const percent = (part: number): string => `${(100 * part).toFixed(0)} %`;
   const heading = ["kernel or model", "dispatches", "GPU ms", "GFLOP/s", "of peak", "GB/s", "of reads", "run ms", "verified"]; // prettier-ignore
   const rows = results.map((r) => [

@@ -4,7 +4,12 @@
  * see what each made.
  */
 import { VERSION } from "./version.ts";
-import { writeArtifact, type BoundPlan, type SectionContent } from "../runtime/format.ts";
+import {
+  DEFAULT_MEMORY_LIMIT,
+  writeArtifact,
+  type BoundPlan,
+  type SectionContent,
+} from "../runtime/format.ts";
 import { packAhead } from "./ahead.ts";
 import { emitProgram, type EmittedModule } from "./backend/wasm/program.ts";
 import { fail } from "./diagnostic.ts";
@@ -59,8 +64,6 @@ export function enabled(options: CompileOptions, pass: PassName): boolean {
   return options.passes?.[pass] !== false;
 }
 
-/** Bytes of memory that 32-bit addresses reach, less a page. */
-const MEMORY_LIMIT = 2 ** 32 - 2 ** 16;
 const PAGE = 65536;
 
 /** Stage 3: numbers for all shapes. `bothBranches`: of an If whose condition only a run knows. */
@@ -208,7 +211,7 @@ export function build(
   const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
   traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
-  if (memory.bytes > (options.memoryLimit ?? MEMORY_LIMIT)) {
+  if (memory.bytes > (options.memoryLimit ?? DEFAULT_MEMORY_LIMIT)) {
     fail("limit-exceeded", `the program needs ${memory.bytes} bytes of memory`, {
       hint: "bind smaller dimensions or raise memoryLimit",
     });

@@ -84,7 +84,7 @@ export interface GpuSettings {
 }
 
 /** Kernels of a program as they run on a GPU. */
-export function scheduleForGpu(
+function scheduleForGpu(
   program: Program,
   device: GpuDevice,
   native: (root: ValueId) => boolean = () => false,

@@ -190,7 +190,7 @@ export function nodesCell(nodes: readonly string[]): HTMLElement {
 }
 
 /** Steps of a schedule, to be unfolded. */
-export function stepsCell(lines: readonly string[]): Child {
+function stepsCell(lines: readonly string[]): Child {
   if (lines.length === 0) return "as written";
   return element(
     "details",

@@ -401,7 +401,7 @@ export function readArtifact(file: Uint8Array, options: ReadOptions = {}): Artif
 }
 
 /** Throws `artifact-malformed` unless the file is exactly as long as its header says. */
-export function checkFileBytes(header: Header, bytes: number): void {
+function checkFileBytes(header: Header, bytes: number): void {
   if (bytes < header.fileBytes) throw truncated(bytes, header.fileBytes);
   if (bytes > header.fileBytes) {
     throw new TilewrightError(

@@ -6,7 +6,7 @@
  */
 
 /** What a load consists of. Bytes, except for "run", which counts runs. */
-export const loadParts = ["download", "verify", "compile", "upload", "run"] as const;
+const loadParts = ["download", "verify", "compile", "upload", "run"] as const;
 export type LoadPart = (typeof loadParts)[number];
 
 export interface PartProgress {

@@ -8,7 +8,7 @@ import { build, type Rolldown } from "vite";
 import playground from "../playground/vite.config.ts";
 
 /** Where the tests find the page. */
-export const PLAYGROUND_PATH = "/built-playground/";
+const PLAYGROUND_PATH = "/built-playground/";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",

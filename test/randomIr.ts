@@ -39,7 +39,7 @@ const intBinary: readonly BinaryOp[] = [
 const comparisons: readonly BinaryOp[] = ["eq", "ne", "lt", "le", "gt", "ge"];
 
 /** Constants of a type, the awkward ones included. */
-export function randomConstant(type: ComputeType): fc.Arbitrary<Expr> {
+function randomConstant(type: ComputeType): fc.Arbitrary<Expr> {
   switch (type) {
     case "f32":
       return fc.oneof(fc.float(), fc.constantFrom(0, -0, 1, NaN, -Infinity)).map((v) => x.constant(type, v));
@@ -317,7 +317,7 @@ const tensorTypes: readonly DType[] = [
   "string",
 ];
 
-export const randomTensor: fc.Arbitrary<Tensor> = fc
+const randomTensor: fc.Arbitrary<Tensor> = fc
   .tuple(fc.constantFrom(...tensorTypes), randomShape)
   .chain(([dtype, shape]): fc.Arbitrary<Tensor> => {
     const count = elementCount(shape);

@@ -52,10 +52,7 @@ export function kernelRates({ kernel, result }: KernelResult, lane: string): Ker
 }
 
 /** GFLOP/s of one core: the fastest way of multiplying and adding that this engine has. */
-export function peakGflops(
-  peak: Readonly<Record<string, Rate>> | undefined,
-  which: keyof Rate,
-): number | undefined {
+function peakGflops(peak: Readonly<Record<string, Rate>> | undefined, which: keyof Rate): number | undefined {
   const rates = Object.values(peak ?? {}).map((rate) => rate[which]);
   return rates.length === 0 ? undefined : Math.max(...rates);
 }

@@ -162,7 +162,7 @@ export function decodeScale(bits: number): number {
 // Integers
 
 /** Keeps the low bits of a 32-bit integer value that `dtype` (of at most 32 bits) has room for. */
-export function wrapInteger(dtype: DType, value: number): number {
+function wrapInteger(dtype: DType, value: number): number {
   switch (dtype) {
     case "int2":
       return (value << 30) >> 30;
@@ -190,20 +190,20 @@ export function wrapInteger(dtype: DType, value: number): number {
 }
 
 /** Truncates toward zero to int32; beyond its range the nearest end, NaN is 0 (i32.trunc_sat_f64_s). */
-export function truncateToInt32(value: number): number {
+function truncateToInt32(value: number): number {
   if (value >= 2147483647) return 2147483647;
   if (value <= -2147483648) return -2147483648;
   return value | 0;
 }
 
 /** Truncates toward zero to uint32; beyond its range the nearest end, NaN is 0 (i32.trunc_sat_f64_u). */
-export function truncateToUint32(value: number): number {
+function truncateToUint32(value: number): number {
   if (value >= 4294967295) return 4294967295;
   return value > 0 ? value >>> 0 : 0;
 }
 
 /** Truncates toward zero to int64 or uint64; beyond its range the nearest end, NaN is 0. */
-export function truncateToBig(dtype: "int64" | "uint64", value: number): bigint {
+function truncateToBig(dtype: "int64" | "uint64", value: number): bigint {
   if (Number.isNaN(value)) return 0n;
   const [low, high] = integerRange(dtype)!;
   if (value >= Number(high)) return high;
@@ -215,7 +215,7 @@ export function truncateToBig(dtype: "int64" | "uint64", value: number): bigint 
  * A double that every type with at most 51 bits of mantissa rounds to as it would the integer itself: bits that a
  * double has no room for only decide ties, and a sticky bit stands for them.
  */
-export function bigToSticky(value: bigint): number {
+function bigToSticky(value: bigint): number {
   const magnitude = value < 0n ? -value : value;
   if (magnitude < 2n ** 53n) return Number(value);
   const sticky = (magnitude & 2047n) === 0n ? 0n : 1n;

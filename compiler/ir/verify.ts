@@ -342,7 +342,7 @@ function verifyAttribute(
 }
 
 /** Throws {@link InternalError} unless a tensor's elements are as many and of the array type that its type says. */
-export function verifyTensor(where: string, { dtype, shape, data }: Tensor): void {
+function verifyTensor(where: string, { dtype, shape, data }: Tensor): void {
   if (!shape.every(isCount)) reject(where, `shape [${shape.join(", ")}]`);
   if (data.length !== elementCount(shape))
     reject(where, `${data.length} elements for shape [${shape.join(", ")}]`);

@@ -23,7 +23,7 @@ export interface ArrivalStep {
  * What library kernels need: a kernel does the same number of steps whatever it reads, but these follow their data, and
  * may not end where that is not what it should be.
  */
-export const WHEN_CHECKED = -1;
+const WHEN_CHECKED = -1;
 
 /** A step begins when so much more of the weights is needed: smaller ones would gain less than their call costs. */
 const STEP_BYTES = 1 << 20;

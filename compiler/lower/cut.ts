@@ -21,7 +21,7 @@ export function cutNames(axis: string): { readonly part: string; readonly rest: 
 }
 
 /** The name that an axis has where parts are joined. */
-export function joinedName(axis: string): string {
+function joinedName(axis: string): string {
   return `${axis}.s`;
 }
 

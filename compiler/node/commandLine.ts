@@ -51,7 +51,7 @@ export function usage(message: string): never {
   throw new UsageError(message);
 }
 
-export const helpOption: OptionSpec = {
+const helpOption: OptionSpec = {
   name: "help",
   short: "h",
   description: "show this help",

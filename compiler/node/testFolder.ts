@@ -79,7 +79,7 @@ function pair(
 }
 
 /** The names of the data sets of a folder, in order. */
-export function dataSetNames(folder: string): string[] {
+function dataSetNames(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => /^test_data_set_\d+$/.test(name))
     .sort((a, b) => Number(a.slice(14)) - Number(b.slice(14)));

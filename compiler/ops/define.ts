@@ -256,7 +256,7 @@ export function normaliseAxis(call: OpCall, axis: number, rank: number): number 
 }
 
 /** The buffers of a call's kernel: given inputs in order, then outputs, then temps. */
-export function callBuffers(call: OpCall, temps: readonly Omit<Buffer, "role">[] = []): Buffer[] {
+function callBuffers(call: OpCall, temps: readonly Omit<Buffer, "role">[] = []): Buffer[] {
   const buffers: Buffer[] = [];
   call.inputs.forEach((type, i) => {
     if (type) buffers.push({ name: `in${i}`, dtype: type.dtype, shape: type.shape, role: "in" });

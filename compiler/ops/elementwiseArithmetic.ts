@@ -9,7 +9,7 @@ import { broadcastOperator, comparison, number, plainBinary, plainUnary, recipro
 import { broadcastShapes, type OpCall, type OpDefinition } from "./define.ts";
 
 /** `operation(a, b)` for div and rem, with the two divisors that would trap kept away from it. */
-export function safeDivide(operation: "div" | "rem", a: Expr, b: Expr): Expr {
+function safeDivide(operation: "div" | "rem", a: Expr, b: Expr): Expr {
   if (isFloatCompute(a.type)) return binary(operation, a, b);
   if (b.kind === "const") {
     const by = Number(b.value);

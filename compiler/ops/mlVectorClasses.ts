@@ -23,7 +23,7 @@ import { labelsAt } from "./mlTree.ts";
 const DOMAIN = "ai.onnx.ml";
 
 /** Values of the support vectors' kernel by row and vector, or the rows themselves without such vectors. */
-export function kernelValues(call: OpCall, to: Expander, vectors: readonly number[], count: number): ValueId {
+function kernelValues(call: OpCall, to: Expander, vectors: readonly number[], count: number): ValueId {
   const { dtype, shape } = call.input(0);
   const features = shape[shape.length - 1]!;
   const input = call.node.inputs[0]!;

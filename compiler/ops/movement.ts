@@ -11,7 +11,7 @@ import { axesOver, broadcastIndex, broadcastShapes, coordinates, flatten, Kernel
 import { requireNumeric } from "./elementwise.ts";
 
 /** An operator whose output element is the input element at `source(call, index)`. */
-export function movementOperator(
+function movementOperator(
   op: string,
   shape: (call: OpCall) => readonly number[],
   source: (call: OpCall, index: readonly Expr[]) => readonly Expr[],

@@ -41,7 +41,7 @@ interface Link {
 }
 
 /** The operand that is not constant, where one step of a chain has exactly one. */
-export function linkOf(e: Expr, fixed: IsConstant): Link | undefined {
+function linkOf(e: Expr, fixed: IsConstant): Link | undefined {
   if (e.type !== "f32") return undefined;
   if (e.kind === "unary" && e.op === "neg")
     return fixed(e.a) ? undefined : { inner: e.a, constant: undefined, innerFirst: true };

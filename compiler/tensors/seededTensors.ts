@@ -8,7 +8,7 @@ import { isFloat } from "../ir/dtype.ts";
 import { allocate, elementCount, type DType, type Tensor } from "../../runtime/dtype.ts";
 
 /** A generator of 32-bit words: Marsaglia's xorshift32, its state scrambled from the seed and a name. */
-export function randomWords(seed: number, name: string): () => number {
+function randomWords(seed: number, name: string): () => number {
   let state = 0x811c9dc5 ^ Math.imul(seed, 0x9e3779b1);
   for (const letter of name) state = Math.imul(state ^ letter.codePointAt(0)!, 0x01000193); // FNV-1a
   state = state >>> 0 || 1;

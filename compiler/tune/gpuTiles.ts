@@ -32,7 +32,7 @@ export interface Product {
 }
 
 /** The operands of `sum of left * right`, where just one moves along `vector` and both lie at plain positions. */
-export function productOf(assign: Assign, accesses: AssignAccesses, vector: string): Product | undefined {
+function productOf(assign: Assign, accesses: AssignAccesses, vector: string): Product | undefined {
   const { op, body } = assign.reduce!;
   if (op !== "sum" || body.kind !== "binary") return undefined;
   if (body.op !== "dot4" && (body.op !== "mul" || body.type !== "f32")) return undefined;

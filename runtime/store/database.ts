@@ -13,7 +13,7 @@ import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
 
 /** Raised when the stores change. */
 const DATABASE_VERSION = 1;
-export const DATABASE_NAME = "tilewright";
+const DATABASE_NAME = "tilewright";
 /** What a browser that is busy may take to open a database, and one that is blocked by another tab. */
 const OPEN_TIMEOUT_MS = 10_000;
 const BLOCKED_TIMEOUT_MS = 1_000;

@@ -117,7 +117,7 @@ export class GpuContext {
   }
 }
 
-export function lostError({ reason, message }: GPUDeviceLostInfo): TilewrightError {
+function lostError({ reason, message }: GPUDeviceLostInfo): TilewrightError {
   const why = message === "" ? reason : message;
   return new TilewrightError("device-lost", `the GPU device was lost (${why})`);
 }

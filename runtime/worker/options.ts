@@ -3,7 +3,6 @@
  * downloads none of it.
  */
 import { type Into } from "../into.ts";
-import { type Session } from "../session.ts";
 import { type Revive } from "./protocol.ts";
 
 export interface WorkerOptions {
@@ -31,22 +30,3 @@ export interface WorkerRunOptions {
   /** As in {@link WorkerOptions}, for this run. */
   readonly transfer?: boolean | undefined;
 }
-
-/** What all sessions have, wherever they run. */
-export type AnySession = Pick<
-  Session,
-  | "name"
-  | "kind"
-  | "inputs"
-  | "outputs"
-  | "memoryBytes"
-  | "variant"
-  | "threads"
-  | "report"
-  | "run"
-  | "input"
-  | "output"
-  | "profile"
-  | "stats"
-  | "dispose"
-> & { invoke(): void | Promise<void> };

@@ -207,7 +207,7 @@ worker.onerror = ({ message }) => console.error(message);\n`;
         write(
           "src/library.ts",
           `import classify from "./digits.onnx?dims.batch=1";
-export async function digitIn(image: Float32Array): Promise<number> {
+async function digitIn(image: Float32Array): Promise<number> {
   const { probabilities } = await classify({ image });
   return probabilities.data.indexOf(Math.max(...probabilities.data));
 }\n`,

@@ -5,7 +5,7 @@
  */
 import type { Tolerance } from "../../compiler/tensors/compare.ts";
 
-export const defaultTolerance: Tolerance = { relative: 1e-3, absolute: 1e-5, integer: 0 };
+const defaultTolerance: Tolerance = { relative: 1e-3, absolute: 1e-5, integer: 0 };
 
 interface Exception {
   readonly cases: RegExp;

@@ -100,7 +100,7 @@ export function outputValues(plan: GraphPlan): PlanValue[] {
 }
 
 /** The plan with only the given steps; values that lose their step become inputs with the given data. */
-export function withSteps(
+function withSteps(
   plan: GraphPlan,
   steps: readonly PlanStep[],
   lost: (value: PlanValue) => PlanData,

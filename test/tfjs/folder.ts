@@ -22,7 +22,7 @@ export interface RunShape {
 const recurrent = { r1i: [1, 1, 1, 1], r2i: [1, 1, 1, 1], r3i: [1, 1, 1, 1], r4i: [1, 1, 1, 1] };
 
 /** By the name of the folder; every other model has all its dimensions. */
-export const runShapes: Readonly<Record<string, RunShape>> = {
+const runShapes: Readonly<Record<string, RunShape>> = {
   "tfjs-basic-pitch": { shapes: { input_2: [1, 43844, 1] } },
   // With seed 1 two boxes overlap by the limit of suppression, but for a rounding.
   "tfjs-handtrack": { shapes: { input_tensor: [1, 320, 320, 3] }, seed: 2 },

@@ -48,7 +48,7 @@ function base64(text: string): string {
   return btoa(text);
 }
 
-export const WEIGHTS_FILE = "group1-shard1of1.bin";
+const WEIGHTS_FILE = "group1-shard1of1.bin";
 
 export interface BuiltModel {
   readonly json: Readonly<Record<string, unknown>>;

@@ -2,6 +2,7 @@
  * Attributes of TF nodes. In: an AttrValue in JSON form, where strings are base64 and 64-bit integers may be strings.
  * Out: one plain value. Invariant: a value of a kind that no operator here reads is kept as "other", not refused.
  */
+import { bytesOfBase64 } from "../../base64.ts";
 import { fail } from "../../diagnostic.ts";
 import { list, object, type Json } from "./json.ts";
 
@@ -54,26 +55,4 @@ function text(value: Json, path: string): string {
   const bytes = bytesOfBase64(value);
   if (!bytes) return fail("model-malformed", `${path} should be base64`);
   return new TextDecoder().decode(bytes);
-}
-
-const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/** The bytes that base64 stands for (RFC 4648, either alphabet); undefined where it is none. */
-export function bytesOfBase64(written: string): Uint8Array | undefined {
-  const clean = written
-    .replace(/-/g, "+")
-    .replace(/_/g, "/")
-    .replace(/[=\s]+$/, "");
-  const bytes = new Uint8Array(Math.floor((clean.length * 3) / 4));
-  let [held, bits, at] = [0, 0, 0];
-  for (const letter of clean) {
-    const digit = digits.indexOf(letter);
-    if (digit < 0) return undefined;
-    held = ((held << 6) | digit) & 0xffffff;
-    bits += 6;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes[at++] = held >> bits;
-  }
-  return bytes;
 }

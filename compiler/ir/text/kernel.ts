@@ -36,7 +36,7 @@ export function bufferLine({ name, dtype, shape, role, layout }: Buffer): string
   return `${head} strides ${listText(strides)} offset ${offset}${border}`;
 }
 
-export function listText(values: readonly number[]): string {
+function listText(values: readonly number[]): string {
   return `[${values.map(numberText).join(", ")}]`;
 }
 

@@ -45,7 +45,7 @@ export function nameOf(oracle: Oracle): string {
 }
 
 /** Both variants with all passes; then by chance none of them or one less, and bound when it runs. */
-export function oraclesOf(seed: number): Oracle[] {
+function oraclesOf(seed: number): Oracle[] {
   const random = new Random(seed ^ 0x5bd1e995);
   const off = random.chance(0.3) ? [...passNames] : [random.pick(passNames)];
   return [

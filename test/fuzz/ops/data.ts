@@ -128,11 +128,7 @@ export function tensorFrom(dtype: DType, shape: readonly number[], data: Data): 
 }
 
 /** A tensor of elements that need not be numbers. */
-export function tensorOfElements(
-  dtype: DType,
-  shape: readonly number[],
-  elements: readonly Element[],
-): Tensor {
+function tensorOfElements(dtype: DType, shape: readonly number[], elements: readonly Element[]): Tensor {
   if (dtype === "string") return { dtype, shape, data: elements.map(String) };
   const made = allocate(dtype, elements.length);
   const wide = dtype === "int64" || dtype === "uint64";
@@ -151,7 +147,7 @@ export function readerOf(dtype: DType): (stored: Element) => Element {
 }
 
 /** One element as TypeScript. */
-export function elementSource(value: Element): string {
+function elementSource(value: Element): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
   return Object.is(value, -0) ? "-0" : String(value);

@@ -20,7 +20,7 @@ export interface Ref {
 }
 
 /** Thrown by a sample that cannot be made of what is there. */
-export class Declined extends Error {}
+class Declined extends Error {}
 
 export const FLOATS: readonly DType[] = ["float32", "float32", "float32", "float32", "float16", "float64", "bfloat16"]; // prettier-ignore
 export const SIGNED: readonly DType[] = ["int64", "int32", "int64", "int32", "int8", "int16"];

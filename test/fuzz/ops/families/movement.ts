@@ -13,7 +13,7 @@ import { ANY, FLOATS, INTEGERS, NUMBERS, SIGNED, type Ref, type Sampler } from "
 import type { SampleTable } from "./elementwise.ts";
 
 /** Axes as an input from version `since`, as an attribute before. */
-export function axesForm(
+function axesForm(
   s: Sampler,
   since: number,
   axes: readonly number[] | undefined,
@@ -24,7 +24,7 @@ export function axesForm(
 }
 
 /** One-element attribute tensor. */
-export function valueTensor(dtype: DType, value: number): OnnxTensorSpec {
+function valueTensor(dtype: DType, value: number): OnnxTensorSpec {
   return tensor(dtype as OnnxDataType, [1], [value]);
 }
 
