@@ -27,13 +27,12 @@ export interface StageLimits {
 export type PixelTile = readonly [least: number, most: number];
 
 export interface GpuDevice {
-  readonly kind: GpuKind;
   /** Invocations of a workgroup for work without sharing. */
   readonly workgroup: number;
   /** Invocations that work together on one row. */
   readonly rowGroup: number;
-  /** Rows and vectors of four columns of a contraction's register tile. */
-  readonly tile: { readonly rows: number; readonly vectors: number };
+  /** Rows of a contraction's register tile, each of a vector. */
+  readonly rows: number;
   /** How large contractions are staged in memory of a workgroup; undefined where that is no faster than memory. */
   readonly stage?: StageLimits;
   /** Invocations that share the sum of a vector where results are few; 1: none do, and no sum is cut over workgroups. */
@@ -61,10 +60,9 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
   // SwiftShader (Chromium 156, 2026-11-21): an instruction costs the same whatever it does, so what counts is few
   // of them per multiplication; its four lanes are invocations. A workgroup costs about half a microsecond.
   software: {
-    kind: "software",
     workgroup: 64,
     rowGroup: 16,
-    tile: { rows: 8, vectors: 1 },
+    rows: 8,
     slices: 8,
     cut: 100_000,
     busy: 64,
@@ -72,10 +70,9 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     subgroups: false,
   },
   integrated: {
-    kind: "integrated",
     workgroup: 64,
     rowGroup: 64,
-    tile: { rows: 4, vectors: 2 },
+    rows: 4,
     stage: { invocations: [32, 128], rows: 4, depth: 16, bytes: 8192 },
     slices: 16,
     cut: 100_000,
@@ -86,10 +83,9 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     packedDots: { work: 2 ** 21, uses: 128 },
   },
   discrete: {
-    kind: "discrete",
     workgroup: 128,
     rowGroup: 128,
-    tile: { rows: 8, vectors: 1 },
+    rows: 8,
     stage: { invocations: [64, 256], rows: 8, depth: 16, bytes: 16_384 },
     slices: 16,
     cut: 100_000,
@@ -100,10 +96,9 @@ const DEVICES: Readonly<Record<GpuKind, GpuDevice>> = {
     packedDots: { work: 2 ** 24, uses: 160 },
   },
   mobile: {
-    kind: "mobile",
     workgroup: 64,
     rowGroup: 64,
-    tile: { rows: 4, vectors: 1 },
+    rows: 4,
     slices: 16,
     cut: 100_000,
     busy: 1024,

@@ -154,7 +154,7 @@ function scheduleAssign(
 ): Step[] {
   const accesses = accessesOf(kernel, assign);
   if (!storesApart(kernel, assign)) return [];
-  if (!assign.reduce) return scheduleMap(kernel, assign, accesses, device);
+  if (!assign.reduce) return scheduleMap(assign, accesses, device);
   return (
     contraction(kernel, assign, accesses, context, device) ??
     sharedReduction(assign, accesses, device) ??
@@ -174,12 +174,11 @@ function dealt(names: readonly Merged[], device: GpuDevice): Step[] {
   return steps;
 }
 
-function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses, device: GpuDevice): Step[] {
+function scheduleMap(assign: Assign, accesses: AssignAccesses, device: GpuDevice): Step[] {
   const { steps, axes } = mergeAxes(assign.axes, accesses, new Set(), new Set());
   const vector = axes.findLast((a) => a.extent > 1);
   if (!vector) return [];
-  if (!vectorisable(kernel, assign, accesses, vector.inner, vector.extent))
-    return [...steps, ...dealt(axes, device)];
+  if (!vectorisable(assign, accesses, vector.inner, vector.extent)) return [...steps, ...dealt(axes, device)];
   const outer = axes.map((a): Merged =>
     a === vector ? { ...a, name: `${a.name}.o`, extent: a.extent / LANES } : a,
   );
@@ -193,16 +192,10 @@ function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAccesses, d
 }
 
 /** Whether four neighbouring points along an axis are one access each way. */
-function vectorisable(
-  kernel: Kernel,
-  assign: Assign,
-  accesses: AssignAccesses,
-  axis: string,
-  extent: number,
-): boolean {
+function vectorisable(assign: Assign, accesses: AssignAccesses, axis: string, extent: number): boolean {
   if (extent % LANES !== 0 || accesses.opaque.has(axis) || !vectorTypes(assign)) return false;
   if (accesses.store.strides.get(axis) !== 1) return false;
-  return accesses.loads.every((a) => [0, 1].includes(a.strides.get(axis) ?? 0)) && kernel.buffers.length > 0;
+  return accesses.loads.every((a) => [0, 1].includes(a.strides.get(axis) ?? 0));
 }
 
 /** One invocation for each result. */
@@ -282,7 +275,7 @@ function contraction(
   const tileAxis = spatial.axes.findLast((x) => x.extent > 1 && !accesses.opaque.has(x.inner) && shares(x));
   const vectors = vector.extent / LANES;
   const points = elementCount(assign.axes.map((a) => a.extent)) / LANES;
-  const most = light ? device.tile.rows : Math.ceil(device.tile.rows / 2);
+  const most = light ? device.rows : Math.ceil(device.rows / 2);
   let rows = tileAxis ? Math.min(most, tileAxis.extent) : 1;
   const longest = reduced.axes.reduce<Merged | undefined>(
     (a, b) => (a && a.extent > b.extent ? a : b),
