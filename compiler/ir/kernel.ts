@@ -122,6 +122,25 @@ export function mapAssigns(blocks: readonly Block[], change: (assign: Assign) =>
   );
 }
 
+/** Rebuilds what an assignment computes, not where it stores it. */
+export function mapComputed(assign: Assign, change: (e: Expr) => Expr): Assign {
+  return {
+    ...assign,
+    value: change(assign.value),
+    ...(assign.reduce ? { reduce: { ...assign.reduce, body: change(assign.reduce.body) } } : {}),
+  };
+}
+
+/** Rebuilds all expressions of an assignment. */
+export function mapAssign(assign: Assign, change: (e: Expr) => Expr): Assign {
+  return {
+    ...assign,
+    value: change(assign.value),
+    index: assign.index.map(change),
+    ...(assign.reduce ? { reduce: { ...assign.reduce, body: change(assign.reduce.body) } } : {}),
+  };
+}
+
 /** Multiply-adds (or single operations where there is no reduction) of one run, for roofline estimates. */
 export function workOf(kernel: Kernel): number {
   let work = 0;

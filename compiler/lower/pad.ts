@@ -20,7 +20,7 @@ import {
 } from "../ir/expr.ts";
 import { range } from "../ir/range.ts";
 import { rewrite } from "../ir/walk.ts";
-import { mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
+import { mapAssign, mapAssigns, type Buffer, type Kernel } from "../ir/kernel.ts";
 
 export function lowerPads(kernel: Kernel): Kernel {
   const memo = new Map<Expr, Expr>();
@@ -30,12 +30,7 @@ export function lowerPads(kernel: Kernel): Kernel {
       (x) => (x.kind === "load" && x.pad !== undefined ? guarded(x, kernel.buffers[x.buffer]!) : undefined),
       memo,
     );
-  const body = mapAssigns(kernel.body, (assign) => ({
-    ...assign,
-    value: lowered(assign.value),
-    index: assign.index.map(lowered),
-    ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowered(assign.reduce.body) } } : {}),
-  }));
+  const body = mapAssigns(kernel.body, (assign) => mapAssign(assign, lowered));
   return { ...kernel, body };
 }
 

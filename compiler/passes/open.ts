@@ -8,7 +8,15 @@ import { decodeSmallFloat, encodeSmallFloat, isSmallFloat, type SmallFloat } fro
 import { rewrite, visit } from "../ir/walk.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
-import { coordinate, mapAssigns, type Assign, type Block, type Buffer, type Kernel } from "../ir/kernel.ts";
+import {
+  coordinate,
+  mapAssign,
+  mapAssigns,
+  type Assign,
+  type Block,
+  type Buffer,
+  type Kernel,
+} from "../ir/kernel.ts";
 import type { Call, LibraryCallSite, ProgramValue } from "../ir/program.ts";
 
 export interface OpenKernel {
@@ -53,15 +61,6 @@ export class ValueNumbers {
 /** Rebuilds all expressions of a body. */
 export function mapBody(body: readonly Block[], change: (e: Expr) => Expr): Block[] {
   return mapAssigns(body, (assign) => mapAssign(assign, change));
-}
-
-export function mapAssign(assign: Assign, change: (e: Expr) => Expr): Assign {
-  return {
-    ...assign,
-    value: change(assign.value),
-    index: assign.index.map(change),
-    ...(assign.reduce ? { reduce: { ...assign.reduce, body: change(assign.reduce.body) } } : {}),
-  };
 }
 
 let tempCounter = 0;

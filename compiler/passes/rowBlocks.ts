@@ -7,8 +7,8 @@
 import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { add, axis as axisOf, int, loadTyped, mul, type Expr } from "../ir/expr.ts";
 import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
-import { coordinate, type Assign, type Axis, type Block } from "../ir/kernel.ts";
-import { mapAssign, type ValueNumbers } from "./open.ts";
+import { coordinate, mapAssign, type Assign, type Axis, type Block } from "../ir/kernel.ts";
+import type { ValueNumbers } from "./open.ts";
 import { isProduct, PRODUCT_LIMITS, rowsOfProducts, type ProductLimits } from "./rowProducts.ts";
 import type { RowForm } from "./rows.ts";
 

@@ -13,19 +13,11 @@ import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import { axis as axisOf, loadTyped, type Expr, type LoadExpr } from "../ir/expr.ts";
 import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Assign, Axis, Block, Reduction } from "../ir/kernel.ts";
+import { mapAssign, type Assign, type Axis, type Block, type Reduction } from "../ir/kernel.ts";
 import type { Call, Program } from "../ir/program.ts";
 import { inOrder } from "./order.ts";
 import { choices } from "./guards.ts";
-import {
-  closeCall,
-  inputsOf,
-  mapAssign,
-  openCall,
-  ValueNumbers,
-  type OpenCall,
-  type OpenKernel,
-} from "./open.ts";
+import { closeCall, inputsOf, openCall, ValueNumbers, type OpenCall, type OpenKernel } from "./open.ts";
 import { blockRows, rowsOfBlock } from "./rowBlocks.ts";
 import { hasRoom, PRODUCT_LIMITS, productRows, type ProductLimits } from "./rowProducts.ts";
 

@@ -5,7 +5,7 @@
  * profiled exports each call of `run` as well, and loops that measure the machine (see runtime/format/profile.ts).
  */
 import { InternalError } from "../../diagnostic.ts";
-import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
+import { mapAssigns, mapComputed, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import { withoutStages } from "../../ir/schedule.ts";
 import { apply } from "../../lower/apply.ts";
@@ -75,11 +75,7 @@ export function prepareNest(call: ScheduledKernel): Nest {
   const memo = new Map();
   const lowered: Kernel = {
     ...call.kernel,
-    body: mapAssigns(call.kernel.body, (assign) => ({
-      ...assign,
-      value: lowerMath(assign.value, memo),
-      ...(assign.reduce ? { reduce: { ...assign.reduce, body: lowerMath(assign.reduce.body, memo) } } : {}),
-    })),
+    body: mapAssigns(call.kernel.body, (assign) => mapComputed(assign, (e) => lowerMath(e, memo))),
   };
   return apply(lowered, withoutStages(call.schedule));
 }

@@ -18,7 +18,7 @@ import { narrowed } from "./conversions.ts";
 import { BUILTINS, inSequence, together, type EmittedEntry, type Part } from "./entries.ts";
 import type { Register } from "./expression.ts";
 import { indented, withoutIdle } from "./frames.ts";
-import { chainOf, spread, type Chain, type Team } from "./grid.ts";
+import { chainOf, isAlone, spread, UNIT, type Team } from "./grid.ts";
 import { intLiteral } from "./literal.ts";
 import { asWord, wordOf, type Binding, type Operand } from "./memory.ts";
 import { PACKED_DOTS } from "./packed.ts";
@@ -73,7 +73,6 @@ class Emitter extends AccumulatorWriter {
   /** Those who have points of their own and meet, and what of it is dealt out here. */
   private team: Team | undefined;
   private sharing: "copy" | "reduction" | undefined;
-  private chain: Chain | undefined;
   private stage: readonly Statement[] = [];
   /** By buffer: whether scratch in memory is another for each unit of the stage being written. */
   private ownCopies = new Map<number, boolean>();
@@ -139,7 +138,6 @@ class Emitter extends AccumulatorWriter {
     this.straightCode.forget();
     this.stored = false;
     const chain = chainOf(stage, this.nest.workgroup);
-    this.chain = chain;
     this.size = chain.size;
     this.spreads = chain.own;
     this.team = chain.team;
@@ -153,7 +151,7 @@ class Emitter extends AccumulatorWriter {
     return {
       name,
       size,
-      alone: (chain.own && !chain.team) || size === 1,
+      alone: isAlone(chain),
       groups,
       lines: (parameters) => [
         `fn ${name}(${parameters}) {`,
@@ -169,7 +167,7 @@ class Emitter extends AccumulatorWriter {
     let own = this.ownCopies.get(buffer);
     if (own === undefined) this.ownCopies.set(buffer, (own = hasOwnCopies(this.nest, this.stage, buffer)));
     if (!own) return undefined;
-    return this.frames.hoist(`${this.chain!.unit} * ${intLiteral(operand.stride)}`, 0);
+    return this.frames.hoist(`${UNIT} * ${intLiteral(operand.stride)}`, 0);
   }
 
   private barrier(): void {

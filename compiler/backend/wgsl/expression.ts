@@ -22,8 +22,9 @@ import { isWide, wideBinary, wideUnary } from "./wide.ts";
 /** The register of an accumulator. */
 export interface Register {
   readonly name: string;
-  vector: boolean;
-  type: ComputeType;
+  /** Whether it holds four lanes. */
+  readonly vector: boolean;
+  readonly type: ComputeType;
 }
 
 interface Note {

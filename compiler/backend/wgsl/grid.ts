@@ -10,7 +10,7 @@ import type { Frame } from "./frames.ts";
 import { intLiteral } from "./literal.ts";
 
 /** WebGPU's limit that every device has. */
-const MOST_GROUPS = 65_535;
+export const MOST_GROUPS = 65_535;
 /** Invocations of a workgroup where the schedule says nothing. */
 const USUAL_SIZE = 64;
 /** Invocations of a workgroup that every device has. */
@@ -35,9 +35,10 @@ export interface Chain {
   /** Whether each invocation has iterations of its own; it shares nothing with others unless they are a team. */
   readonly own: boolean;
   readonly team: Team | undefined;
-  /** The number of the workgroup, or of the invocation where each has iterations of its own. */
-  readonly unit: string;
 }
+
+/** In an entry point: the number of the workgroup, or of the invocation where each has iterations of its own. */
+export const UNIT = "unit";
 
 /**
  * The statements of a nest's outermost level, those together that work on one accumulator: each list is an entry point.
@@ -88,13 +89,13 @@ export function chainOf(stage: readonly Statement[], workgroup: number | undefin
     }
   }
   const own = group.length > 0;
-  if (team) return { grid, group, body, size: team.points * team.slices, own, team, unit: "unit" };
+  if (team) return { grid, group, body, size: team.points * team.slices, own, team };
   const size = own
     ? evenSize(points, workgroup ?? USUAL_SIZE)
     : needsGroup(body)
       ? (workgroup ?? USUAL_SIZE)
       : 1;
-  return { grid, group, body, size, own, team, unit: "unit" };
+  return { grid, group, body, size, own, team };
 }
 
 function teamOf(body: readonly Statement[], points: number, workgroup: number): Team | undefined {
@@ -121,11 +122,24 @@ function needsGroup(body: readonly Statement[]): boolean {
   return has(body, (s) => (s.kind === "for" ? s.mode === "group" || s.mode === "together" : s.kind === "combine" && s.over !== undefined)); // prettier-ignore
 }
 
+/** Whether the invocations of a chain never meet. */
+export function isAlone({ own, size, team }: Chain): boolean {
+  return (own && !team) || size === 1;
+}
+
+/** Workgroups that share the invocations' iterations, for each iteration of the grid loops. */
+function blocksOf({ group, size, own }: Chain): number {
+  return own ? Math.ceil(elementCount(group.map((s) => s.extent)) / size) : 1;
+}
+
+/** Workgroups of a chain. */
+export function groupsOf(chain: Chain): number {
+  return elementCount(chain.grid.map((s) => s.extent)) * blocksOf(chain);
+}
+
 /** Units of a chain that have scratch of their own: workgroups, or invocations. */
-export function unitsOf({ grid, group, size, own }: Chain): number {
-  const groups = elementCount(grid.map((s) => s.extent));
-  if (!own) return groups;
-  return groups * Math.ceil(elementCount(group.map((s) => s.extent)) / size) * size;
+export function unitsOf(chain: Chain): number {
+  return groupsOf(chain) * (chain.own ? chain.size : 1);
 }
 
 /** Writes what sets the chain's variables into the head of an entry point's frame; says how many workgroups it takes. */
@@ -135,7 +149,7 @@ export function spread(
 ): { readonly groups: readonly [number, number, number]; readonly guard: readonly string[] } {
   const { grid, group, size, own, team } = chain;
   const points = elementCount(group.map((s) => s.extent));
-  const blocks = own ? Math.ceil(points / size) : 1;
+  const blocks = blocksOf(chain);
   const extents = [...grid.map((s) => s.extent), ...(blocks > 1 ? [blocks] : [])];
   const total = elementCount(extents);
   const { head } = root;
@@ -175,10 +189,10 @@ export function spread(
   for (const s of grid.toReversed()) set(s, next(s.extent, position++), `g${position}`);
   const unit = extents.length === 0 ? "0" : dimensions ? `i32(group.x + group.y * ${groups[0]}u + group.z * ${groups[0] * groups[1]}u)` : "linear"; // prettier-ignore
   if (!own) {
-    head.push(`let unit = ${unit};`);
+    head.push(`let ${UNIT} = ${unit};`);
     return { groups, guard };
   }
-  head.push(`let unit = ${size > 1 ? `(${unit}) * ${size} + lane` : unit};`);
+  head.push(`let ${UNIT} = ${size > 1 ? `(${unit}) * ${size} + lane` : unit};`);
   if (team && team.slices > 1) head.push(`let slice = lane / ${team.points};`);
   const point =
     team && team.slices > 1

@@ -7,7 +7,7 @@
 import type { GpuPipeline, GpuRange, GpuStep } from "../../../runtime/format.ts";
 import { InternalError } from "../../diagnostic.ts";
 import { bytesPerElement } from "../../ir/dtype.ts";
-import { mapAssigns, type Kernel } from "../../ir/kernel.ts";
+import { mapAssigns, mapComputed, type Kernel } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
 import type { ScheduledCall, ScheduledKernel } from "../../ir/program.ts";
 import { printSchedule } from "../../ir/text/schedule.ts";
@@ -28,7 +28,7 @@ export interface EmittedPipelines {
   readonly init: readonly GpuStep[];
   readonly run: readonly GpuStep[];
   /** Each distinct kernel, by the call that made it first. */
-  readonly kernels: readonly { readonly call: ScheduledKernel; readonly bytes: number; readonly calls: number; readonly dispatches: number }[]; // prettier-ignore
+  readonly kernels: readonly { readonly call: ScheduledKernel; readonly bytes: number; readonly calls: number }[]; // prettier-ignore
   /** The place of a call's kernel among `kernels`. */
   readonly kernelOf: ReadonlyMap<ScheduledCall, number>;
   /** Most storage bindings of a dispatch, and the largest range. */
@@ -49,15 +49,9 @@ export function prepareGpuNest(call: ScheduledKernel): Nest {
   const third = new Map();
   const lowered: Kernel = {
     ...call.kernel,
-    body: mapAssigns(call.kernel.body, (assign) => {
-      const math = (e: typeof assign.value): typeof assign.value =>
-        roundPlainly(lowerMath(lowerMathFully(e, first), second, true), third);
-      return {
-        ...assign,
-        value: math(assign.value),
-        ...(assign.reduce ? { reduce: { ...assign.reduce, body: math(assign.reduce.body) } } : {}),
-      };
-    }),
+    body: mapAssigns(call.kernel.body, (assign) =>
+      mapComputed(assign, (e) => roundPlainly(lowerMath(lowerMathFully(e, first), second, true), third)),
+    ),
   };
   return apply(lowered, call.schedule);
 }
@@ -144,7 +138,6 @@ export class PipelineEmitter {
         call,
         bytes: nest.text.length,
         calls,
-        dispatches: nest.entries.length,
       })),
       kernelOf: this.kernelOf,
       mostBindings: this.most,

@@ -3,17 +3,14 @@
  * on one another, those of later lists may depend on any before. Invariant: within a list nobody reads what another stage
  * writes, or writes where it does; and no stage needs workgroups of its own size.
  */
-import { elementCount } from "../../ir/dtype.ts";
 import type { Expr } from "../../ir/expr.ts";
 import { range } from "../../ir/range.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import { visit } from "../../ir/walk.ts";
-import { chainOf, stagesOf, type Chain } from "./grid.ts";
+import { chainOf, groupsOf, isAlone, MOST_GROUPS, stagesOf } from "./grid.ts";
 
 type Stage = readonly Statement[];
 
-/** Workgroups of a list: they are numbered along one dimension. */
-const MOST_GROUPS = 65_535;
 /** Functions of one entry point. */
 const MOST_STAGES = 16;
 
@@ -28,6 +25,7 @@ export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map
     const joins =
       last !== undefined &&
       last.stages.length < MOST_STAGES &&
+      // They are numbered along one dimension.
       last.groups + groups <= MOST_GROUPS &&
       isAlone(chain) &&
       last.stages.every((other) => isAlone(chainOf(other, nest.workgroup))) &&
@@ -39,15 +37,6 @@ export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map
     } else waves.push({ stages: [stage], groups, uses: [uses] });
   }
   return waves.map(({ stages }) => stages);
-}
-
-function isAlone({ own, size, team }: Chain): boolean {
-  return (own && !team) || size === 1;
-}
-
-function groupsOf({ grid, group, size, own }: Chain): number {
-  const blocks = own ? Math.ceil(elementCount(group.map((s) => s.extent)) / size) : 1;
-  return elementCount(grid.map((s) => s.extent)) * blocks;
 }
 
 interface Uses {
