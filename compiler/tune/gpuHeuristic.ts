@@ -18,7 +18,8 @@ import { nanosecondsOf } from "../passes/time.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
 import { cutsOf, slicesOf } from "./gpuSlices.ts";
 import { stagedContraction } from "./gpuTiles.ts";
-import { canPack, mergeAxes, vectorTypes, type Merged, type SchedulingContext } from "./heuristic.ts";
+import { mergeAxes, type Merged } from "./merge.ts";
+import { canPack, vectorTypes, type SchedulingContext } from "./operands.ts";
 
 /** Straight copies of a loop body that are worth their code, and the time to compile it. */
 const MOST_COPIES = 32;

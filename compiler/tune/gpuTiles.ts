@@ -15,7 +15,7 @@ import type { Access, AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
 import { soleLoad } from "../lower/pack.ts";
 import { WORKGROUP_LIMITS, type GpuDevice, type StageLimits } from "./gpuDevice.ts";
-import { mergeAxes } from "./heuristic.ts";
+import { mergeAxes } from "./merge.ts";
 
 /** Smaller contractions are read from caches as soon. */
 const LEAST_ROWS = 16;

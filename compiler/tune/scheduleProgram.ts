@@ -20,7 +20,8 @@ import {
 } from "../ir/program.ts";
 import { LEAST_SHARED_RUN, nanosecondsOf } from "../passes/time.ts";
 import { splitDividedAxes } from "../passes/splitAxes.ts";
-import { chooseSchedule, orderAxes, type SchedulingContext } from "./heuristic.ts";
+import { chooseSchedule, orderAxes } from "./heuristic.ts";
+import type { SchedulingContext } from "./operands.ts";
 import { takeCuts } from "../lower/cut.ts";
 import { dropEmpty } from "../lower/empty.ts";
 import { packOperand } from "../lower/pack.ts";

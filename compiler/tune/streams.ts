@@ -11,7 +11,7 @@ import type { Assign, Axis } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
-import type { Merged } from "./heuristic.ts";
+import type { Merged } from "./merge.ts";
 
 /** Accumulators: three lines of cache for each term, and as many additions at a time. */
 const MOST_VECTORS = 12;
