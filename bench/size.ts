@@ -14,8 +14,7 @@ import { measureModel } from "./modelCodeSize.ts";
 /** The model whose code has a budget: its folder in the shared models. */
 const MODEL = "mobilenetv2-fp32-deq";
 
-/** Largest gzip size in bytes. */
-/** `webgpu`: the chunks that a page downloads besides when it runs a model on the GPU. */
+/** Largest gzip size in bytes. `webgpu`: the chunks that a page downloads besides when it runs a model on the GPU. */
 const BUDGET = {
   runtime: 30_000,
   core: 40_000,

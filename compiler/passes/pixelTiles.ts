@@ -20,14 +20,13 @@ import {
 import { rootsOf, type Call, type KernelCall, type ProgramValue } from "../ir/program.ts";
 import { rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import { soleLoad } from "../lower/pack.ts";
+import { WORKGROUP_SCRATCH } from "../lower/workgroup.ts";
 import { isFill } from "./fills.ts";
 import { joined } from "./sequence.ts";
 import { nanosecondsOf } from "./time.ts";
 
 /** Points of a window; longer sums are worth tiles of their own. */
 const MOST_TAPS = 25;
-/** Bytes of what a tile hands over: within what scratch of a workgroup may have (backend/wgsl/scratch.ts). */
-const MOST_BYTES = 12 * 1024;
 const WORD = 4;
 
 export interface PixelLimits {
@@ -205,7 +204,7 @@ function tileOf(
   channels: number,
   { least, most }: PixelLimits,
 ): readonly number[] | undefined {
-  const room = Math.min(most, Math.floor(MOST_BYTES / WORD / channels));
+  const room = Math.min(most, Math.floor(WORKGROUP_SCRATCH / WORD / channels));
   const tile = extents.map(() => 1);
   let left = room;
   for (let d = extents.length - 1; d >= 0; d--) {

@@ -8,9 +8,6 @@ import type { DotLimits } from "../passes/packed/dots.ts";
 /** The same names as the option has (options.ts, which is a layer above). */
 export type GpuKind = "software" | "integrated" | "discrete" | "mobile";
 
-/** What a workgroup may have: the default limits of WebGPU, which every adapter has. */
-export const WORKGROUP_LIMITS = { invocations: 256, bytes: 16_384 } as const;
-
 /** Tiles of a workgroup. */
 export interface StageLimits {
   /** Invocations, least and most. */
@@ -19,7 +16,7 @@ export interface StageLimits {
   readonly rows: number;
   /** Steps of the reduction that are copied at a time. */
   readonly depth: number;
-  /** Bytes of copies, at most WORKGROUP_LIMITS.bytes: with half of it, two workgroups share a core. */
+  /** Bytes of copies, at most what a workgroup has: with half of it, two workgroups share a core. */
   readonly bytes: number;
 }
 

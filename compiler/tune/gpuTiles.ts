@@ -14,7 +14,8 @@ import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../lower/apply.ts";
 import { soleLoad } from "../lower/pack.ts";
-import { WORKGROUP_LIMITS, type GpuDevice, type StageLimits } from "./gpuDevice.ts";
+import { WORKGROUP_LIMITS } from "../lower/workgroup.ts";
+import type { GpuDevice, StageLimits } from "./gpuDevice.ts";
 import { mergeAxes } from "./merge.ts";
 
 /** Smaller contractions are read from caches as soon. */

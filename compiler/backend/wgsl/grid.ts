@@ -6,15 +6,13 @@
 import { InternalError } from "../../diagnostic.ts";
 import { elementCount } from "../../ir/dtype.ts";
 import type { ForStatement, Statement } from "../../ir/nest.ts";
+import { WORKGROUP_LIMITS } from "../../lower/workgroup.ts";
 import type { Frame } from "./frames.ts";
 import { intLiteral } from "./literal.ts";
 
-/** WebGPU's limit that every device has. */
-export const MOST_GROUPS = 65_535;
 /** Invocations of a workgroup where the schedule says nothing. */
 const USUAL_SIZE = 64;
-/** Invocations of a workgroup that every device has. */
-const MOST_INVOCATIONS = 256;
+const { groups: MOST_GROUPS, invocations: MOST_INVOCATIONS } = WORKGROUP_LIMITS;
 
 /** Invocations that have points of their own, and yet meet: they share copies of operands, or the terms of their sums. */
 export interface Team {

@@ -7,12 +7,11 @@ import { bytesPerElement, elementCount } from "../../ir/dtype.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import type { Expr } from "../../ir/expr.ts";
 import { axesOf, visit } from "../../ir/walk.ts";
+import { WORKGROUP_SCRATCH } from "../../lower/workgroup.ts";
 import { chainOf, stagesOf, unitsOf } from "./grid.ts";
 
 /** What fits the registers, or the fast memory, of an invocation. */
 const MOST_PRIVATE_BYTES = 512;
-/** Half of what every device has, so that two workgroups may stay on one core. */
-const MOST_WORKGROUP_BYTES = 12 * 1024;
 
 export type Scratch =
   | { readonly kind: "private" | "workgroup" }
@@ -36,11 +35,11 @@ export function scratchOf(nest: Nest): (Scratch | undefined)[] {
     const chain = chainOf(stages[at[0]!]!, nest.workgroup);
     const elements = elementCount(shape);
     const bytes = elements * Math.max(4, bytesPerElement(dtype));
-    // A copy of an operand, of which apply() knows that it is no more than a workgroup has.
+    // A copy of an operand, which the schedule makes no larger than a workgroup has room for.
     if (chain.team) return { kind: "workgroup" };
     if (chain.own || chain.size === 1) {
       if (bytes <= MOST_PRIVATE_BYTES) return { kind: "private" };
-    } else if (shared + bytes <= MOST_WORKGROUP_BYTES) {
+    } else if (shared + bytes <= WORKGROUP_SCRATCH) {
       shared += bytes;
       return { kind: "workgroup" };
     }

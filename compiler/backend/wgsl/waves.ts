@@ -7,7 +7,8 @@ import type { Expr } from "../../ir/expr.ts";
 import { range } from "../../ir/range.ts";
 import type { Nest, Statement } from "../../ir/nest.ts";
 import { visit } from "../../ir/walk.ts";
-import { chainOf, groupsOf, isAlone, MOST_GROUPS, stagesOf } from "./grid.ts";
+import { WORKGROUP_LIMITS } from "../../lower/workgroup.ts";
+import { chainOf, groupsOf, isAlone, stagesOf } from "./grid.ts";
 
 type Stage = readonly Statement[];
 
@@ -26,7 +27,7 @@ export function wavesOf(nest: Nest, memory: readonly number[] = nest.buffers.map
       last !== undefined &&
       last.stages.length < MOST_STAGES &&
       // They are numbered along one dimension.
-      last.groups + groups <= MOST_GROUPS &&
+      last.groups + groups <= WORKGROUP_LIMITS.groups &&
       isAlone(chain) &&
       last.stages.every((other) => isAlone(chainOf(other, nest.workgroup))) &&
       last.uses.every((other) => apart(uses, other));
