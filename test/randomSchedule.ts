@@ -8,7 +8,7 @@ import fc from "fast-check";
 import type { ComputeType } from "../compiler/ir/dtype.ts";
 import { assignments, type Assign, type Axis, type Kernel } from "../compiler/ir/kernel.ts";
 import type { Schedule, Step } from "../compiler/ir/schedule.ts";
-import { LANES } from "../compiler/lower/apply.ts";
+import { LANES } from "../compiler/ir/nest.ts";
 
 /** What becomes of one axis. */
 type Treatment = "serial" | "unroll" | "split" | "tile" | "vector" | "vectors";

@@ -8,6 +8,9 @@ import type { Buffer } from "./kernel.ts";
 import type { ComputeType } from "./dtype.ts";
 import type { Expr } from "./expr.ts";
 
+/** Lanes of a vector: 128 bits of elements of 32 bits. */
+export const LANES = 4;
+
 export interface ForStatement {
   readonly kind: "for";
   /**

@@ -8,14 +8,11 @@ import { InternalError } from "../diagnostic.ts";
 import { axis, floordiv, floormod, int, add, loadTyped, min, mul, type Expr } from "../ir/expr.ts";
 import { rewrite, substituteAxes, visit } from "../ir/walk.ts";
 import { layoutOf, type Assign, type Block, type Buffer, type Kernel } from "../ir/kernel.ts";
-import type { ForStatement, Nest, Statement } from "../ir/nest.ts";
+import { LANES, type ForStatement, type Nest, type Statement } from "../ir/nest.ts";
 import type { Binding, Schedule, Tail } from "../ir/schedule.ts";
 import { storesApart } from "./independent.ts";
 import { soleLoad } from "./pack.ts";
 import { fillTile, placeInTile, tileOf, type Tile } from "./stage.ts";
-
-/** Lanes of a 128-bit vector of 32-bit elements. */
-export const LANES = 4;
 
 export function apply(kernel: Kernel, schedule: Schedule): Nest {
   let accumulators = 0;

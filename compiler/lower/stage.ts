@@ -8,7 +8,7 @@ import { elementCount } from "../ir/dtype.ts";
 import { add, axis, floordiv, floormod, int, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
 import { axesOf } from "../ir/walk.ts";
 import type { Layout } from "../ir/kernel.ts";
-import type { ForStatement, Statement } from "../ir/nest.ts";
+import { LANES, type ForStatement, type Statement } from "../ir/nest.ts";
 import { flatOffset } from "./access.ts";
 
 /** A loop that a copy covers. */
@@ -38,8 +38,6 @@ export interface Tile {
   readonly vectors: boolean;
 }
 
-/** Points of one vector. */
-const LANES = 4;
 /** Rows of so many bytes apart would be in the same bank of a workgroup's memory. */
 const BANKED = 8;
 

@@ -10,7 +10,7 @@ import { elementCount } from "../ir/dtype.ts";
 import type { Assign, Block, Kernel, Loop } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, type Access, type AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import { takeCuts } from "../lower/cut.ts";
 import { storesApart } from "../lower/independent.ts";
 import { costOf } from "../passes/cost.ts";

@@ -6,7 +6,7 @@
 import { elementCount } from "../ir/dtype.ts";
 import type { Assign, Axis, Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import { nanosecondsOf } from "../passes/time.ts";
 import type { GpuDevice } from "./gpuDevice.ts";
 

@@ -12,7 +12,7 @@ import { elementCount } from "../ir/dtype.ts";
 import { assignments, type Assign, type Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import { soleLoad } from "../lower/pack.ts";
 import { WORKGROUP_LIMITS } from "../lower/workgroup.ts";
 import type { GpuDevice, StageLimits } from "./gpuDevice.ts";

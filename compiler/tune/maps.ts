@@ -9,7 +9,7 @@ import type { Assign, Axis, Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import { operands, visit } from "../ir/walk.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import { mergeAxes, type Merged } from "./merge.ts";
 import { sizeOf, vectorTypes } from "./operands.ts";
 

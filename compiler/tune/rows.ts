@@ -7,7 +7,7 @@ import { elementCount } from "../ir/dtype.ts";
 import type { Assign, Axis, Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import { mergeAxes } from "./merge.ts";
 import { canPack, sizeOf, type SchedulingContext } from "./operands.ts";
 

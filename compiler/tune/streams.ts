@@ -10,7 +10,7 @@ import { elementCount } from "../ir/dtype.ts";
 import type { Assign, Axis } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 import type { Merged } from "./merge.ts";
 
 /** Accumulators: three lines of cache for each term, and as many additions at a time. */

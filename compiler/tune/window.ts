@@ -13,7 +13,7 @@ import { elementCount } from "../ir/dtype.ts";
 import type { Assign, Axis, Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
-import { LANES } from "../lower/apply.ts";
+import { LANES } from "../ir/nest.ts";
 
 /** Most elements of a window that are written out, and most of its innermost axis where it is larger. */
 const MOST_TAPS = 16;

@@ -5,12 +5,12 @@
  * (4 x 2 on x64) and, with the two factors, fit the 15 vector registers that V8 has on x64, so that neither latency
  * nor spills hide the peak; what they gather goes to address 0, which no value has, so that nothing is dead.
  */
+import { LANES } from "../../ir/nest.ts";
 import { Code, Locals, type FunctionType } from "./assembler.ts";
 
 const ACCUMULATORS = 12;
 /** Rounds over all accumulators in one iteration of the loop, so that its counter costs next to nothing. */
 const UNROLL = 8;
-const LANES = 4;
 
 /** Floating-point operations of one iteration of the first loop; a multiply-add is two. */
 export const FLOP_PER_ITERATION = ACCUMULATORS * UNROLL * LANES * 2;
