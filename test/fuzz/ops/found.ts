@@ -334,4 +334,45 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "v7", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
   },
+  {
+    note: "weights of a cubic blend, rounded beside a large element, behind a compound operator",
+    opset: 17,
+    wrapping: "none",
+    operands: [
+      { name: "c0", dtype: "float32", shape: [1, 1, 2, 6], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1000000000] }, constant: false },
+      { name: "c1", dtype: "int64", shape: [4], data: { kind: "values", values: [1, 1, 8, 9] }, constant: false },
+      { name: "c5", dtype: "float32", shape: [9], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Resize", inputs: ["c0", "", "", "c1"], outputs: ["v2"], attributes: { mode: "cubic", coordinate_transformation_mode: "pytorch_half_pixel", cubic_coeff_a: -0.5 } },
+      { op: "BiasGelu", domain: "com.microsoft", inputs: ["v2", "c5"], outputs: ["v6"], attributes: {} },
+    ],
+    outputs: [{ name: "v6", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 8, 9] } }],
+  }, // prettier-ignore
+  {
+    note: "an infinity times a Gelu that a rounding takes to zero",
+    opset: 28,
+    wrapping: "none",
+    operands: [
+      { name: "c0", dtype: "float32", shape: [1, 1, 16], data: { kind: "values", values: [0, 0, -Infinity, 0, 0, 0, 0, 0, 0, 0, -3.5, 0, 0, 0, 0, 0] }, constant: false },
+      { name: "x1", dtype: "float32", shape: [16], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -2, 0, 0, 0, 0, 0] }, constant: false },
+    ],
+    nodes: [{ op: "BiasSplitGelu", domain: "com.microsoft", inputs: ["c0", "x1"], outputs: ["v2"], attributes: {} }],
+    outputs: [{ name: "v2", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 8] } }],
+  }, // prettier-ignore
+  {
+    note: "onnxruntime refuses what follows a reduction of nothing, to which it gives another shape",
+    opset: 13,
+    wrapping: "none",
+    operands: [
+      { name: "x11", dtype: "int32", shape: [1, 2, 0, 3], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "c12", dtype: "int64", shape: [3], data: { kind: "values", values: [2, -3, 3] }, constant: false },
+      { name: "c14", dtype: "int64", shape: [2], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "ReduceSum", inputs: ["x11", "c12"], outputs: ["v13"], attributes: { keepdims: 0, noop_with_empty_axes: 1 } },
+      { op: "Reshape", inputs: ["v13", "c14"], outputs: ["v15"], attributes: {} },
+    ],
+    outputs: [{ name: "v15", type: { kind: "tensor", dtype: "int32", shape: [1, 1] } }],
+  }, // prettier-ignore
 ];
