@@ -100,7 +100,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
     const base = baseOf(options.runtimes);
     const tables: string[] = [];
     if (models.length > 0) tables.push(modelTable(models, ids, base));
-    if (options.runtimes.some(isGpu) && models.length > 0) tables.push(gpuTable(models, base));
+    if (options.runtimes.some(isGpu) && models.length > 0) tables.push(gpuTable(models));
     tables.push(threadsTable(models));
     if (options.accuracy) tables.push(accuracyTable(models, REFERENCE));
     if (colds.length > 0) tables.push(coldTable(colds, base));

@@ -1,10 +1,11 @@
 /**
  * Several calls of the benchmark as one result, so that a long measurement can be made in pieces. In: results. Out: one
  * result. Invariant: ratios are never made of figures of two calls: what was measured again replaces all of what was
- * measured of that model or kernel before.
+ * measured of that model or kernel before. Runtimes on the GPU are measured apart from the others, and replace only those.
  */
 import { meanRatios } from "../report.ts";
 import { type BenchResults } from "../results.ts";
+import { isGpu } from "../runtimes/table.ts";
 
 /** @throws RangeError when there is none */
 export function mergeResults(pieces: readonly BenchResults[]): BenchResults {
@@ -12,7 +13,7 @@ export function mergeResults(pieces: readonly BenchResults[]): BenchResults {
   if (last === undefined) throw new RangeError("there are no results");
   const models = latest(
     pieces.flatMap((piece) => piece.models),
-    ({ model }) => model,
+    ({ model, results }) => `${model} ${results.some(({ runtime }) => isGpu(runtime))}`,
   );
   const lanes = [...new Set(models.flatMap(({ results }) => results.map(({ runtime }) => runtime)))];
   return {

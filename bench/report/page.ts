@@ -6,8 +6,19 @@ import { kernelRates } from "../kernels/table.ts";
 import { laneBeside, laneId, partsOfLane } from "../lanes.ts";
 import { milliseconds, modelLines } from "../report.ts";
 import { type BenchResults } from "../results.ts";
+import { gpuBaseOf } from "../runtimes/table.ts";
 import { html, type Markup } from "./markup.ts";
-import { accuracyPlot, coldPlot, kernelPlot, lanesIn, ratioPlot, scalingPlot, seriesOf } from "./plots.ts";
+import {
+  accuracyPlot,
+  coldPlot,
+  gpuLanesIn,
+  gpuPlot,
+  kernelPlot,
+  lanesIn,
+  ratioPlot,
+  scalingPlot,
+  seriesOf,
+} from "./plots.ts";
 import { STYLE } from "./style.ts";
 import { summaryOf } from "./summary.ts";
 
@@ -49,14 +60,14 @@ export function reportPage(results: BenchResults): string {
               `Speed, ${threads === 1 ? "one thread" : `${threads} threads`}`,
               `How many times as fast as ${results.reference} with as many threads. To the right is faster; the scale is logarithmic.`,
               ratioPlot(results, threads),
-              legend(results, threads),
+              legend(lanesWith(results, threads)),
             ),
           )}
           ${section(
             "More threads",
             "How many times as fast as the same runtime with one thread, for models that take at least 5 ms with one.",
             scalingPlot(results),
-            legend(results, Math.max(1, ...threadCounts)),
+            legend(lanesWith(results, Math.max(1, ...threadCounts))),
           )}
           ${kernelThreads.map((threads) =>
             section(
@@ -73,14 +84,20 @@ export function reportPage(results: BenchResults): string {
               "From an empty page in a fresh process to the first answer, from a local server without a cache: loading code " +
                 "(pale), making a session (stronger), the first run (full).",
               coldPlot(results, threads),
-              legend(results, threads),
+              legend(lanesWith(results, threads)),
             ),
+          )}
+          ${section(
+            "Speed on WebGPU",
+            `How many times as fast as ${gpuBaseOf(gpuLanesIn(results)) ?? ""} on the same adapter, in the same page. To the right is faster; the scale is logarithmic.`,
+            gpuPlot(results),
+            legend(gpuLanesIn(results)),
           )}
           ${section(
             "Errors",
             "Root mean square of the difference from a run in float64, relative to the output's own. To the left is more exact.",
             accuracyPlot(results),
-            legend(results, 1),
+            legend(lanesWith(results, 1)),
           )}
           <h2>All figures</h2>
           ${modelTable(results)} ${kernelTable(results)} ${memoryTable(results)}
@@ -109,9 +126,12 @@ function section(title: string, text: string, plot: Markup | undefined, key: Mar
   </section>`;
 }
 
-function legend(results: BenchResults, threads: number): Markup {
-  const names = lanesIn(results).filter((lane) => partsOfLane(lane).threads === threads);
-  const items = names.map(
+function lanesWith(results: BenchResults, threads: number): readonly string[] {
+  return lanesIn(results).filter((lane) => partsOfLane(lane).threads === threads);
+}
+
+function legend(lanes: readonly string[]): Markup {
+  const items = lanes.map(
     (lane) => html`<span><i class="${seriesOf(lane)}"></i>${partsOfLane(lane).name}</span>`,
   );
   return html`<div class="legend">${items}</div>`;

@@ -4,10 +4,12 @@
  * left out.
  */
 import { errorRatio } from "../accuracy/table.ts";
+import { gpuRatios } from "../gpuTable.ts";
 import { kernelRates } from "../kernels/table.ts";
 import { laneBeside, laneId, partsOfLane } from "../lanes.ts";
 import { isVerified, milliseconds, ratio } from "../report.ts";
 import { type BenchResults } from "../results.ts";
+import { isGpu } from "../runtimes/table.ts";
 import { type ModelResult } from "../session.ts";
 import { type Markup } from "./markup.ts";
 import { type Mark, type Row, rowPlot } from "./rowPlot.ts";
@@ -21,8 +23,45 @@ export function seriesOf(lane: string): string {
   return `s-${partsOfLane(lane).name}`;
 }
 
+/** Lanes of runtimes on the CPU; those on the GPU have a plot of their own. */
 export function lanesIn(results: BenchResults): readonly string[] {
+  return allLanesIn(results).filter((lane) => !isGpu(partsOfLane(lane).name));
+}
+
+export function gpuLanesIn(results: BenchResults): readonly string[] {
+  return allLanesIn(results).filter((lane) => isGpu(partsOfLane(lane).name));
+}
+
+function allLanesIn(results: BenchResults): readonly string[] {
   return [...new Set(results.models.flatMap((model) => model.results.map(({ runtime }) => runtime)))];
+}
+
+/** Speed on the GPU over the base there: ours as bars, peers as dots. */
+export function gpuPlot({ models }: BenchResults): Markup | undefined {
+  const ratios = gpuRatios(models);
+  const names = [...new Set(ratios.map(({ model }) => model))];
+  if (names.length === 0) return undefined;
+  const rows = names.map((model): Row => {
+    const marks = ratios
+      .filter((ratio) => ratio.model === model)
+      .map(({ runtime, run, base }): Mark => {
+        const own = runtime.startsWith(OWN);
+        const title = `${model}: ${runtime} ${run.toFixed(2)} times as fast as ${base}`;
+        const label = own ? { label: run.toFixed(2), from: 1 } : {};
+        return { kind: own ? "bar" : "dot", series: seriesOf(runtime), value: run, title, ...label };
+      });
+    return { label: model, lines: [marks] };
+  });
+  const { base } = ratios[0]!;
+  return rowPlot({
+    rows,
+    scale: "log",
+    range: [0.2, 50],
+    ticks: [0.2, 0.5, 2, 5, 10, 20, 50],
+    tickText: (value) => `${value}x`,
+    guides: [{ value: 1, label: base }],
+    title: `Speed on WebGPU over ${base} by model`,
+  });
 }
 
 /** Every runtime's speed over the reference's, for one number of threads: ours as bars, peers as dots. */

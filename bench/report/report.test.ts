@@ -116,6 +116,40 @@ describe("the page", () => {
   });
 });
 
+describe("runtimes on the GPU", () => {
+  const gpu = (runtime: string, medianMs: number, dispatches: number, verified = true): RuntimeResult =>
+    Object.assign(measured(runtime, medianMs, verified), { notes: { dispatches: String(dispatches) } });
+  const onGpu = {
+    ...results,
+    models: [
+      modelOf("big", measured("ort-wasm", 40), gpu("tilewright-webgpu", 10, 3), gpu("ort-webgpu", 80, 12)),
+      modelOf("other", gpu("tilewright-webgpu", 10, 4), gpu("ort-webgpu", 20, 4), gpu("tfjs-webgpu", 40, 8)),
+      modelOf("wrong", gpu("tilewright-webgpu", 10, 1), gpu("ort-webgpu", 9000, 900, false)),
+    ],
+    cold: [],
+    kernels: [],
+  };
+  const merged = mergeResults([results, onGpu]);
+
+  it("have means and a plot of their own, of what is verified", () => {
+    const facts = summaryOf(onGpu).map(({ figure, text }) => `${figure} ${text}`);
+    expect(facts).toContain("4.0x as fast, beside ort-webgpu: 2 models, least 2.00");
+    expect(facts).toContain("2.0x fewer dispatches, beside ort-webgpu: 2 models, least 1.00");
+    const page = reportPage(onGpu);
+    expect(page).toContain("<h2>Speed on WebGPU");
+    expect(page).toContain("tfjs-webgpu 0.50 times as fast as ort-webgpu");
+    expect(page).not.toContain("<h2>Speed, one thread");
+    expect(reportPage(results)).not.toContain("<h2>Speed on WebGPU");
+  });
+
+  it("stand beside the others where both were measured", () => {
+    const page = reportPage(merged);
+    for (const title of ["Speed, one thread", "Speed on WebGPU"]) expect(page).toContain(`<h2>${title}`);
+    expect(merged.models.filter(({ model }) => model === "big")).toHaveLength(2);
+    expect(summaryOf(merged)).toEqual(expect.arrayContaining([...summaryOf(results), ...summaryOf(onGpu)]));
+  });
+});
+
 it("takes the later measurement of a model, whole", () => {
   const again = {
     ...results,

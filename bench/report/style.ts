@@ -34,11 +34,11 @@ svg .axis, svg .guideLabel { text-anchor: middle; fill: var(--soft); font-size: 
 svg .guideLabel { fill: var(--guide); }
 svg .tick { stroke: var(--line); }
 svg .guide { stroke: var(--guide); stroke-dasharray: 3 3; }
-.s-tilewright { fill: var(--own); background: var(--own); }
+.s-tilewright, .s-tilewright-webgpu { fill: var(--own); background: var(--own); }
 .s-tilewright-simd { fill: var(--simd); background: var(--simd); }
-.s-ort-wasm { fill: var(--ort); background: var(--ort); }
+.s-ort-wasm, .s-ort-webgpu { fill: var(--ort); background: var(--ort); }
 .s-litert { fill: var(--litert); background: var(--litert); }
-.s-tfjs-wasm { fill: var(--tfjs); background: var(--tfjs); }
+.s-tfjs-wasm, .s-tfjs-webgpu { fill: var(--tfjs); background: var(--tfjs); }
 .s-jax-js { fill: var(--jax); background: var(--jax); }
 .part0 { opacity: 0.45; } .part1 { opacity: 0.7; }
 details { margin: 12px 0; }

@@ -3,6 +3,7 @@
  * figure is there only if something verified is behind it, and its text says how much.
  */
 import { coldRatio } from "../cold/table.ts";
+import { gpuMeans } from "../gpuTable.ts";
 import { kernelRates } from "../kernels/table.ts";
 import { laneBeside, laneId, partsOfLane } from "../lanes.ts";
 import { ratio } from "../report.ts";
@@ -22,6 +23,7 @@ export function summaryOf(results: BenchResults): readonly Fact[] {
     ...own.flatMap((lane) => scalingFact(results, lane)),
     ...kernelFact(results),
     ...coldFacts(results),
+    ...gpuFacts(results),
   ];
 }
 
@@ -59,6 +61,15 @@ function kernelFact({ kernels }: BenchResults): Fact[] {
   if (shares.length === 0) return [];
   const text = `of the multiply-add peak: ${shares.length} matrix products and 1x1 convolutions, best ${(100 * Math.max(...shares)).toFixed(0)}%`;
   return [{ figure: `${(100 * geometricMean(shares)).toFixed(0)}%`, text }];
+}
+
+function gpuFacts({ models }: BenchResults): Fact[] {
+  return gpuMeans(models)
+    .filter(({ runtime }) => runtime.startsWith(OWN))
+    .map(({ base, words, models: count, mean, least }) => ({
+      figure: `${mean.toFixed(1)}x`,
+      text: `${words}, beside ${base}: ${count} models, least ${least.toFixed(2)}`,
+    }));
 }
 
 function coldFacts({ cold, reference }: BenchResults): Fact[] {

@@ -25,8 +25,12 @@ export function isGpu(name: string): boolean {
   return name.endsWith("-webgpu");
 }
 
-/** What ratios of these runtimes are relative to: where all are on the GPU, onnxruntime-web there, else TF.js. */
+/** What ratios of runtimes on the GPU are relative to: onnxruntime-web there, else TF.js; undefined without either. */
+export function gpuBaseOf(names: readonly string[]): string | undefined {
+  return ["ort-webgpu", "tfjs-webgpu"].find((name) => names.includes(name));
+}
+
+/** What ratios of these runtimes are relative to, where all are on the GPU as well. */
 export function baseOf(names: readonly string[]): string {
-  const onGpu = ["ort-webgpu", "tfjs-webgpu"].find((name) => names.includes(name));
-  return onGpu !== undefined && names.every(isGpu) ? onGpu : REFERENCE;
+  return (names.every(isGpu) ? gpuBaseOf(names) : undefined) ?? REFERENCE;
 }

@@ -6,11 +6,10 @@
  */
 import { elementCount } from "../ir/dtype.ts";
 import { add, axis, int, type Expr } from "../ir/expr.ts";
-import { singleAssign, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
+import { mapAssign, singleAssign, type Assign, type Axis, type Kernel } from "../ir/kernel.ts";
 import { linear } from "../ir/linear.ts";
 import type { Program } from "../ir/program.ts";
 import { substituteAxes } from "../ir/walk.ts";
-import { mapAssign } from "./open.ts";
 
 /** Results from one element of a window to the next: parts that are as wide fill tiles. */
 const LEAST_APART = 4;
