@@ -9,7 +9,7 @@ import { FLOP_PER_ITERATION, loadLoop, multiplyAddLoop } from "../compiler/backe
 import { type PeakVariant } from "./protocol.ts";
 
 /** The export that reads a range of memory. */
-export const LOADS = "loads";
+const LOADS = "loads";
 
 export interface PeakModule {
   readonly bytes: Uint8Array;

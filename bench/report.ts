@@ -46,7 +46,7 @@ export function meanRatios(
 
 const COLUMNS = ["model", "runtime", "median", "min", "first", "create", "KB", "verified", "ratio"];
 
-/** The lines of one model, one per runtime, under the heading that {@link heading} gives. */
+/** The lines of one model, one per runtime, in the order of COLUMNS. */
 export function modelLines(model: ModelResult, reference: string): readonly (readonly string[])[] {
   return model.results.map((result, index) => {
     const name = index === 0 ? model.model : "";

@@ -131,7 +131,7 @@ export interface BoundPlan {
   /** Names of functions of `Math` that the module imports from "math". */
   readonly math: readonly string[];
   /**
-   * Where threads that share a run keep their counters: 256 bytes and more, zero at first (see runtime/threads.ts).
+   * Where threads that share a run keep their counters: 256 bytes and more, zero at first (see threads/pool.ts).
    * Left out where nothing is worth sharing.
    */
   readonly control?: number;

@@ -8,7 +8,8 @@ import { InternalError } from "../diagnostic.ts";
 import type { NumericData } from "./dtype.ts";
 import { compileStore } from "./interp.ts";
 import { compileExpr, Context } from "./interpExpr.ts";
-import { reducer, type ReduceOp, type Reducer } from "./interpOperator.ts";
+import { reducer, type Reducer } from "./interpOperator.ts";
+import type { Reduction } from "./kernel.ts";
 import type { ForStatement, Nest, Statement } from "./nest.ts";
 import type { Scalar } from "./numeric.ts";
 
@@ -16,7 +17,7 @@ import type { Scalar } from "./numeric.ts";
 interface Registers {
   readonly variables: readonly string[];
   readonly reducer: Reducer;
-  readonly op: ReduceOp;
+  readonly op: Reduction["op"];
   readonly values: (Scalar | undefined)[];
   /** Of what `combine` made: the registers of the lanes. */
   readonly lanes?: Registers;

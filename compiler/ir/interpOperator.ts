@@ -9,15 +9,14 @@
 import { InternalError } from "../diagnostic.ts";
 import type { ComputeType } from "./dtype.ts";
 import type { BinaryOp, UnaryOp } from "./expr.ts";
-import { roundHalfEven, typedConstant, type Scalar } from "./numeric.ts";
+import { identityOf, type Reduction } from "./kernel.ts";
+import { roundHalfEven, type Scalar } from "./numeric.ts";
 
 /** A compiled expression: gives its value at the current point. */
 export type Evaluate = () => Scalar;
 
 export type Numeric = () => number;
 type Big = () => bigint;
-
-export type ReduceOp = "sum" | "max" | "min" | "prod";
 
 /** Brings the exact result of an integer operation back to its type. */
 const wrappers: Readonly<Partial<Record<ComputeType, (x: Scalar) => Scalar>>> = {
@@ -291,7 +290,7 @@ export interface Reducer {
 
 const keep = (x: Scalar): Scalar => x;
 
-export function reducer(op: ReduceOp, type: ComputeType): Reducer {
+export function reducer(op: Reduction["op"], type: ComputeType): Reducer {
   if (type === "index") throw new InternalError(`${op} over index values`);
   if (type === "bool" && (op === "sum" || op === "prod")) throw new InternalError(`${op} over bool values`);
   const float = type === "f32" || type === "f64";
@@ -309,25 +308,4 @@ export function reducer(op: ReduceOp, type: ComputeType): Reducer {
     return apply();
   };
   return { identity: identityOf(op, type), combine, finish: keep };
-}
-
-/** What a reduction over nothing gives: for max and min of integers the ends of the type. */
-export function identityOf(op: ReduceOp, type: ComputeType): Scalar {
-  if (op === "sum") return typedConstant(type, 0);
-  if (op === "prod") return typedConstant(type, 1);
-  switch (type) {
-    case "f32":
-    case "f64":
-      return op === "max" ? -Infinity : Infinity;
-    case "bool":
-      return op === "max" ? 0 : 1;
-    case "i64":
-      return op === "max" ? -(2n ** 63n) : 2n ** 63n - 1n;
-    case "u64":
-      return op === "max" ? 0n : 2n ** 64n - 1n;
-    case "u32":
-      return op === "max" ? 0 : 2 ** 32 - 1;
-    default:
-      return op === "max" ? -(2 ** 31) : 2 ** 31 - 1;
-  }
 }

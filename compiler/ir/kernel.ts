@@ -7,7 +7,7 @@
  * Most kernels are one assignment. Loops are for what several assignments share: the rows of a softmax (max, sum,
  * quotient) or the time steps of a recurrent cell, where the loop is `carried`: its order matters.
  */
-import { elementCount, type DType } from "./dtype.ts";
+import { elementCount, type ComputeType, type DType } from "./dtype.ts";
 import { axis as axisExpr, type Expr } from "./expr.ts";
 
 export interface Axis {
@@ -139,6 +139,29 @@ export function mapAssign(assign: Assign, change: (e: Expr) => Expr): Assign {
     index: assign.index.map(change),
     ...(assign.reduce ? { reduce: { ...assign.reduce, body: change(assign.reduce.body) } } : {}),
   };
+}
+
+/** What a reduction over nothing gives: for max and min of integers the ends of the type. */
+export function identityOf(op: Reduction["op"], type: ComputeType): number | bigint {
+  const wide = type === "i64" || type === "u64";
+  if (op === "sum") return wide ? 0n : 0;
+  if (op === "prod") return wide ? 1n : 1;
+  const most = op === "max";
+  switch (type) {
+    case "f32":
+    case "f64":
+      return most ? -Infinity : Infinity;
+    case "bool":
+      return most ? 0 : 1;
+    case "i64":
+      return most ? -(2n ** 63n) : 2n ** 63n - 1n;
+    case "u64":
+      return most ? 0n : 2n ** 64n - 1n;
+    case "u32":
+      return most ? 0 : 2 ** 32 - 1;
+    default:
+      return most ? -(2 ** 31) : 2 ** 31 - 1;
+  }
 }
 
 /** Multiply-adds (or single operations where there is no reduction) of one run, for roofline estimates. */

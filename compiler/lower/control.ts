@@ -12,8 +12,7 @@ export const DONE = 0;
 export const SLEEPERS = 64;
 /** Not 0: a thread gave up, and nobody may wait for it. */
 export const FAILED = 128;
-/** The number of the run that threads may help with, from 1. */
-export const TURN = 192;
+/** What follows the cache line in which the runtime's own counters begin (runtime/threads/pool.ts). */
 const CLAIMS = 256;
 
 /** Calls that are looked at before one more joins them. */

@@ -16,7 +16,7 @@ export function takeCuts(kernel: Kernel, schedule: Schedule): Kernel {
 }
 
 /** Axes of the parts, and of the points in each, that a step makes. */
-export function cutNames(axis: string): { readonly part: string; readonly rest: string } {
+function cutNames(axis: string): { readonly part: string; readonly rest: string } {
   return { part: `${axis}.p`, rest: `${axis}.r` };
 }
 

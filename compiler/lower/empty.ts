@@ -5,8 +5,7 @@
  */
 import { constant, type Expr } from "../ir/expr.ts";
 import { rewrite } from "../ir/walk.ts";
-import type { ComputeType } from "../ir/dtype.ts";
-import type { Assign, Block, Reduction } from "../ir/kernel.ts";
+import { identityOf, type Assign, type Block, type Reduction } from "../ir/kernel.ts";
 
 export function dropEmpty(body: readonly Block[]): Block[] {
   return body.flatMap((block): Block[] => {
@@ -26,25 +25,4 @@ function withoutReduction(assign: Assign, reduce: Reduction): Assign {
   const value = rewrite(assign.value, (x: Expr) => (x.kind === "acc" ? identity : undefined));
   const { kind, axes, out, index } = assign;
   return { kind, axes, out, index, value };
-}
-
-/** What a reduction over nothing gives. */
-export function identityOf(op: Reduction["op"], type: ComputeType): number | bigint {
-  if (op === "sum") return 0;
-  if (op === "prod") return 1;
-  switch (type) {
-    case "f32":
-    case "f64":
-      return op === "max" ? -Infinity : Infinity;
-    case "i64":
-      return op === "max" ? -(2n ** 63n) : 2n ** 63n - 1n;
-    case "u64":
-      return op === "max" ? 0n : 2n ** 64n - 1n;
-    case "u32":
-      return op === "max" ? 0 : 2 ** 32 - 1;
-    case "bool":
-      return op === "max" ? 0 : 1;
-    default:
-      return op === "max" ? -(2 ** 31) : 2 ** 31 - 1;
-  }
 }

@@ -237,7 +237,7 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Breaks text into lines of {@link WIDTH}, all but the first indented. */
-export function wrap(text: string, indent: number): string {
+function wrap(text: string, indent: number): string {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

@@ -23,7 +23,7 @@ function perTensorOr(writer: KernelWriter, position: number, at: readonly Expr[]
 }
 
 /** round(x) + zero point, limited to the dtype's range. */
-export function saturate(x: Expr, zeroPoint: Expr, dtype: DType): Expr {
+function saturate(x: Expr, zeroPoint: Expr, dtype: DType): Expr {
   const range = integerRange(dtype)!;
   const shifted = add(unary("round", x), cast(zeroPoint, "float32"));
   const limited = min(max(shifted, constant("f32", Number(range[0]))), constant("f32", Number(range[1])));

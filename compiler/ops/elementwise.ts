@@ -5,7 +5,7 @@
  * that are known at compile time become constants of the expression.
  */
 import { computeType, type DType, type Tensor } from "../ir/dtype.ts";
-import { add, and, binary, cast, constant, mul, unary, type BinaryOp, type Expr, type UnaryOp } from "../ir/expr.ts"; // prettier-ignore
+import { and, binary, cast, constant, unary, type BinaryOp, type Expr, type UnaryOp } from "../ir/expr.ts"; // prettier-ignore
 import { loadFunction } from "../ir/numeric.ts";
 import {
   broadcastIndex,
@@ -105,7 +105,7 @@ export function plainBinary(op: string, operation: BinaryOp, result?: DType): Op
 }
 
 /** min(max(x, low), high). */
-export function clamp(x: Expr, low: Expr, high: Expr): Expr {
+function clamp(x: Expr, low: Expr, high: Expr): Expr {
   return binary("min", binary("max", x, low), high);
 }
 
@@ -125,11 +125,6 @@ export function comparison(op: "eq" | "ne" | "lt" | "le" | "gt" | "ge", a: Expr,
 /** Floats as they are; integers as f32, the type in which their fractional formulas are computed. */
 export function asFloat(x: Expr): Expr {
   return x.type === "f32" || x.type === "f64" ? x : cast(x, "float32");
-}
-
-/** Polynomial c0 + c1 x + c2 x^2 + ... in Horner's form. */
-export function polynomial(x: Expr, coefficients: readonly number[]): Expr {
-  return coefficients.reduceRight<Expr | undefined>((sum, c) => (sum ? add(mul(sum, x), number(x, c)) : number(x, c)), undefined)!; // prettier-ignore
 }
 
 /** Whether every condition holds. */

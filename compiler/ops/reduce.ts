@@ -6,7 +6,7 @@
  */
 import { acc, add, binary, cast, constant, div, eq, int, lt, max, min, mul, or, select, sub, unary, type Expr } from "../ir/expr.ts"; // prettier-ignore
 import { computeType, elementCount, integerRange, isFloat, isInteger, type DType } from "../ir/dtype.ts";
-import { coordinate, type Axis, type Kernel, type Reduction } from "../ir/kernel.ts";
+import { coordinate, identityOf, type Axis, type Kernel, type Reduction } from "../ir/kernel.ts";
 import { KernelWriter, normaliseAxis, type OpCall, type OpDefinition } from "./define.ts";
 
 /** Where a reduction reads and writes. */
@@ -23,11 +23,7 @@ export interface ReducedShape {
 }
 
 /** Reduces the dimensions in `over` (positions) of `input`. */
-export function reducedShape(
-  input: readonly number[],
-  over: ReadonlySet<number>,
-  keepDims: boolean,
-): ReducedShape {
+function reducedShape(input: readonly number[], over: ReadonlySet<number>, keepDims: boolean): ReducedShape {
   const all = input.map((extent, d): Axis => ({ name: `${over.has(d) ? "r" : "i"}${d}`, extent }));
   const source = all.map(coordinate);
   const free = input.map((_, d) => d).filter((d) => !over.has(d));
@@ -81,14 +77,6 @@ const forms: Readonly<Record<string, Form>> = {
   ReduceSumSquare: { op: "sum", body: (x) => mul(x, x) },
   ReduceLogSum: { op: "sum", finish: (sum, _, dtype) => inFloat(sum, dtype, (s) => unary("log", s)) },
 };
-
-/** What an operation gives over nothing; integer extremes of narrower dtypes are told apart before. */
-function identityOf(op: Reduction["op"], type: Expr["type"]): number {
-  if (op === "sum") return 0;
-  if (op === "prod") return 1;
-  if (type === "f32" || type === "f64") return op === "max" ? -Infinity : Infinity;
-  return op === "max" ? -(2 ** 31) : 2 ** 31 - 1; // bool, as int32
-}
 
 function buildReduce(call: OpCall, form: Form): Kernel {
   const { axes, index, reduced, source } = reduction(call);

@@ -375,7 +375,7 @@ class RowFusion {
 }
 
 /** A kernel as assignments over rows: loops of independent rows around assignments, or one assignment. */
-export function formOf(call: OpenCall): RowForm | undefined {
+function formOf(call: OpenCall): RowForm | undefined {
   if (call.kind !== "kernel") return undefined;
   const rows: Axis[] = [];
   let { body } = call;

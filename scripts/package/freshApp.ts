@@ -235,7 +235,7 @@ async function digitIn(image: Float32Array): Promise<number> {
           "src/server.ts",
           `import { digit } from "./digit";
 import classify from "./digits.onnx?dims.batch=1";
-export async function answer(): Promise<number> {
+async function answer(): Promise<number> {
   const { probabilities } = await classify({ image: digit });
   return probabilities.data.indexOf(Math.max(...probabilities.data));
 }\n`,

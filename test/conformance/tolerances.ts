@@ -14,7 +14,7 @@ interface Exception {
 }
 
 /** The first entry that matches a case's name counts. */
-export const exceptions: readonly Exception[] = [];
+const exceptions: readonly Exception[] = [];
 
 /**
  * Cases whose stored outputs are one draw of a generator that ONNX does not prescribe (the files hold NumPy's). They

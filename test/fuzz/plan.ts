@@ -60,7 +60,7 @@ export function pattern(count: number, seed: number, least: number, most: number
   });
 }
 
-export function elementsOf({ value, data }: PlanSource): readonly number[] {
+function elementsOf({ value, data }: PlanSource): readonly number[] {
   if (data.kind === "values") return data.values;
   return pattern(elementCount(value.shape), data.seed, data.least, data.most, data.step);
 }

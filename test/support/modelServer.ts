@@ -69,7 +69,7 @@ export function serveModels(): (context: Context, next: () => Promise<unknown>) 
 const made = new Map<string, Uint8Array>();
 
 /** The scaling program, which multiplies by 2 to 5 in version 1, and `bytes` seeded bytes of weights that it leaves. */
-export function modelOf(version: number, bytes: number): Uint8Array {
+function modelOf(version: number, bytes: number): Uint8Array {
   const key = `${version} ${bytes}`;
   const known = made.get(key);
   if (known !== undefined) return known;

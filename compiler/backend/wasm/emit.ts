@@ -8,9 +8,8 @@
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
 import type { BinaryOp } from "../../ir/expr.ts";
-import type { Reduction } from "../../ir/kernel.ts";
+import { identityOf, type Reduction } from "../../ir/kernel.ts";
 import type { ForStatement, Nest, Statement } from "../../ir/nest.ts";
-import { identityOf } from "../../lower/empty.ts";
 import { registerOf, StraightCode, type Lanes, type Leaf, type LeafOf } from "../straight.ts";
 import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";

@@ -7,9 +7,8 @@
 import { InternalError } from "../../diagnostic.ts";
 import type { ComputeType } from "../../ir/dtype.ts";
 import { constant } from "../../ir/expr.ts";
-import type { Reduction } from "../../ir/kernel.ts";
+import { identityOf, type Reduction } from "../../ir/kernel.ts";
 import type { Nest } from "../../ir/nest.ts";
-import { identityOf } from "../../lower/empty.ts";
 import { registerOf, type Leaf, type LeafOf } from "../straight.ts";
 import { ExpressionWriter, type Register } from "./expression.ts";
 import { indented } from "./frames.ts";

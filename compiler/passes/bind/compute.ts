@@ -245,7 +245,7 @@ export function expander(walk: Walk, parent: OpNode): Expander {
   };
 }
 
-export function attributesOf(attributes: Readonly<Record<string, AttributeLike>>): Map<string, Attribute> {
+function attributesOf(attributes: Readonly<Record<string, AttributeLike>>): Map<string, Attribute> {
   return new Map(Object.entries(attributes).map(([key, value]) => [key, attributeOf(value)]));
 }
 

@@ -24,7 +24,7 @@ interface Plan {
 const plans = new WeakMap<Matrix, Plan>();
 
 /** The product of a matrix and a vector of expressions. */
-export function transformed(matrix: Matrix, vector: readonly Expr[]): Expr[] {
+function transformed(matrix: Matrix, vector: readonly Expr[]): Expr[] {
   let plan = plans.get(matrix);
   if (!plan) plans.set(matrix, (plan = planOf(matrix)));
   const values = [...vector];

@@ -77,10 +77,7 @@ export function interpreted(graph: FuzzGraph): Outputs | string {
   }
 }
 
-export async function compiled(
-  graph: FuzzGraph,
-  oracle: Extract<Oracle, { kind: "wasm" }>,
-): Promise<Outputs> {
+async function compiled(graph: FuzzGraph, oracle: Extract<Oracle, { kind: "wasm" }>): Promise<Outputs> {
   const { off, variant, late } = oracle;
   const feeds = feedsOf(graph);
   const options: CompileOptions = {

@@ -17,7 +17,7 @@ import { spatialSamples } from "./families/spatial.ts";
 import { mayWrap, wrappings, type FuzzGraph } from "./graph.ts";
 import { Sampler, type Flavour } from "./sampler.ts";
 
-export const families: Readonly<Record<string, SampleTable>> = {
+const families: Readonly<Record<string, SampleTable>> = {
   elementwise: elementwiseSamples,
   movement: movementSamples,
   reduce: reduceSamples,

@@ -90,12 +90,7 @@ const TRIPS = 2;
 const CONDITION = "fuzz_condition";
 const TRIP_COUNT = "fuzz_trips";
 
-export function addNodes(
-  b: OnnxNodeBuilder,
-  nodes: readonly GraphNode[],
-  g?: OnnxGraphBuilder,
-  suffix = "",
-): void {
+function addNodes(b: OnnxNodeBuilder, nodes: readonly GraphNode[], g?: OnnxGraphBuilder, suffix = ""): void {
   const made = new Set(nodes.flatMap(({ outputs }) => outputs));
   const renamed = (name: string): string =>
     suffix !== "" && name !== "" && made.has(name) ? name + suffix : name;

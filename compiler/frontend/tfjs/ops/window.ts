@@ -157,7 +157,7 @@ interface Statistics {
 }
 
 /** x * a + b with a and b constant, over the last dimension. */
-export function batchNormalization(
+function batchNormalization(
   call: Call,
   x: ValueId,
   { scale, offset, mean, variance }: Statistics,
