@@ -26,6 +26,8 @@ export interface Environment {
 export interface BenchResults extends Environment {
   /** The words of the command line. */
   readonly command: readonly string[];
+  /** Those of the calls that were put together to this, in order; left out where it is one. */
+  readonly commands?: readonly (readonly string[])[];
   readonly loadAfter: readonly number[];
   /** The runtime that ratios are relative to. */
   readonly reference: string;

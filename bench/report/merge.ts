@@ -18,6 +18,7 @@ export function mergeResults(pieces: readonly BenchResults[]): BenchResults {
   const lanes = [...new Set(models.flatMap(({ results }) => results.map(({ runtime }) => runtime)))];
   return {
     ...last,
+    commands: pieces.flatMap(({ command, commands }) => commands ?? [command]),
     versions: Object.assign({}, ...pieces.map(({ versions }) => versions)) as BenchResults["versions"],
     models,
     ratios: meanRatios(models, lanes, last.reference),

@@ -108,7 +108,9 @@ export function reportPage(results: BenchResults): string {
                 .map(([name, version]) => `${name} ${version}`)
                 .join(", ")}.
             </p>
-            <p>Made by <code>npm run bench -- ${results.command.join(" ")}</code></p>
+            ${(results.commands ?? [results.command]).map(
+              (command) => html`<p>Made by <code>npm run bench -- ${command.join(" ")}</code></p>`,
+            )}
           </footer>
         </main>
       </body>

@@ -159,5 +159,8 @@ it("takes the later measurement of a model, whole", () => {
   expect(merged.models.map(({ model }) => model)).toEqual(["big", "<small>", "wrong"]);
   expect(merged.models[0]!.results).toHaveLength(2);
   expect(merged.ratios.find(({ runtime }) => runtime === "tilewright")!.least).toBe(2);
+  expect(
+    reportPage(mergeResults([merged, { ...again, command: ["--kernels"] }])).match(/Made by/g),
+  ).toHaveLength(3);
   expect(() => mergeResults([])).toThrow(RangeError);
 });
