@@ -20,7 +20,7 @@ import type { Register } from "./expression.ts";
 import { indented, withoutIdle } from "./frames.ts";
 import { chainOf, isAlone, spread, UNIT, type Team } from "./grid.ts";
 import { intLiteral } from "./literal.ts";
-import { asWord, wordOf, type Binding, type Operand } from "./memory.ts";
+import { asWord, wordBytes, wordOf, type Binding, type Operand } from "./memory.ts";
 import { PACKED_DOTS } from "./packed.ts";
 import { hasOwnCopies } from "./scratch.ts";
 import { SUBGROUPS } from "./subgroups.ts";
@@ -167,7 +167,10 @@ class Emitter extends AccumulatorWriter {
     let own = this.ownCopies.get(buffer);
     if (own === undefined) this.ownCopies.set(buffer, (own = hasOwnCopies(this.nest, this.stage, buffer)));
     if (!own) return undefined;
-    return this.frames.hoist(`${UNIT} * ${intLiteral(operand.stride)}`, 0);
+    const { dtype } = this.nest.buffers[buffer]!;
+    // Elements of 64 bits are two words where their binding is one of words.
+    const words = wordBytes(wordOf(dtype, false)) / wordBytes(this.declarations.of(buffer).word);
+    return this.frames.hoist(`${UNIT} * ${intLiteral(operand.stride * words)}`, 0);
   }
 
   private barrier(): void {
@@ -293,7 +296,7 @@ class Emitter extends AccumulatorWriter {
           ["y", 1],
         ] as const)
           // prettier-ignore
-          lines.push(`${declared.name}[${index} + ${more}] = ${asWord(`${word}.${part}`, "u32", declared.word)};`);
+          lines.push(`${this.element(buffer, `${index} + ${more}`)} = ${asWord(`${word}.${part}`, "u32", declared.word)};`);
       } else lines.push(`${this.place(buffer, at)} = ${form(text, false)};`);
     };
     if (!lanes) single(address, this.text(value, false));

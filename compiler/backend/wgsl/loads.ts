@@ -24,7 +24,7 @@ export abstract class LoadWriter extends IndexWriter {
 
   /** Each lane by itself. */
   protected abstract byLanes(e: Value): string;
-  /** Element number 0 of a buffer's scratch, as text; undefined where it is 0. */
+  /** Where a buffer's scratch begins in its binding, as text and in elements of that; undefined where it is 0. */
   protected abstract scratchBase(buffer: number): string | undefined;
 
   protected openRegion(): void {
@@ -41,8 +41,8 @@ export abstract class LoadWriter extends IndexWriter {
     return operand.kind === "bound" || operand.kind === "scratch" ? operand.offset : 0;
   }
 
-  /** The words at an address, as an element of the binding's array: `index` is in elements of the buffer. */
-  private element(buffer: number, index: string): string {
+  /** The words at an address, as an element of the binding's array: `index` is in elements of that. */
+  protected element(buffer: number, index: string): string {
     const base = this.scratchBase(buffer);
     return `${this.declarations.of(buffer).name}[${base === undefined ? index : `${base} + ${index}`}]`;
   }

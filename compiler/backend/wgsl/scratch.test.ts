@@ -13,14 +13,14 @@ const WIDTH = 200;
 const axis = (name: string, extent: number): Axis => ({ name, extent });
 
 /** Rows in blocks of 12, each of which goes through the temp, and a rest of 2 that goes through it, too. */
-function blocks(): Kernel {
-  const buffer = (name: string, role: Buffer["role"], shape: number[]): Buffer => ({ name, role, dtype: "float32", shape }); // prettier-ignore
+function blocks(dtype: "float32" | "int64" = "float32"): Kernel {
+  const buffer = (name: string, role: Buffer["role"], shape: number[]): Buffer => ({ name, role, dtype, shape }); // prettier-ignore
   const rows = (tag: string, count: number, from: (row: Axis) => ReturnType<typeof int>): Block[] => {
     const [i, k] = [axis(`i${tag}`, count), axis(`k${tag}`, WIDTH)];
     const [o, l] = [axis(`o${tag}`, count), axis(`l${tag}`, WIDTH)];
     return [
-      { kind: "assign", axes: [i, k], out: 2, index: [coordinate(i), coordinate(k)], value: mul(load(0, "float32", [from(i), coordinate(k)]), load(0, "float32", [from(i), coordinate(k)])) }, // prettier-ignore
-      { kind: "assign", axes: [o, l], out: 1, index: [from(o), coordinate(l)], value: load(2, "float32", [coordinate(o), coordinate(l)]) }, // prettier-ignore
+      { kind: "assign", axes: [i, k], out: 2, index: [coordinate(i), coordinate(k)], value: mul(load(0, dtype, [from(i), coordinate(k)]), load(0, dtype, [from(i), coordinate(k)])) }, // prettier-ignore
+      { kind: "assign", axes: [o, l], out: 1, index: [from(o), coordinate(l)], value: load(2, dtype, [coordinate(o), coordinate(l)]) }, // prettier-ignore
     ];
   };
   const block = axis("b", 5);
@@ -63,6 +63,25 @@ describe("scratch of several entry points", () => {
     expect(first).toContain("unit * 2400");
     expect(second).not.toContain("2400");
     expect(third).not.toContain("unit");
+  });
+
+  it("is counted in words where elements of two words share a binding with others", () => {
+    const wide = apply(blocks("int64"), [
+      { kind: "bind", axis: "ka", to: "group" },
+      { kind: "bind", axis: "la", to: "group" },
+      { kind: "workgroup", size: 16 },
+    ]);
+    const beside: Buffer = { name: "z", role: "in", dtype: "float32", shape: [4] };
+    const bound = (binding: number) => ({ kind: "bound", binding, offset: 0, packed: false }) as const;
+    const { text } = emitNest(
+      { ...wide, buffers: [...wide.buffers, beside] },
+      [bound(0), bound(1), { kind: "scratch", binding: 2, offset: 0, stride: 12 * WIDTH }, bound(2)],
+      [62 * WIDTH * 8, 62 * WIDTH * 8, 5 * 12 * WIDTH * 8].map((bytes) => ({ mode: "write", bytes })),
+    );
+    const first = text.split("@compute")[1]!;
+    const base = /let (\w+) = unit \* 4800;/.exec(first)?.[1];
+    // Two words stored, two loaded.
+    expect([...first.matchAll(/b2\[(\w+) /g)].map(([, begin]) => begin)).toEqual([base, base, base, base]);
   });
 
   it("passes through one entry point in sequence, whose workgroup meets in between", () => {
