@@ -10,10 +10,13 @@ import { openModel, typesOfInputs } from "../../../compiler/openModel.ts";
 import { chooseParts } from "../../../compiler/tune/parts.ts";
 import type { CompileOptions, VariantName } from "../../../compiler/options.ts";
 import { bindGraph, build, StageClock } from "../../../compiler/pipeline.ts";
+import { isFloat } from "../../../compiler/ir/dtype.ts";
+import { storeFunction } from "../../../compiler/ir/numeric.ts";
 import { load } from "../../../runtime/index.ts";
 import { BEST } from "../agreement.ts";
 import { Random } from "../random.ts";
 import { randomLegalSchedule } from "../../randomSchedule.ts";
+import { readerOf } from "./data.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
 import type { Tensor } from "../../../runtime/dtype.ts";
 
@@ -88,9 +91,14 @@ export async function threadsDifference(graph: FuzzGraph): Promise<string> {
   }
 }
 
-function bitsOf({ data }: Tensor): string {
+/** Every bit, but of NaN only that it is one: WebAssembly leaves open which of its signs and payloads comes out. */
+function bitsOf({ dtype, data }: Tensor): string {
   if (!ArrayBuffer.isView(data)) return JSON.stringify(data);
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("latin1");
+  const [read, store] = [readerOf(dtype), storeFunction(dtype)];
+  const told = isFloat(dtype)
+    ? (data as Float32Array).map((stored) => (Number.isNaN(read(stored)) ? (store(NaN) as number) : stored))
+    : data;
+  return Buffer.from(told.buffer, told.byteOffset, told.byteLength).toString("latin1");
 }
 
 function sentenceOf(error: unknown): string {
