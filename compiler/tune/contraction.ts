@@ -19,6 +19,16 @@ import { chooseTile } from "./tile.ts";
 const LEAST_SCATTERED = 384;
 const LEAST_REUSE = 64;
 
+/**
+ * Tiles of points want long lines: of shorter ones several are one where sums are so deep that it does not matter how
+ * their results are found. An operand that walks unevenly is gathered for it where its elements serve so many results
+ * (ResNet-50's last convolutions, 7 pixels a line: 65 to 81% of the peak as they lie, 86 to 90% so; 2026-11-22).
+ */
+const LEAST_LINE = 8;
+const LEAST_DEPTH = 128;
+const LEAST_GATHERED = 256;
+const MOST_GATHERED = 1 << 20;
+
 /** Straight copies of a loop body that are worth their code. */
 const MAX_UNROLL = 16;
 
@@ -51,9 +61,13 @@ export function planReduction(
       packed.add(a.buffer);
   }
 
-  const reducedMerge = mergeAxes(reduce.axes, accesses, new Set(), packed);
-  const spatial = assign.axes.filter((a) => a.name !== v);
-  const spatialMerge = mergeAxes(spatial, accesses, new Set([v]), new Set());
+  const spatialMerge = mergePoints(kernel, assign, accesses, vector.axis, depth);
+  const reducedMerge = mergeAxes(
+    reduce.axes,
+    accesses,
+    new Set(),
+    new Set([...packed, ...spatialMerge.gathered]),
+  );
   const steps: Step[] = [...spatialMerge.steps, ...reducedMerge.steps];
 
   // The tile: `m` points of a second axis times `n` vectors.
@@ -142,6 +156,48 @@ export function planReduction(
   const order = [...outer.slice(0, place), `${v}.o`, ...outer.slice(place), ...reducedOrder, ...tileLoops];
   steps.push({ kind: "order", axes: order });
   return steps;
+}
+
+/** The axes of the points, and the operands that lie otherwise for it. */
+function mergePoints(
+  kernel: Kernel,
+  assign: Assign,
+  accesses: AssignAccesses,
+  vector: Axis,
+  depth: number,
+): ReturnType<typeof mergeAxes> & { readonly gathered: Set<number> } {
+  const points = assign.axes.filter((a) => a !== vector);
+  const merged = (
+    { loads, store }: Pick<AssignAccesses, "loads" | "store">,
+    gathered = new Set<number>(),
+  ): ReturnType<typeof mergePoints> => {
+    const { steps, axes } = mergeAxes(
+      points,
+      { ...accesses, loads, store },
+      new Set([vector.name]),
+      gathered,
+    );
+    const line = points.findLast((a) => a.extent > 1);
+    const packs = [...gathered].map((buffer): Step => ({ kind: "pack", buffer, panels: [[line!.name, 1]] }));
+    return { steps: [...packs, ...steps], axes, gathered };
+  };
+  const short = ({ axes }: { readonly axes: readonly Merged[] }): boolean =>
+    (axes.findLast((x) => x.extent > 1)?.extent ?? LEAST_LINE) < LEAST_LINE;
+  const even = merged(accesses);
+  const loads = accesses.loads.filter((a) => a.inReduction);
+  const data = loads.filter((a) => !a.strides.get(vector.name));
+  const store = loads.find((a) => !data.includes(a));
+  if (!store || depth < LEAST_DEPTH || !short(even)) return even;
+  // Results and what joins them are found once per sum: they may lie unevenly.
+  const uneven = merged({ loads, store });
+  if (!short(uneven)) return uneven;
+  const gatherable =
+    vector.extent >= LEAST_GATHERED &&
+    depth * elementCount(points.map((a) => a.extent)) <= MOST_GATHERED &&
+    kernel.body.includes(assign) &&
+    data.every((a) => a.opaque.size === 0 && canPack(kernel, assign, a));
+  const gathered = gatherable && merged({ loads, store }, new Set(data.map((a) => a.buffer)));
+  return gathered && !short(gathered) ? gathered : even;
 }
 
 /** Copies of a step of a long sum: about `wanted`, without a rest where that can be. */
