@@ -235,10 +235,9 @@ function erfDouble(x: Expr): Expr {
     sum = add(mul(mul(square, f64(2 / (2 * n + 1))), sum), f64(1));
     fraction = add(div(f64(n / 2), fraction), a);
   }
-  const small = mul(mul(mul(a, f64(2 / Math.sqrt(Math.PI))), decay), sum);
+  const small = mul(mul(mul(x, f64(2 / Math.sqrt(Math.PI))), decay), sum);
   const large = sub(f64(1), div(mul(decay, f64(1 / Math.sqrt(Math.PI))), fraction));
-  const size = select(lt(a, f64(ERF_TURN)), small, large);
-  return select(lt(x, f64(0)), neg(size), size);
+  return select(lt(a, f64(ERF_TURN)), small, select(lt(x, f64(0)), neg(large), large));
 }
 
 /**

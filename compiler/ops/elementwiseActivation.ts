@@ -17,13 +17,14 @@ function expMinusOne(x: Expr): Expr {
 }
 
 /** x where positive, scale * (exp(x / scale) - 1) elsewhere; the exponent is kept at or below 0. */
-function exponentialUnit(x: Expr, positive: Expr, negative: (x: Expr) => Expr): Expr {
-  return select(comparison("gt", x, 0), positive, negative(min(x, number(x, 0))));
-}
+function exponentialUnit(x: Expr, positive: Expr, negative: (x: Expr) => Expr, from: "gt" | "ge" = "gt"): Expr {
+  return select(comparison(from, x, 0), positive, negative(min(x, number(x, 0))));
+} // prettier-ignore
 
 function elu(x: Expr, call: OpCall): Expr {
   const alpha = call.float("alpha", 1);
-  return exponentialUnit(x, x, (low) => mul(expMinusOne(low), number(x, alpha)));
+  // x itself from 0 on, and so is -0.
+  return exponentialUnit(x, x, (low) => mul(expMinusOne(low), number(x, alpha)), "ge");
 }
 
 function celu(x: Expr, call: OpCall): Expr {

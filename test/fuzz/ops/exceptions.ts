@@ -140,6 +140,24 @@ const isEndless = (tensor: Tensor | undefined): boolean => some(tensor, (value) 
 /** Whether a node is part of a body, of whose values nobody tells. */
 const isInBody = ({ node, graph }: Witness): boolean => !graph.nodes.includes(node);
 
+/** Whether another node reads the first result. */
+const isReadOn = ({ node, graph }: Witness): boolean =>
+  (node.outputs[0] ?? "") !== "" &&
+  allNodes(graph.nodes).some(({ inputs }) => inputs.includes(node.outputs[0]!));
+
+/** Whether a result has infinities that no operand has, or an exponential is too small for a normal float16. */
+function leavesFloat16(w: Witness): boolean {
+  const infinities = (tensor: Tensor): number => {
+    const read = readerOf(tensor.dtype);
+    return Array.from(tensor.data as Iterable<number>, read).filter((value) => Math.abs(Number(value)) === Infinity).length; // prettier-ignore
+  };
+  const result = w.values().get(w.node.outputs[0]!)!;
+  const exponential = /^(Exp|Sigmoid|Softmax|Softplus|Mish|Gelu|Swish|SwiGLU|Erf|Tanh)$/.test(w.node.op);
+  const made = infinities(result);
+  if (made > 0 && !anyInput(w, (tensor) => infinities(tensor) >= made)) return true;
+  return exponential && some(result, (value) => Math.abs(value) < 2 ** -14);
+}
+
 const everyValue = ({ values }: Witness): Tensor[] => [...values().values()];
 
 /** Operators whose results are made of many elements. */
@@ -367,6 +385,14 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => w.node.op === "CDist" && anyInput(w, (tensor) => some(tensor, (x) => Math.abs(x) > 1000)),
     reason: "squares of differences are a^2 - 2ab + b^2, which cancels where numbers are close to each other",
+  },
+  {
+    applies: (w) => w.node.op === "Attention" && w.node.domain === undefined && some(w.values().get(w.node.outputs[3] || "none"), (value) => value === -Infinity),
+    reason: "scores that a mask forbids are told as the least number instead of -Infinity",
+  },
+  {
+    applies: (w) => isReadOn(w) && w.values().get(w.node.outputs[0]!)?.dtype === "float16" && leavesFloat16(w),
+    reason: "what no float16 holds is kept for the next operator: both are computed in float32, and nothing is rounded between them",
   },
   {
     applies: (w) => w.node.domain === "com.microsoft" && /^Q(Linear|Gemm)/.test(w.node.op),

@@ -375,4 +375,51 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "v15", type: { kind: "tensor", dtype: "int32", shape: [1, 1] } }],
   }, // prettier-ignore
+  {
+    note: "erf of a float64 lost the sign of -0",
+    opset: 24,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float64", shape: [4], data: { kind: "values", values: [-0, 0, -1e-300, -3] }, constant: false }],
+    nodes: [
+      { op: "Erf", inputs: ["x"], outputs: ["a"], attributes: {} },
+      { op: "Reciprocal", inputs: ["a"], outputs: ["b"], attributes: {} },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "float64", shape: [4] } }],
+  }, // prettier-ignore
+  {
+    note: "Elu, which is x from 0 on, lost the sign of -0",
+    opset: 24,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float32", shape: [4], data: { kind: "values", values: [-0, 0, -1, 2] }, constant: false }],
+    nodes: [
+      { op: "Elu", inputs: ["x"], outputs: ["a"], attributes: {} },
+      { op: "Reciprocal", inputs: ["a"], outputs: ["b"], attributes: {} },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "float32", shape: [4] } }],
+  }, // prettier-ignore
+  {
+    note: "scores that a mask forbids are -Infinity; onnxruntime tells the least number",
+    opset: 23,
+    wrapping: "none",
+    operands: [
+      { name: "q", dtype: "float32", shape: [1, 2, 2], data: { kind: "ones", seed: 0 }, constant: false },
+      { name: "k", dtype: "float32", shape: [1, 2, 2], data: { kind: "ones", seed: 0 }, constant: false },
+      { name: "v", dtype: "float32", shape: [1, 2, 2], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Attention", inputs: ["q", "k", "v"], outputs: ["a", "", "", "b"], attributes: { q_num_heads: 1, kv_num_heads: 1, is_causal: 1, softcap: 2, qk_matmul_output_mode: 2 } },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 2, 2] } }],
+  }, // prettier-ignore
+  {
+    note: "onnxruntime keeps what no float16 holds for the next operator",
+    opset: 24,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float16", shape: [4], data: { kind: "values", values: [-17, 1, Infinity, 20] }, constant: false }],
+    nodes: [
+      { op: "Cosh", inputs: ["x"], outputs: ["a"], attributes: {} },
+      { op: "Log", inputs: ["a"], outputs: ["b"], attributes: {} },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "float16", shape: [4] } }],
+  }, // prettier-ignore
 ];

@@ -71,7 +71,10 @@ function blended(x: Tensor, y: Tensor): Tensor {
 }
 
 /** Operators of exponentials, of which some implementations give 0 where others give a number next to it. */
-const VANISHES = /^(Sigmoid|Softmax|Mish)$/;
+const VANISHES: Readonly<Record<Computer, RegExp>> = {
+  ours: /^(Sigmoid|Softmax|Mish)$/,
+  onnxruntime: /^(Sigmoid|Softmax|Mish|Tanh)$/,
+};
 
 /** The size of such numbers: results of this size are as good as zero, and may be multiplied by infinity. */
 const NEXT_TO_ZERO = 2 ** -120;
@@ -235,7 +238,7 @@ function evaluateMoved(unit: readonly GraphNode[], values: ReadonlyMap<string, T
   const results = evaluate(run.opset, unit.map((node) => movedWeights(node, random, direction)), changed);
   if (only === undefined) return mapValues(results, (tensor) => moved(tensor, random, direction));
   const beside = cancels(only, new Map([...changed, ...Object.entries(results)]), by);
-  const vanishes = VANISHES.test(only.op);
+  const vanishes = VANISHES[by].test(only.op);
   return mapValues(results, (tensor) => {
     const result = moved(tensor, random, direction, beside, vanishes);
     return by === "ours" ? withLostAngles(only, changed, result, random) : result;
