@@ -22,12 +22,15 @@ const LEAST_REUSE = 64;
 /**
  * Tiles of points want long lines: of shorter ones several are one where sums are so deep that it does not matter how
  * their results are found. An operand that walks unevenly is gathered for it where its elements serve so many results
- * (ResNet-50's last convolutions, 7 pixels a line: 65 to 81% of the peak as they lie, 86 to 90% so; 2026-11-22).
+ * (ResNet-50's last convolutions, 7 pixels a line: 65 to 81% of the peak as they lie, 86 to 90% so; 2026-11-22), and
+ * where each step of a sum reads another line of the cache, all of which together do not stay in it.
  */
 const LEAST_LINE = 8;
 const LEAST_DEPTH = 128;
 const LEAST_GATHERED = 256;
 const MOST_GATHERED = 1 << 20;
+/** Elements of a line of the cache. */
+const LINE = 16;
 
 /** Straight copies of a loop body that are worth their code. */
 const MAX_UNROLL = 16;
@@ -187,17 +190,21 @@ function mergePoints(
   const loads = accesses.loads.filter((a) => a.inReduction);
   const data = loads.filter((a) => !a.strides.get(vector.name));
   const store = loads.find((a) => !data.includes(a));
-  if (!store || depth < LEAST_DEPTH || !short(even)) return even;
+  const apart = data.some(({ strides }) =>
+    assign.reduce!.axes.every((k) => k.extent === 1 || Math.abs(strides.get(k.name) ?? 0) >= LINE),
+  );
+  if (!store || depth < LEAST_DEPTH || !(apart || short(even))) return even;
   // Results and what joins them are found once per sum: they may lie unevenly.
   const uneven = merged({ loads, store });
-  if (!short(uneven)) return uneven;
+  if (!apart && !short(uneven)) return uneven;
   const gatherable =
     vector.extent >= LEAST_GATHERED &&
     depth * elementCount(points.map((a) => a.extent)) <= MOST_GATHERED &&
     kernel.body.includes(assign) &&
     data.every((a) => a.opaque.size === 0 && canPack(kernel, assign, a));
   const gathered = gatherable && merged({ loads, store }, new Set(data.map((a) => a.buffer)));
-  return gathered && !short(gathered) ? gathered : even;
+  if (gathered && (apart || !short(gathered))) return gathered;
+  return short(even) && !short(uneven) ? uneven : even;
 }
 
 /** Copies of a step of a long sum: about `wanted`, without a rest where that can be. */
