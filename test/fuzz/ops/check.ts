@@ -104,7 +104,7 @@ async function compiled(graph: FuzzGraph, oracle: Extract<Oracle, { kind: "wasm"
 const SLACK = { ours: 8, onnxruntime: 32 } as const;
 
 /** Compares results; the tolerance is worked out only where something differs. */
-export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outputs, by: Computer, extra = 0): string | undefined {
+export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outputs, by: Computer, extra: (value: number) => number = () => 0): string | undefined {
   const slack = SLACK[by];
   const exact = exactResults(graph);
   let moved: ReturnType<typeof sensitivity> | undefined;
@@ -120,7 +120,7 @@ export function compareOutputs(graph: FuzzGraph, expected: Outputs, actual: Outp
       const [a, b] = [read(have.data[i]!), read(want.data[i]!)];
       if (a === b || (a !== a && b !== b)) continue;
       const difference = typeof a === "string" ? NaN : Math.abs(Number(a) - Number(b));
-      if (difference <= extra) continue;
+      if (difference <= extra(Number(b))) continue;
       if (typeof a !== "string" && !exact.has(name)) {
         // Nothing is near an infinity: whether another number is right there, only what moves can tell.
         const size = Number.isFinite(Number(b)) ? Math.abs(Number(b)) : 0;

@@ -70,8 +70,12 @@ export interface Witness {
 export interface Deviation {
   readonly applies: (witness: Witness) => boolean;
   readonly reason: string;
-  /** The reason explains no more than this in one operator's result. */
+  /** The reason explains no more than this in one operator's result, and what the next two add. */
   readonly within?: number;
+  /** Of the size of each element. */
+  readonly relative?: number;
+  /** Of the largest number among the operands after the first: scales and biases. */
+  readonly ofParameters?: number;
   /** What follows is given other shapes, and may be refused for it. */
   readonly reshapes?: true;
 }
@@ -288,12 +292,14 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => w.node.op === "Shrink" && input(w, 0)?.dtype === "float64",
     reason: "float64 is computed in float32",
-    within: 1e-5,
+    within: 2 ** -20,
+    relative: 2 ** -22,
   },
   {
     applies: (w) => /^(DFT|STFT)$/.test(w.node.op) && input(w, 0)?.dtype === "float64" && !anyInput(w, isEndless),
     reason: "the factor of an inverse transform is a float32",
     within: 1e-5,
+    relative: 2 ** -23,
   },
   {
     applies: (w) => /^(Instance|Group|Batch)Normalization$/.test(w.node.op) && some(input(w, 0), (value) => Math.abs(value) > 2 ** 16),
@@ -303,6 +309,7 @@ const DEVIATIONS: readonly Deviation[] = [
     applies: is(/^(Instance|Group|Batch)Normalization$/),
     reason: "the mean is multiplied and taken away with the bias, which cancels",
     within: 1e-3,
+    ofParameters: 1e-3,
   },
   {
     applies: is(/^MeanVarianceNormalization$/),
@@ -341,6 +348,7 @@ const DEVIATIONS: readonly Deviation[] = [
     applies: (w) => /^(Group|Layer|RMS|Instance|Batch)Norm/.test(w.node.op) && input(w, 0)?.dtype === "float64",
     reason: "float64 is normalised in float32, as stash_type allows; we keep what there is",
     within: 1e-4,
+    ofParameters: 1e-4,
   },
   {
     applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && w.node.attributes["activation_alpha"] === undefined && ((w.node.attributes["activations"] ?? []) as readonly string[]).includes("ThresholdedRelu"),
@@ -412,22 +420,38 @@ export function allNodes(nodes: readonly GraphNode[]): GraphNode[] {
   return nodes.flatMap((node) => [node, ...Object.values(node.bodies ?? {}).flatMap((body) => allNodes(body.nodes))]); // prettier-ignore
 }
 
-/** Why a difference from onnxruntime does not count: of several reasons the one that explains most. */
+/** What a reason explains of an element of one operator's result. */
+function explained(deviation: Deviation, witness: Witness): (value: number) => number {
+  const { within = 0, relative = 0, ofParameters = 0 } = deviation;
+  const sizes = witness.node.inputs.slice(1).map((_, i) => input(witness, i + 1));
+  const largest = sizes.reduce((most, tensor) => Math.max(most, tensor && tensor.dtype !== "string" ? largestOf(tensor) : 0), 0); // prettier-ignore
+  const constant = within + (Number.isFinite(largest) ? ofParameters * largest : 0);
+  return (value) => constant + relative * (Number.isFinite(value) ? Math.abs(value) : 0);
+}
+
+/** Why a difference from onnxruntime does not count, and how much of it where that is limited. */
 export function deviationOf(
   graph: FuzzGraph,
   values: () => ReadonlyMap<string, Tensor>,
-): { reason: string; within?: number } | undefined {
+): { readonly reason: string; readonly within?: (value: number) => number } | undefined {
   const alone = graph.nodes.length === 1;
-  let most: { reason: string; within?: number } | undefined;
+  const reasons: string[] = [];
+  const limits: ((value: number) => number)[] = [];
   for (const node of allNodes(graph.nodes)) {
-    for (const { applies, reason, within } of DEVIATIONS) {
-      if (most?.within !== undefined && within !== undefined && within <= most.within) continue;
-      if (!applies({ node, graph, values })) continue;
-      most = { reason: `${node.op}: ${reason}`, ...(alone && within !== undefined ? { within } : {}) };
-      if (most.within === undefined) return most;
+    for (const deviation of DEVIATIONS) {
+      const witness = { node, graph, values };
+      if (!deviation.applies(witness)) continue;
+      const reason = `${node.op}: ${deviation.reason}`;
+      if (!alone || deviation.within === undefined) return { reason };
+      reasons.push(reason);
+      limits.push(explained(deviation, witness));
     }
   }
-  return most;
+  if (reasons.length === 0) return undefined;
+  return {
+    reason: reasons[0]!,
+    within: (value) => limits.reduce((sum, limit) => sum + limit(value), 0),
+  };
 }
 
 /** The nodes whose results have other shapes in onnxruntime, and why. */

@@ -422,4 +422,15 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "b", type: { kind: "tensor", dtype: "float16", shape: [4] } }],
   }, // prettier-ignore
+  {
+    note: "the factor of onnxruntime's inverse transform is a float32, however large the elements are",
+    opset: 22,
+    wrapping: "none",
+    operands: [
+      { name: "x0", dtype: "float64", shape: [1, 9, 1], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 1000000000, 0, 0] }, constant: false },
+      { name: "c1", dtype: "int64", shape: [], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [{ op: "DFT", inputs: ["x0", "", "c1"], outputs: ["v2"], attributes: { inverse: 1 } }],
+    outputs: [{ name: "v2", type: { kind: "tensor", dtype: "float64", shape: [1, 9, 2] } }],
+  }, // prettier-ignore
 ];

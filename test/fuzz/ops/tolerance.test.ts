@@ -9,7 +9,8 @@ import type { DType, Tensor } from "../../../runtime/dtype.ts";
 import { compareOutputs, interpreted } from "./check.ts";
 import { definitionOf } from "./definitions.ts";
 import type { FuzzGraph, GraphNode, Operand } from "./graph.ts";
-import type { Computer } from "./tolerance.ts";
+import { deviationOf } from "./exceptions.ts";
+import { valuesOf, type Computer } from "./tolerance.ts";
 
 const operand = (name: string, shape: readonly number[], values: readonly number[], dtype: DType = "float32"): Operand => ({ name, dtype, shape, data: { kind: "values", values }, constant: false }); // prettier-ignore
 
@@ -99,6 +100,21 @@ describe("infinities", () => {
     expect(verdict(product(Infinity, 3), 0, (value) => -value, "ours")).toContain("not Infinity");
     expect(verdict(product(1e9, 3), 0, () => Infinity, "ours")).toContain("is Infinity");
   }); // prettier-ignore
+});
+
+describe("what a deviation of onnxruntime explains", () => {
+  const limitOf = (operator: GraphNode, operands: readonly Operand[]): ((value: number) => number) => {
+    const graph = graphOf(operands, [operator]);
+    return deviationOf(graph, () => valuesOf(graph))!.within!;
+  };
+
+  it("grows with elements and parameters where its cause does, and no further", () => {
+    const shrunk = limitOf(node("Shrink", ["x"], "y"), [operand("x", [2], [1e9, 1], "float64")]);
+    expect([shrunk(1), shrunk(1e9)].map(Math.log10)).toEqual([expect.closeTo(-6, 0), expect.closeTo(2.4, 0)]);
+    const normalised = (scale: number): number => limitOf(node("InstanceNormalization", ["x", "scale", "bias"], "y"), [operand("x", [1, 1, 2], [1, 2]), operand("scale", [1], [scale]), operand("bias", [1], [0])])(1); // prettier-ignore
+    expect(normalised(1)).toBeCloseTo(2e-3);
+    expect(normalised(1e6)).toBeCloseTo(1e3, 0);
+  });
 });
 
 describe("definitions of compound operators", () => {
