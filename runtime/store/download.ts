@@ -7,7 +7,7 @@
  */
 import { TilewrightError } from "../errors.ts";
 import { PREFIX_BYTES } from "../format.ts";
-import { throwIfAborted } from "../reader.ts";
+import { held, throwIfAborted } from "../reader.ts";
 import { reasonOf, type Warn } from "../warning.ts";
 import { artifactKey, fileKey, hashOf, PIECE_BYTES, streamOf } from "./content.ts";
 import { type Database, type Entry, piecesOf, storeError } from "./database.ts";
@@ -96,7 +96,7 @@ export class Download {
         pull: async (controller) => {
           try {
             const earlier = this.#loaded < this.storedBytes ? await this.#readStored(before) : undefined;
-            const next = earlier?.done === false ? earlier : await this.#network.read();
+            const next = earlier?.done === false ? earlier : await held(this.#network, this.#network.read());
             if (next.done) {
               if (this.total !== undefined && this.#loaded < this.total && this.#options.answer.identity)
                 throw new TypeError(`the connection ended after ${this.#loaded} of ${this.total} bytes`);
@@ -133,7 +133,7 @@ export class Download {
     reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
   ): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
     try {
-      return await reader?.read();
+      return reader && (await held(reader, reader.read()));
     } catch (error) {
       this.brokenStore = true;
       throw error;

@@ -6,7 +6,7 @@
  */
 import { TilewrightError } from "../errors.ts";
 import { PREFIX_BYTES } from "../format.ts";
-import { ByteReader, throwIfAborted } from "../reader.ts";
+import { ByteReader, held, throwIfAborted } from "../reader.ts";
 import { reasonOf } from "../warning.ts";
 import { artifactKey, checkContent, streamOf } from "./content.ts";
 import { database, type Database, type Entry, storeError } from "./database.ts";
@@ -185,7 +185,7 @@ class Opening {
           pull: async (controller) => {
             content ??= streamOf(await contentOf(this.#db, entry), entry.hashes);
             const reader = content.getReader();
-            const { done, value } = await reader.read();
+            const { done, value } = await held(reader, reader.read());
             reader.releaseLock();
             if (done) controller.close();
             else controller.enqueue(value);
