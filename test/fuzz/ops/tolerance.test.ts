@@ -102,6 +102,31 @@ describe("infinities", () => {
   }); // prettier-ignore
 });
 
+describe("labels of scores", () => {
+  /** The two scores are 2.5e8 and `lead` more: numbers of float32 there are 16 apart. */
+  const labelled = (lead: number): FuzzGraph => {
+    const classifier = node("LinearClassifier", ["x"], "label", {
+      coefficients: { kind: "floats", value: [1.25, -1, 0, 1.25, -1, 1] },
+      intercepts: { kind: "floats", value: [0, 0] },
+      classlabels_strings: ["a", "b"],
+    }, "ai.onnx.ml");
+    const nodes = [{ ...classifier, outputs: ["label", "scores"] }];
+    const graph = graphOf([operand("x", [1, 3], [1e9, 1e9, lead])], nodes);
+    return { ...graph, outputs: [{ name: "label", type: { kind: "tensor", dtype: "string" } }] };
+  }; // prettier-ignore
+  const other = (graph: FuzzGraph): string | undefined => {
+    const expected = interpreted(graph) as Record<string, Tensor>;
+    const { label } = expected;
+    const data = (label!.data as string[]).map((text) => (text === "a" ? "b" : "a"));
+    return compareOutputs(graph, expected, { label: { ...label!, data } }, "ours");
+  };
+
+  it("are open where roundings decide which is the largest", () => {
+    expect(other(labelled(3.75))).toBeUndefined();
+    expect(other(labelled(1e6))).toBe("label[0] is a, not b (string)");
+  });
+});
+
 describe("what a deviation of onnxruntime explains", () => {
   const limitOf = (operator: GraphNode, operands: readonly Operand[]): ((value: number) => number) => {
     const graph = graphOf(operands, [operator]);

@@ -397,7 +397,7 @@ export function sensitivity(
   for (const name of names) {
     const tensor = base.get(name);
     const cut = !isFloat(tensor?.dtype ?? "float32") && cuts.has(name);
-    result.set(name, tensor && tensor.dtype !== "string" ? new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : cut ? 0.5 : 0) : undefined); // prettier-ignore
+    result.set(name, tensor && new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : cut ? 0.5 : 0)); // prettier-ignore
   }
   for (let run = 0; run < runs; run++) {
     let other: Map<string, Tensor>;
@@ -415,9 +415,10 @@ export function sensitivity(
       }
       const read = readerOf(before.dtype);
       for (let i = 0; i < most.length; i++) {
-        const [a, b] = [Number(read(before.data[i]!)), Number(read(after.data[i]!))];
+        const [a, b] = [read(before.data[i]!), read(after.data[i]!)];
         if (Object.is(a, b) || a === b) continue;
-        const distance = Math.abs(a - b);
+        // Labels are the same or they are not: between strings there is no distance.
+        const distance = typeof a === "string" ? Infinity : Math.abs(Number(a) - Number(b));
         most[i] = Math.max(most[i]!, Number.isFinite(distance) ? distance : Infinity);
       }
     }
