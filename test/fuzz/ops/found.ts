@@ -433,4 +433,18 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "DFT", inputs: ["x0", "", "c1"], outputs: ["v2"], attributes: { inverse: 1 } }],
     outputs: [{ name: "v2", type: { kind: "tensor", dtype: "float64", shape: [1, 9, 2] } }],
   }, // prettier-ignore
+  {
+    note: "onnxruntime's Unique loses elements beside NaN, and refuses what follows",
+    opset: 25,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float64", shape: [8], data: { kind: "values", values: [3, NaN, 1, 2, NaN, 3, 1, 0] }, constant: false },
+      { name: "y", dtype: "float64", shape: [5], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Unique", inputs: ["x"], outputs: ["a", "", "", ""], attributes: {} },
+      { op: "Mul", inputs: ["a", "y"], outputs: ["b"], attributes: {} },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "float64", shape: [5] } }],
+  }, // prettier-ignore
 ];
