@@ -207,7 +207,7 @@ worker.onerror = ({ message }) => console.error(message);\n`;
         write(
           "src/library.ts",
           `import classify from "./digits.onnx?dims.batch=1";
-async function digitIn(image: Float32Array): Promise<number> {
+export async function digitIn(image: Float32Array): Promise<number> {
   const { probabilities } = await classify({ image });
   return probabilities.data.indexOf(Math.max(...probabilities.data));
 }\n`,
@@ -235,7 +235,7 @@ async function digitIn(image: Float32Array): Promise<number> {
           "src/server.ts",
           `import { digit } from "./digit";
 import classify from "./digits.onnx?dims.batch=1";
-async function answer(): Promise<number> {
+export async function answer(): Promise<number> {
   const { probabilities } = await classify({ image: digit });
   return probabilities.data.indexOf(Math.max(...probabilities.data));
 }\n`,
