@@ -447,4 +447,12 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "b", type: { kind: "tensor", dtype: "float64", shape: [5] } }],
   }, // prettier-ignore
+  {
+    note: "onnxruntime's Softplus of float64 overflows on the way",
+    opset: 18,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float64", shape: [3], data: { kind: "values", values: [1000000, 600, -3] }, constant: false }],
+    nodes: [{ op: "Softplus", inputs: ["x"], outputs: ["y"], attributes: {} }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [3] } }],
+  }, // prettier-ignore
 ];
