@@ -38,6 +38,33 @@ function readWhole(path: string): Uint8Array {
   return bytes;
 }
 
+/** Milliseconds without a change after which a file counts as written. */
+const QUIET_MILLISECONDS = 100;
+/** What changes for longer is read as it is. */
+const PATIENCE_MILLISECONDS = 10_000;
+
+/**
+ * Waits until nobody writes to a file any more. Who watches files hears of a change when it begins, and may hear no more
+ * of it: half a model, read then, would be told as a broken one until the next change.
+ */
+export async function whenWritten(path: string): Promise<void> {
+  const look = (): { readonly state: string; readonly age: number } => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    // One that is not there may be about to take the place of the one that was.
+    return stats
+      ? { state: `${stats.size} ${stats.mtimeMs}`, age: Date.now() - stats.mtimeMs }
+      : { state: "", age: 0 };
+  };
+  const end = performance.now() + PATIENCE_MILLISECONDS;
+  let { state, age } = look();
+  while (age < QUIET_MILLISECONDS && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MILLISECONDS));
+    const now = look();
+    if (now.state === state) return;
+    ({ state, age } = now);
+  }
+}
+
 /** Reads files of a folder by relative path; undefined for what is not there or leads out of it. */
 export function externalDataIn(folder: string): (location: string) => Uint8Array | undefined {
   return (location) => {

@@ -22,6 +22,7 @@ import type { Logger, Plugin, ResolvedConfig, UserConfig } from "vite";
 import { CompileError, formatDiagnostic } from "../diagnostic.ts";
 import { bytesText, millisecondsText } from "../tensors/table.ts";
 import { asksForModel, ownQuery, splitId, type ModelOptions } from "./importedModel.ts";
+import { whenWritten } from "./modelFile.ts";
 import { ModelProject, writeDeclaration, type ImportedModel } from "./modelProject.ts";
 import { filesOf, type ListedFile, workerCode, type ServiceWorker } from "./serviceWorker.ts";
 import { moduleOf, type AddressOf } from "./vitePluginModule.ts";
@@ -117,6 +118,7 @@ function pluginOf(options: TilewrightPluginOptions, told: Set<string>): Plugin<T
         if (!asksForModel(id)) return null;
         const { path, query } = splitId(id);
         const { consumer, command, isLibrary } = surroundings(this.environment?.config ?? config);
+        if (command === "serve") await whenWritten(path);
         let model: ImportedModel;
         try {
           model = projectOf().imported(path, ownQuery(query));

@@ -61,7 +61,10 @@ async function shown(page: Page, errors: readonly string[], selector: string, be
     if (text !== "" && text !== before) return text;
     if (performance.now() - start > MOST_MILLISECONDS) {
       const content = await page.$eval("body", (body) => body.innerHTML.slice(0, 500)).catch(() => "");
-      throw new Error(`${page.url()} shows nothing in ${selector}.\n${errors.join("\n")}\n${content}`);
+      const told = await page.$eval("vite-error-overlay", (overlay) => overlay.shadowRoot?.textContent).catch(() => ""); // prettier-ignore
+      throw new Error(
+        `${page.url()} shows nothing in ${selector}.\n${errors.join("\n")}\n${content}\n${told}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
