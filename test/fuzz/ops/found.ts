@@ -455,4 +455,19 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "Softplus", inputs: ["x"], outputs: ["y"], attributes: {} }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [3] } }],
   }, // prettier-ignore
+  {
+    note: "a blend of integers that is a whole number but for its roundings, cut before a difference",
+    opset: 27,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "int8", shape: [1, 1, 5, 3], data: { kind: "values", values: [127, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [2], data: { kind: "values", values: [9, 0] }, constant: false },
+      { name: "y", dtype: "int8", shape: [1, 1, 1, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["a"], attributes: { mode: "linear", axes: [2, 3], keep_aspect_ratio_policy: "not_smaller" } },
+      { op: "Sub", inputs: ["a", "y"], outputs: ["b"], attributes: {} },
+    ],
+    outputs: [{ name: "b", type: { kind: "tensor", dtype: "int8", shape: [1, 1, 9, 5] } }],
+  }, // prettier-ignore
 ];

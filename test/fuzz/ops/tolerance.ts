@@ -85,11 +85,15 @@ const NEXT_TO_ZERO = 2 ** -120;
  */
 const CUTS = /^(Resize|Upsample|QLinearAdd|QLinear(Global)?AveragePool)$/;
 
+/** Of integers: a step of an operand is a step of the result. */
+const KEEPS_STEPS = /^(Add|Sub|Neg|Abs)$/;
+
 /** Results of such operators, and what exact ones make of them. */
 function cutNames({ nodes }: FuzzGraph): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of nodes) {
-    if (!CUTS.test(node.op) && !(EXACT.has(node.op) && node.inputs.some((name) => names.has(name)))) continue;
+    const follows = EXACT.has(node.op) || KEEPS_STEPS.test(node.op);
+    if (!CUTS.test(node.op) && !(follows && node.inputs.some((name) => names.has(name)))) continue;
     for (const name of node.outputs) names.add(name);
   }
   return names;
