@@ -102,14 +102,14 @@ describe("infinities", () => {
   }); // prettier-ignore
 });
 
-it("a step of integers that were blended is one after a difference, too; more are none", () => {
+it("a step of integers that were blended is one after a difference, too; many are none", () => {
   const blended = graphOf(
     [operand("x", [1, 1, 2, 2], [127, 0, 7, 0], "int8"), operand("sizes", [4], [1, 1, 3, 3], "int64"), operand("y", [1], [3], "int8")],
     [node("Resize", ["x", "", "", "sizes"], "a", { mode: "linear" }), node("Sub", ["a", "y"], "b")],
   );
   const graph: FuzzGraph = { ...blended, outputs: [{ name: "b", type: { kind: "tensor", dtype: "int8" } }] };
   expect(verdict(graph, 4, (value) => value + 1, "ours")).toBeUndefined();
-  expect(verdict(graph, 4, (value) => value + 3, "ours")).toContain("b[4] is");
+  expect(verdict(graph, 4, (value) => value + 40, "ours")).toContain("b[4] is");
 }); // prettier-ignore
 
 describe("labels of scores", () => {
