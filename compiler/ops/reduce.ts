@@ -158,13 +158,16 @@ export function numberOrLeast(x: Expr): Expr {
 
 function buildArg(call: OpCall, op: "max" | "min"): Kernel {
   const { axes, index, reduced, source, kept, keptShape } = argShape(call);
+  const [along] = reduced;
+  // A scalar is its own extreme, at the only place there is.
+  if (!along) return new KernelWriter(call).store(0, axes, index, cast(constant("i32", 0), "int64")).done();
   const last = call.int("select_last_index", 0) !== 0;
   const { dtype } = call.input(0);
   const writer = new KernelWriter(call, [{ name: "extreme", dtype, shape: keptShape }]);
   const temp = writer.temp("extreme");
   const x = writer.load(0, source);
   writer.push(writer.assign(temp, axes, kept, acc(x.type), { op, axes: reduced, body: x }));
-  const position = cast(coordinate(reduced[0]!), "int32");
+  const position = cast(coordinate(along), "int32");
   const body = select(
     isExtreme(x, writer.loadFrom(temp, kept)),
     position,
@@ -174,7 +177,7 @@ function buildArg(call: OpCall, op: "max" | "min"): Kernel {
   const found = acc("i32");
   const within = last
     ? max(found, constant("i32", 0))
-    : min(found, constant("i32", Math.max(0, reduced[0]!.extent - 1)));
+    : min(found, constant("i32", Math.max(0, along.extent - 1)));
   const value = cast(within, "int64");
   return writer.store(0, axes, index, value, { op: last ? "max" : "min", axes: reduced, body }).done();
 }
