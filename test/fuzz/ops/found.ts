@@ -470,12 +470,4 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "b", type: { kind: "tensor", dtype: "int8", shape: [1, 1, 9, 5] } }],
   }, // prettier-ignore
-  {
-    note: "the place of a scalar's extreme ended in a TypeError",
-    opset: 18,
-    wrapping: "none",
-    operands: [{ name: "x", dtype: "float32", shape: [], data: { kind: "ones", seed: 0 }, constant: false }],
-    nodes: [{ op: "ArgMin", inputs: ["x"], outputs: ["y"], attributes: { select_last_index: 1 } }],
-    outputs: [{ name: "y", type: { kind: "tensor", dtype: "int64", shape: [] } }],
-  }, // prettier-ignore
 ];
