@@ -93,7 +93,8 @@ class Expressions {
       fc.tuple(a, factor).map(([l, k]) => x.floordiv(l, k)),
       fc.tuple(a, factor).map(([l, k]) => x.floormod(l, k)),
       fc.tuple(this.of("bool", depth - 1), a, a).map(([c, l, r]) => x.select(c, l, r)),
-      this.of("i32", depth - 1).map((e) => x.cast(e, "index")),
+      // Positions that would overflow are no programs: their bounds are computed without wrapping.
+      this.of("i32", depth - 1).map((e) => x.floormod(x.cast(e, "index"), 4096)),
     );
     return options;
   }

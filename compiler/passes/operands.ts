@@ -6,7 +6,7 @@ import { binary, bitcast, cast, select, unary, type BitsType, type Expr } from "
 import { operands } from "../ir/walk.ts";
 
 /** The operands whose values `e` is computed from. */
-function valueOperands(e: Expr): readonly Expr[] {
+export function valueOperands(e: Expr): readonly Expr[] {
   return e.kind === "load" ? [] : operands(e);
 }
 

@@ -1,8 +1,9 @@
 /**
  * Simplifications of value expressions, as a table. In: an expression and what its surroundings say of it. Out: a
- * cheaper one. Invariant: an `exact` rule keeps every number bit for bit (the sign of a zero and NaN where a number
- * is converted to an integer aside); the others keep it within f32 rounding, and are not used in kernels that round,
- * convert to integers or test for equality, where the last bit decides.
+ * cheaper one. Invariant: an `exact` rule keeps every number bit for bit (NaN where a number is converted to an
+ * integer aside); the others keep it within f32 rounding, and are not used in kernels that round, convert to integers
+ * or test for equality, where the last bit decides. A rule that `losesZeroSign` may give 0 for -0, and is not used
+ * where that decides more (see zeroSign.ts).
  */
 import { add, f32, max, min, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
 import { operands } from "../ir/walk.ts";
@@ -10,9 +11,12 @@ import { holdingType, integerRange, type DType } from "../ir/dtype.ts";
 import { affineExpr, affineOf, affineSteps, type IsConstant } from "./affine.ts";
 import { boundsOf, isWhole } from "./bounds.ts";
 import { parentsUnder, withOperands } from "./operands.ts";
+import { signedZeros } from "./zeroSign.ts";
 
 export interface Surroundings {
   readonly exactOnly: boolean;
+  /** Whether the sign of a result that is zero decides something later. */
+  readonly signedZero: boolean;
   /** Made of constants (numbers and elements of constant tensors) only. */
   readonly fixed: IsConstant;
   /** Constants that cost nothing per element: numbers, elements, and what will be computed ahead. */
@@ -32,6 +36,7 @@ export interface RuleContext extends Surroundings {
 export interface Rule {
   readonly name: string;
   readonly exact: boolean;
+  readonly losesZeroSign?: true;
   readonly apply: (e: Expr, context: RuleContext) => Expr | undefined;
 }
 
@@ -153,6 +158,7 @@ export const rules: readonly Rule[] = [
   {
     name: "sum with zero",
     exact: true,
+    losesZeroSign: true,
     apply: (e) => {
       const m = withNumber(e, ["add", "sub"]);
       return m?.c === 0 ? m.x : undefined;
@@ -180,6 +186,7 @@ export const rules: readonly Rule[] = [
   {
     name: "bound within bounds",
     exact: true,
+    losesZeroSign: true,
     apply: (e) => {
       const m = withNumber(e, ["min", "max"]);
       if (!m || Number.isNaN(m.c) || m.x.kind === "const") return undefined;
@@ -251,6 +258,7 @@ export const rules: readonly Rule[] = [
   {
     name: "whole number through an integer",
     exact: true,
+    losesZeroSign: true,
     apply: (e) => {
       if (e.kind !== "cast" || e.to !== "float32" || e.a.type !== "i32" || e.a.kind === "load")
         return undefined;
@@ -260,6 +268,7 @@ export const rules: readonly Rule[] = [
   {
     name: "shift of bounds",
     exact: true,
+    losesZeroSign: true,
     apply: (e) => {
       const m = withNumber(e, ["add"]);
       // Bounded on both sides, no sum that counts is large enough to be rounded.
@@ -277,6 +286,7 @@ export const rules: readonly Rule[] = [
   {
     name: "affine chain",
     exact: false,
+    losesZeroSign: true,
     apply: (e, { fixed, free, shared }) => {
       const form = affineOf(e, fixed, shared);
       if (form.steps <= affineSteps(form) || !free(form.factor) || !free(form.term)) return undefined;
@@ -291,6 +301,8 @@ export function applyRules(e: Expr, surroundings: Surroundings, table: readonly 
   const shared = new Set<Expr>();
   for (const [node, parents] of parentsUnder(e)) if (parents.size > 1) shared.add(node);
   const context: RuleContext = { ...surroundings, shared: (x) => shared.has(x) };
+  const signed = signedZeros(e, surroundings.signedZero);
+  const unsigned = usable.filter((rule) => !rule.losesZeroSign);
   const memo = new Map<Expr, Expr>();
   const walk = (x: Expr): Expr => {
     const done = memo.get(x);
@@ -298,7 +310,7 @@ export function applyRules(e: Expr, surroundings: Surroundings, table: readonly 
     let at = withOperands(x, walk);
     // Each application takes an operation away or turns one into a cheaper one; the limit only stops bad rules.
     for (let round = 0; round < 64; round++) {
-      const next = once(at, usable, context);
+      const next = once(at, signed.has(x) ? unsigned : usable, context);
       if (!next) break;
       at = next;
     }

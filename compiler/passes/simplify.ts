@@ -15,6 +15,7 @@ import { affineOf, chainAboveAcc, isZero, type Affine } from "./affine.ts";
 import { Constants } from "./hoist.ts";
 import { closeCall, openCall, ValueNumbers, type OpenKernel } from "./open.ts";
 import { applyRules, lastBitMatters, type Surroundings } from "./rules.ts";
+import { signedZeros } from "./zeroSign.ts";
 
 /** Told of each change: its rule and the call's nodes. */
 export interface SimplifyTrace {
@@ -89,8 +90,9 @@ function simplifyCall(
   const change = (assign: Assign, loops: readonly Axis[]): Assign => {
     const points = elementCount([...loops, ...assign.axes].map((a) => a.extent));
     const inside = points * elementCount(assign.reduce?.axes.map((a) => a.extent) ?? []);
-    const context = (uses: number): Surroundings => ({
+    const context = (uses: number, signedZero = false): Surroundings => ({
       exactOnly,
+      signedZero,
       fixed: constants.fixed,
       free: (e) => constants.isFree(e, uses),
       uniform: constants.uniform,
@@ -100,8 +102,11 @@ function simplifyCall(
     const hoisted = (e: Expr, uses: number): Expr =>
       constants.hoist(e, uses, call.nodes, () => hit("constant"));
     let value = applyRules(assign.value, context(points));
-    let body = assign.reduce && applyRules(assign.reduce.body, context(inside));
-    const scaled = body && !exactOnly && assign.reduce!.op === "sum" ? scaledWeights(value, body, points, inside, constants) : undefined; // prettier-ignore
+    const signed = [...signedZeros(assign.value, false)].some((e) => e.kind === "acc");
+    // A sum begins with 0, so a sum that is zero is 0 whatever the signs of its terms.
+    const ofTerms = signed && assign.reduce?.op !== "sum";
+    let body = assign.reduce && applyRules(assign.reduce.body, context(inside, ofTerms));
+    const scaled = body && !exactOnly && !signed && assign.reduce!.op === "sum" ? scaledWeights(value, body, points, inside, constants) : undefined; // prettier-ignore
     if (scaled) {
       hit("weights");
       value = applyRules(scaled.value, context(points));
