@@ -53,6 +53,13 @@ function launch(kind: BrowserName, withGpu: boolean): Promise<Browser> {
   });
 }
 
+/** A page once nothing is happening any more. */
+async function settled(opening: Promise<Page>): Promise<Page> {
+  const page = await opening;
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  return page;
+}
+
 export class BenchBrowser {
   readonly #url: string;
   readonly #withGpu: boolean;
@@ -118,7 +125,7 @@ export class BenchBrowser {
     const browser = await this.#started();
     const context = await browser.createBrowserContext();
     try {
-      return await this.#coldIn(await this.#settled(await context.newPage()), job);
+      return await this.#coldIn(await settled(this.#opened(await context.newPage())), job);
     } catch (error) {
       await this.close();
       throw error;
@@ -143,7 +150,7 @@ export class BenchBrowser {
   }
 
   async #start(job: ColdJob): Promise<ColdTimes> {
-    const page = await this.#settled(await (await this.#started()).newPage());
+    const page = await settled(this.#open());
     try {
       const times = await this.#coldIn(page, job);
       // What is stored after the first answer.
@@ -159,7 +166,7 @@ export class BenchBrowser {
     const browser = await launch(this.#kind, this.#withGpu);
     const watch = watchRenderers(browser.process()?.pid);
     try {
-      const page = await this.#settled(await browser.newPage());
+      const page = await settled(this.#opened(await browser.newPage()));
       watch.begin();
       await this.#coldIn(page, job);
       const watched = watch.stop();
@@ -202,13 +209,6 @@ export class BenchBrowser {
 
   async #open(): Promise<Page> {
     return this.#opened(await (await this.#started()).newPage());
-  }
-
-  /** As {@link #opened}, and nothing is happening any more. */
-  async #settled(page: Page): Promise<Page> {
-    const opened = await this.#opened(page);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    return opened;
   }
 
   /** The page with its script ready. */

@@ -116,8 +116,7 @@ export class ByteReader {
     while (at < count) {
       throwIfAborted(this.#options.signal);
       if (stream.kind === "fills") {
-        const room = new Uint8Array(this.#lent, at, count - at);
-        const filled = await this.#next(stream.reader, () => stream.reader.read(room));
+        const filled = await this.#next(stream.reader.read(new Uint8Array(this.#lent, at, count - at)));
         if (filled.value !== undefined) this.#lent = filled.value.buffer;
         if (filled.done) throw this.#truncated(count, at);
         at += filled.value.length;
@@ -170,7 +169,7 @@ export class ByteReader {
     const stream = this.#stream;
     if (stream === undefined || this.#arrived === this.#options.exactly) return false;
     const room = this.#arrived === 0 ? FIRST_PIECE_BYTES : PIECE_BYTES;
-    const next = await this.#next<ReadableStreamReadResult<Uint8Array>>(stream.reader, () =>
+    const next = await this.#next<ReadableStreamReadResult<Uint8Array>>(
       stream.kind === "fills" ? stream.reader.read(new Uint8Array(room)) : stream.reader.read(),
     );
     if (next.done) return false;
@@ -181,10 +180,10 @@ export class ByteReader {
     return true;
   }
 
-  /** What the stream answers, unless the caller aborts before. */
-  async #next<T>(reader: object, read: () => Promise<T>): Promise<T> {
+  /** What our stream answers to a read, unless the caller aborts before. */
+  async #next<T>(read: Promise<T>): Promise<T> {
     try {
-      return await held(reader, Promise.race([read(), this.#aborted]));
+      return await held(this.#stream!.reader, Promise.race([read, this.#aborted]));
     } catch (cause) {
       throwIfAborted(this.#options.signal);
       throw new TilewrightError("network", `the source broke off after ${this.#arrived} bytes`, cause);

@@ -9,7 +9,9 @@ import { type BenchResults } from "../results.ts";
 import { gpuBaseOf } from "../runtimes/table.ts";
 import { html, type Markup } from "./markup.ts";
 import {
+  accuracyLanesIn,
   accuracyPlot,
+  coldLanesIn,
   coldPlot,
   gpuLanesIn,
   gpuPlot,
@@ -33,6 +35,7 @@ export function reportPage(results: BenchResults): string {
       ),
     ),
   ].sort();
+  const coldThreads = [...new Set(coldLanesIn(results).map((lane) => partsOfLane(lane).threads))].sort();
   const facts = summaryOf(results).map(
     ({ figure, text }) => html`<div class="fact"><b>${figure}</b><span>${text}</span></div>`,
   );
@@ -78,13 +81,13 @@ export function reportPage(results: BenchResults): string {
               undefined,
             ),
           )}
-          ${threadCounts.map((threads) =>
+          ${coldThreads.map((threads) =>
             section(
               `First answer, ${threads === 1 ? "one thread" : `${threads} threads`}`,
               "From an empty page in a fresh process to the first answer, from a local server without a cache: loading code " +
                 "(pale), making a session (stronger), the first run (full).",
               coldPlot(results, threads),
-              legend(lanesWith(results, threads)),
+              legend(coldLanesIn(results, threads)),
             ),
           )}
           ${section(
@@ -97,7 +100,7 @@ export function reportPage(results: BenchResults): string {
             "Errors",
             "Root mean square of the difference from a run in float64, relative to the output's own. To the left is more exact.",
             accuracyPlot(results),
-            legend(lanesWith(results, 1)),
+            legend(accuracyLanesIn(results)),
           )}
           <h2>All figures</h2>
           ${modelTable(results)} ${kernelTable(results)} ${memoryTable(results)}

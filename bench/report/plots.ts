@@ -10,7 +10,7 @@ import { laneBeside, laneId, partsOfLane } from "../lanes.ts";
 import { isVerified, milliseconds, ratio } from "../report.ts";
 import { type BenchResults } from "../results.ts";
 import { isGpu } from "../runtimes/table.ts";
-import { type ModelResult } from "../session.ts";
+import { type ModelResult, type RuntimeResult } from "../session.ts";
 import { type Markup } from "./markup.ts";
 import { type Mark, type Row, rowPlot } from "./rowPlot.ts";
 
@@ -150,6 +150,14 @@ export function kernelPlot({ kernels, reference }: BenchResults, threads: number
   });
 }
 
+/** Lanes whose starts were measured, all or those with so many threads. */
+export function coldLanesIn({ cold }: BenchResults, threads?: number): readonly string[] {
+  const lanes = cold.flatMap(({ results }) =>
+    results.flatMap(({ status, runtime }) => (status === "failed" ? [] : [runtime])),
+  );
+  return [...new Set(lanes)].filter((lane) => threads === undefined || partsOfLane(lane).threads === threads);
+}
+
 /** From nothing to the first answer: code, session, first run, one after the other. */
 export function coldPlot({ cold }: BenchResults, threads: number): Markup | undefined {
   let longest = 0;
@@ -197,13 +205,26 @@ export function coldPlot({ cold }: BenchResults, threads: number): Markup | unde
   });
 }
 
+/** The error of a lane against float64, where it is known and belongs on the plot: threads change no result. */
+function errorOf(result: RuntimeResult): number | undefined {
+  if (result.status === "failed" || !isVerified(result)) return undefined;
+  return partsOfLane(result.runtime).threads > 1 ? undefined : result.exactError;
+}
+
+export function accuracyLanesIn({ models }: BenchResults): readonly string[] {
+  const results = models.flatMap((model) => model.results);
+  return [
+    ...new Set(results.filter((result) => errorOf(result) !== undefined).map(({ runtime }) => runtime)),
+  ];
+}
+
 /** Errors against float64. */
 export function accuracyPlot({ models, reference }: BenchResults): Markup | undefined {
   const rows = models.flatMap((model): Row[] => {
     const marks = model.results.flatMap((result): Mark[] => {
-      if (result.status === "failed" || !isVerified(result)) return [];
-      const { runtime, exactError } = result;
-      if (exactError === undefined || partsOfLane(runtime).threads > 1) return [];
+      const exactError = errorOf(result);
+      if (exactError === undefined) return [];
+      const { runtime } = result;
       const times = errorRatio(model, runtime, reference)?.toFixed(2) ?? "-";
       const title = `${model.model}: ${runtime} ${exactError.toExponential(1)}, ${times} of ${reference}'s`;
       return [{ kind: "dot", series: seriesOf(runtime), value: exactError, title }];

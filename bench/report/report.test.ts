@@ -126,10 +126,10 @@ describe("runtimes on the GPU", () => {
       modelOf("other", gpu("tilewright-webgpu", 10, 4), gpu("ort-webgpu", 20, 4), gpu("tfjs-webgpu", 40, 8)),
       modelOf("wrong", gpu("tilewright-webgpu", 10, 1), gpu("ort-webgpu", 9000, 900, false)),
     ],
-    cold: [],
+    cold: [{ model: "big", results: [{ ...results.cold[0]!.results[0]!, runtime: "tilewright-webgpu" }] }],
     kernels: [],
   };
-  const merged = mergeResults([results, onGpu]);
+  const merged = mergeResults([results, { ...onGpu, reference: "ort-webgpu" }]);
 
   it("have means and a plot of their own, of what is verified", () => {
     const facts = summaryOf(onGpu).map(({ figure, text }) => `${figure} ${text}`);
@@ -146,8 +146,21 @@ describe("runtimes on the GPU", () => {
     const page = reportPage(merged);
     for (const title of ["Speed, one thread", "Speed on WebGPU"]) expect(page).toContain(`<h2>${title}`);
     expect(merged.models.filter(({ model }) => model === "big")).toHaveLength(2);
+    expect(merged.cold.map(({ model }) => model)).toEqual(["big", "big"]);
+    expect(merged.reference).toBe("ort-wasm");
+    expect(mergeResults([{ ...onGpu, reference: "ort-webgpu" }]).reference).toBe("ort-webgpu");
     expect(summaryOf(merged)).toEqual(expect.arrayContaining([...summaryOf(results), ...summaryOf(onGpu)]));
   });
+});
+
+it("names in a legend what is drawn, and nothing else", () => {
+  const [own] = results.cold[0]!.results;
+  const cold = [{ model: "big", results: [{ ...own!, runtime: "tilewright-webgpu" }] }];
+  const sections = reportPage({ ...results, cold }).split("<section>");
+  const first = sections.find((text) => text.includes("<h2>First answer"))!;
+  expect(first).toContain('class="s-tilewright-webgpu"></i>');
+  expect(first).not.toContain('class="s-ort-wasm"></i>');
+  expect(sections.find((text) => text.includes("<h2>Errors"))).toContain('class="s-ort-wasm"></i>');
 });
 
 it("takes the later measurement of a model, whole", () => {

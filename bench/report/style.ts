@@ -3,12 +3,14 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --paper: #fcfcfb; --ink: #1d2125; --soft: #5d666f; --line: #dfe3e6; --card: #f2f4f5;
-  --own: #2563c9; --ort: #9aa3ab; --litert: #d2711c; --tfjs: #14937f; --jax: #9153c4; --simd: #7aa2e8; --guide: #b3362b;
+  --own: #2563c9; --ort: #9aa3ab; --litert: #d2711c; --tfjs: #14937f; --jax: #9153c4; --simd: #7aa2e8;
+  --own-gpu: #1b2f8a; --ort-gpu: #59626a; --tfjs-gpu: #0b5a4e; --guide: #b3362b;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #15181b; --ink: #e8eaec; --soft: #9aa4ad; --line: #31373d; --card: #1e2327;
-    --own: #6ea0f5; --ort: #737d86; --litert: #f0a057; --tfjs: #46c2ad; --jax: #bd8cea; --simd: #43679e; --guide: #f0857b;
+    --own: #6ea0f5; --ort: #737d86; --litert: #f0a057; --tfjs: #46c2ad; --jax: #bd8cea; --simd: #43679e;
+    --own-gpu: #b9c8ff; --ort-gpu: #b4bdc5; --tfjs-gpu: #a5ecdf; --guide: #f0857b;
   }
 }
 * { box-sizing: border-box; }
@@ -34,11 +36,14 @@ svg .axis, svg .guideLabel { text-anchor: middle; fill: var(--soft); font-size: 
 svg .guideLabel { fill: var(--guide); }
 svg .tick { stroke: var(--line); }
 svg .guide { stroke: var(--guide); stroke-dasharray: 3 3; }
-.s-tilewright, .s-tilewright-webgpu { fill: var(--own); background: var(--own); }
+.s-tilewright { fill: var(--own); background: var(--own); }
+.s-tilewright-webgpu { fill: var(--own-gpu); background: var(--own-gpu); }
 .s-tilewright-simd { fill: var(--simd); background: var(--simd); }
-.s-ort-wasm, .s-ort-webgpu { fill: var(--ort); background: var(--ort); }
+.s-ort-wasm { fill: var(--ort); background: var(--ort); }
+.s-ort-webgpu { fill: var(--ort-gpu); background: var(--ort-gpu); }
 .s-litert { fill: var(--litert); background: var(--litert); }
-.s-tfjs-wasm, .s-tfjs-webgpu { fill: var(--tfjs); background: var(--tfjs); }
+.s-tfjs-wasm { fill: var(--tfjs); background: var(--tfjs); }
+.s-tfjs-webgpu { fill: var(--tfjs-gpu); background: var(--tfjs-gpu); }
 .s-jax-js { fill: var(--jax); background: var(--jax); }
 .part0 { opacity: 0.45; } .part1 { opacity: 0.7; }
 details { margin: 12px 0; }
