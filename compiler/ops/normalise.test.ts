@@ -170,4 +170,13 @@ describe("reductions", () => {
     expect(reduce("ArgMax", [y], { axis: 1, select_last_index: 1 })).toEqual([1, 1]);
     expect(reduce("ArgMin", [y], { axis: 1, keepdims: 0 })).toEqual([2, 1]);
   });
+
+  it.each(["ArgMax", "ArgMin"])("%s of a scalar is 0, a scalar too", (op) => {
+    for (const keepdims of [0, 1])
+      for (const select_last_index of [0, 1]) {
+        const attributes = { keepdims, select_last_index };
+        const results = runOperator({ op, inputs: [tensor("float32", [], [7])], attributes });
+        expect(results).toEqual([tensor("int64", [], [0n])]);
+      }
+  });
 });

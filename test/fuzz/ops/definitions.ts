@@ -2,25 +2,32 @@
  * What compound operators are made of, for whoever asks what roundings do to them. In: a node, and how to see tensors.
  * Out: the nodes of its definition, or nothing where the operator stands for itself. Invariant: the last node makes the
  * node's first output, and what goes between them is rounded as implementations do: in float32, or float64 where the
- * elements are; so what cancels inside, and what nearly vanishes before it is multiplied, shows as between operators.
+ * elements are; so what cancels inside, what nearly vanishes before it is multiplied, and real numbers of which whole
+ * ones are made show as between operators.
  */
 import { ONNX_DATA_TYPE, tensor } from "../../../compiler/frontend/onnx/write.ts";
-import type { DType } from "../../../runtime/dtype.ts";
+import { integerRange, isFloat } from "../../../compiler/ir/dtype.ts";
+import type { Tensor } from "../../../runtime/dtype.ts";
 import type { GraphNode } from "./graph.ts";
 
 /** The operator set that the nodes of definitions are of. */
 export const DEFINITION_OPSET = 13;
+
+/** What a definition depends on: the type and the rank of the node's first operand. */
+export type Form = Pick<Tensor, "dtype" | "shape">;
 
 /** Writes the nodes of one definition; their names start with that of the result. */
 class Definition {
   readonly nodes: GraphNode[] = [];
   private readonly node: GraphNode;
   private readonly inner: "float32" | "float64";
-  private readonly dtype: DType;
+  readonly dtype: Tensor["dtype"];
+  private readonly rank: number;
 
-  constructor(node: GraphNode, dtype: DType) {
+  constructor(node: GraphNode, { dtype, shape }: Form) {
     this.node = node;
     this.dtype = dtype;
+    this.rank = shape.length;
     this.inner = dtype === "float64" ? "float64" : "float32";
   }
 
@@ -62,6 +69,44 @@ class Definition {
     return this.widened(name);
   }
 
+  /** The same operator of an operand that is widened, which then blends real numbers. */
+  ofWidened(): string {
+    const { inputs, attributes } = this.node;
+    return this.add(this.node.op, [this.operand(0), ...inputs.slice(1)], attributes)[0]!;
+  }
+
+  /** What real numbers become before they are cut to the type of the elements: none beyond its ends. */
+  within(x: string): string {
+    const [low, high] = integerRange(this.dtype)!;
+    return this.one("Clip", x, this.constant(Number(low)), this.constant(Number(high)));
+  }
+
+  /**
+   * The number that a quantized operand stands for: at this position, its scale and its zero point after it. The two
+   * are scaled apart, as whoever adds up before the zero points go does.
+   */
+  real(position: number): string {
+    const [scale, zero = ""] = this.node.inputs.slice(position + 1, position + 3) as [string, string?];
+    const scaled = this.one("Mul", this.operand(position), scale);
+    return zero === "" ? scaled : this.one("Sub", scaled, this.one("Mul", this.operand(position + 2), scale));
+  }
+
+  /** The elements for a real number, by the scale and the zero point at this position and the next. */
+  quantized(x: string, position: number): string {
+    return this.one("QuantizeLinear", x, ...this.node.inputs.slice(position, position + 2));
+  }
+
+  /** A pool of quantized elements, whose channels may stand last. */
+  pooled(op: string, attributes: GraphNode["attributes"]): string {
+    const { channels_last: last, ...rest } = attributes;
+    const spatial = Array.from({ length: this.rank - 2 }, (_, i) => i);
+    const order = (perm: readonly number[], x: string): string =>
+      last === 1 ? this.add("Transpose", [x], { perm })[0]! : x;
+    const x = order([0, this.rank - 1, ...spatial.map((i) => i + 1)], this.real(0));
+    const [y] = this.add(op, [x], rest) as [string];
+    return this.quantized(order([0, ...spatial.map((i) => i + 2), 1], y), 3);
+  }
+
   half(x: string): string {
     return this.one("Mul", x, this.constant(0.5));
   }
@@ -98,12 +143,22 @@ function numberOf({ attributes }: GraphNode, name: string, otherwise: number): n
   return typeof value === "object" ? value.value : (value ?? otherwise);
 }
 
+/** A blend of whole numbers is one of real numbers that is cut. */
+function blended(d: Definition, { attributes }: GraphNode): string | undefined {
+  const nearest = (attributes["mode"] ?? "nearest") === "nearest";
+  return nearest || isFloat(d.dtype) ? undefined : d.within(d.ofWidened());
+}
+
 /** Results by "Operator" or "domain:Operator"; nothing where this form of it stands for itself. */
 const RESULTS: Readonly<Record<string, (d: Definition, node: GraphNode) => string | undefined>> = {
   Gelu: (d, { attributes }) => (attributes["approximate"] === "tanh" ? d.tangentGelu(d.operand(0)) : d.gelu(d.operand(0))), // prettier-ignore
   Swish: (d, node) => d.swish(d.operand(0), numberOf(node, "alpha", 1)),
   SwiGLU: (d, node) => d.one("Mul", d.swish(d.operand(0), numberOf(node, "alpha", 1)), d.operand(1)),
   CausalConvWithState: (d, { attributes: { activation, ...rest } }) => (/silu|swish/.test(String(activation)) ? d.swish(d.without(rest), 1) : undefined), // prettier-ignore
+  Resize: blended,
+  "com.microsoft:QLinearAdd": (d) => d.quantized(d.one("Add", d.real(0), d.real(3)), 6),
+  "com.microsoft:QLinearAveragePool": (d, { attributes }) => d.pooled("AveragePool", attributes),
+  "com.microsoft:QLinearGlobalAveragePool": (d, { attributes }) => d.pooled("GlobalAveragePool", attributes),
   "com.microsoft:Gelu": (d) => d.gelu(d.operand(0)),
   "com.microsoft:BiasGelu": (d) => d.gelu(d.biased()),
   "com.microsoft:FastGelu": (d) => d.tangentGelu(d.biased()),
@@ -118,11 +173,11 @@ const RESULTS: Readonly<Record<string, (d: Definition, node: GraphNode) => strin
   "com.microsoft:FusedGemm": (d, { attributes: { activation, ...rest } }) => (activation === "Sigmoid" ? d.one("Sigmoid", d.without({ ...rest, activation: "" })) : undefined), // prettier-ignore
 };
 
-/** The nodes that a node is made of; `dtype` is that of its elements. */
-export function definitionOf(node: GraphNode, dtype: DType): readonly GraphNode[] | undefined {
+/** The nodes that a node is made of; `form` is that of its first operand. */
+export function definitionOf(node: GraphNode, form: Form): readonly GraphNode[] | undefined {
   const make = RESULTS[node.domain === undefined ? node.op : `${node.domain}:${node.op}`];
   if (!make || !node.outputs[0]) return undefined;
-  const definition = new Definition(node, dtype);
+  const definition = new Definition(node, form);
   const result = make(definition, node);
   return result === undefined ? undefined : definition.done(result);
 }

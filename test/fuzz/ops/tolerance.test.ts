@@ -102,15 +102,64 @@ describe("infinities", () => {
   }); // prettier-ignore
 });
 
-it("a step of integers that were blended is one after a difference, too; many are none", () => {
-  const blended = graphOf(
-    [operand("x", [1, 1, 2, 2], [127, 0, 7, 0], "int8"), operand("sizes", [4], [1, 1, 3, 3], "int64"), operand("y", [1], [3], "int8")],
-    [node("Resize", ["x", "", "", "sizes"], "a", { mode: "linear" }), node("Sub", ["a", "y"], "b")],
-  );
-  const graph: FuzzGraph = { ...blended, outputs: [{ name: "b", type: { kind: "tensor", dtype: "int8" } }] };
-  expect(verdict(graph, 4, (value) => value + 1, "ours")).toBeUndefined();
-  expect(verdict(graph, 4, (value) => value + 40, "ours")).toContain("b[4] is");
-}); // prettier-ignore
+describe("whole numbers", () => {
+  const whole = (graph: FuzzGraph, dtype: DType): FuzzGraph => ({ ...graph, outputs: graph.outputs.map(({ name }) => ({ name, type: { kind: "tensor", dtype } })) }); // prettier-ignore
+  const blended = (dtype: DType, values: readonly number[]): FuzzGraph =>
+    whole(graphOf(
+      [operand("x", [1, 1, 2, 2], values, dtype), operand("sizes", [4], [1, 1, 3, 3], "int64"), operand("y", [1], [3], dtype)],
+      [node("Resize", ["x", "", "", "sizes"], "a", { mode: "linear" }), node("Sub", ["a", "y"], "b")],
+    ), dtype); // prettier-ignore
+  const added = (x: number, y: number): FuzzGraph => {
+    const parameters = [operand("scale", [], [0.1]), operand("zero", [], [128], "uint8")];
+    const operands = [operand("x", [2], [x, 128], "uint8"), operand("y", [2], [y, 128], "uint8")];
+    const inputs = ["x", "scale", "zero", "y", "scale", "zero", "twice", "zero"];
+    return whole(graphOf([...operands, ...parameters, operand("twice", [], [0.2])], [node("QLinearAdd", inputs, "b", {}, "com.microsoft")]), "uint8"); // prettier-ignore
+  };
+  const quantized = (x: number): FuzzGraph =>
+    whole(graphOf(
+      [operand("x", [2], [x, 1]), operand("y", [2], [1.1, 1.1]), operand("scale", [], [1])],
+      [node("Mul", ["x", "y"], "p"), node("QuantizeLinear", ["p", "scale"], "b")],
+    ), "uint8"); // prettier-ignore
+
+  it("that are cut from a blend may be one less where it is whole, also after a difference, and no more", () => {
+    // The middle of 100, 40, 50 and 10 is 50, that of 127, 0, 7 and 0 is 33.5.
+    const onStep = blended("int8", [100, 40, 50, 10]);
+    expect(verdict(onStep, 4, (value) => value - 1, "ours")).toBeUndefined();
+    for (const off of [-2, 2, 3])
+      expect(verdict(onStep, 4, (value) => value + off, "ours")).toContain("b[4] is");
+    for (const off of [-1, 1, 3])
+      expect(verdict(blended("int8", [127, 0, 7, 0]), 4, (value) => value + off, "ours")).toContain(
+        "b[4] is",
+      );
+  });
+
+  it("that are too large for float32 may be off by what its numbers are apart", () => {
+    const large = blended("int32", [2e9, 1e9, 1.5e9, 1.2e9]);
+    expect(verdict(large, 4, (value) => value + 128, "ours")).toBeUndefined();
+    expect(verdict(large, 4, (value) => value + 1e5, "ours")).toContain("b[4] is");
+  });
+
+  it("that are rounded may be a step off where the real number is halfway, and no more", () => {
+    // (7 + 0) / 2 is halfway, (8 + 0) / 2 is not.
+    expect(verdict(added(135, 128), 0, (value) => value - 1, "ours")).toBeUndefined();
+    expect(verdict(added(135, 128), 0, (value) => value + 2, "ours")).toContain("b[0] is");
+    expect(verdict(added(136, 128), 0, (value) => value + 1, "ours")).toContain("b[0] is");
+    expect(verdict(quantized(5), 0, (value) => value - 1, "ours")).toBeUndefined();
+    expect(verdict(quantized(5), 0, (value) => value - 2, "ours")).toContain("b[0] is");
+    expect(verdict(quantized(4), 0, (value) => value + 1, "ours")).toContain("b[0] is");
+  });
+
+  it("that name one of equals may name any of them", () => {
+    const place = (values: readonly number[]): FuzzGraph =>
+      whole(graphOf([operand("x", [values.length], values)], [node("Exp", ["x"], "e"), node("ArgMax", ["e"], "b")]), "int64"); // prettier-ignore
+    const other = (graph: FuzzGraph): string | undefined => {
+      const expected = interpreted(graph) as Record<string, Tensor>;
+      return compareOutputs(graph, expected, { b: { ...expected["b"]!, data: BigInt64Array.of(99n) } }, "ours"); // prettier-ignore
+    };
+    expect(other(place(new Array<number>(100).fill(1)))).toBeUndefined();
+    expect(other(place([2, ...new Array<number>(99).fill(1)]))).toContain("b[0] is 99");
+  });
+});
 
 describe("labels of scores", () => {
   /** The two scores are 2.5e8 and `lead` more: numbers of float32 there are 16 apart. */
@@ -173,7 +222,7 @@ describe("definitions of compound operators", () => {
         values.map((x) => x / 4),
       ),
     ];
-    const parts = definitionOf(whole, "float32")!;
+    const parts = definitionOf(whole, operands[0]!)!;
     const [expected, actual] = [[whole], parts].map((nodes) => {
       const given = interpreted({ ...graphOf(operands, nodes), opset: nodes === parts ? 13 : 24 });
       if (typeof given === "string") throw new Error(given);
@@ -182,8 +231,36 @@ describe("definitions of compound operators", () => {
     actual!.forEach((value, i) => expect(value).toBeCloseTo(expected![i]!, 5));
   });
 
+  const bytes = [1, 250, 128, 3, 4, 90, 200, 7, 30, 6, 77, 2, 66, 129, 127, 31, 18, 44];
+  const parameters = ["scale", "zero"];
+  const results = ["other", "zero"];
+  const pool: OnnxAttributes = { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1, pads: [1, 0, 0, 1] };
+  const integers: readonly (readonly [string, GraphNode])[] = [
+    ["Resize", node("Resize", ["x", "", "", "sizes"], "y", { mode: "linear" })],
+    ["QLinearAdd", node("QLinearAdd", ["x", ...parameters, "x", ...parameters, ...results], "y", {}, "com.microsoft")],
+    ...[0, 1].flatMap((last) => [0, 1].map((padded): readonly [string, GraphNode] => [
+      `QLinearAveragePool (${last}, ${padded})`,
+      node("QLinearAveragePool", ["x", ...parameters, ...results], "y", { ...pool, count_include_pad: padded, channels_last: last }, "com.microsoft"),
+    ])),
+    ...[0, 1].map((last): readonly [string, GraphNode] => [
+      `QLinearGlobalAveragePool (${last})`,
+      node("QLinearGlobalAveragePool", ["x", ...parameters, ...results], "y", { channels_last: last }, "com.microsoft"),
+    ]),
+  ]; // prettier-ignore
+
+  it.each(integers)("%s of whole numbers is what the operator gives", (_, whole) => {
+    const x = operand("x", [1, 2, 3, 3], bytes, "uint8");
+    const operands = [x, operand("sizes", [4], [1, 2, 4, 5], "int64"), operand("scale", [], [0.37]), operand("other", [], [0.29]), operand("zero", [], [20], "uint8")]; // prettier-ignore
+    const [expected, actual] = [[whole], definitionOf(whole, x)!].map((nodes) => {
+      const given = interpreted({ ...graphOf(operands, nodes), opset: nodes.length > 1 ? 13 : 24 });
+      if (typeof given === "string") throw new Error(given);
+      return given["y"]!;
+    });
+    expect(actual).toEqual(expected);
+  });
+
   it("is nothing where an operator or this form of it stands for itself", () => {
-    expect(definitionOf(node("Erf", ["x"], "y"), "float32")).toBeUndefined();
-    expect(definitionOf(node("FusedGemm", ["x", "w"], "y", { activation: "Relu" }, "com.microsoft"), "float32")).toBeUndefined(); // prettier-ignore
+    expect(definitionOf(node("Erf", ["x"], "y"), { dtype: "float32", shape: [1] })).toBeUndefined();
+    expect(definitionOf(node("FusedGemm", ["x", "w"], "y", { activation: "Relu" }, "com.microsoft"), { dtype: "float32", shape: [1] })).toBeUndefined(); // prettier-ignore
   });
 });

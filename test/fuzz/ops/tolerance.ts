@@ -79,21 +79,14 @@ const VANISHES: Readonly<Record<Computer, RegExp>> = {
 /** The size of such numbers: results of this size are as good as zero, and may be multiplied by infinity. */
 const NEXT_TO_ZERO = 2 ** -120;
 
-/**
- * Operators that blend integers as real numbers and cut what they get: a rounding may be a whole step, and sums of real
- * numbers may cancel before they are cut.
- */
-const CUTS = /^(Resize|Upsample|QLinearAdd|QLinear(Global)?AveragePool)$/;
+/** Operators that say which: of their results, or of what is made of them, another one may be any other. */
+const CHOOSES = /^(ArgMax|ArgMin|TopK|Unique|NonZero|NonMaxSuppression|.*Classifier)$/;
 
-/** Of integers: a step of an operand is a step of the result. */
-const KEEPS_STEPS = /^(Add|Sub|Neg|Abs)$/;
-
-/** Results of such operators, and what exact ones make of them. */
-function cutNames({ nodes }: FuzzGraph): ReadonlySet<string> {
+/** Integers that name a place or a class, or are made of such: between them there is no distance. */
+function chosenNames({ nodes }: FuzzGraph): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of nodes) {
-    const follows = EXACT.has(node.op) || KEEPS_STEPS.test(node.op);
-    if (!CUTS.test(node.op) && !(follows && node.inputs.some((name) => names.has(name)))) continue;
+    if (!CHOOSES.test(node.op) && !namesUsed([node]).some((name) => names.has(name))) continue;
     for (const name of node.outputs) names.add(name);
   }
   return names;
@@ -162,11 +155,19 @@ type Direction = -1 | 0 | 1;
 const DIRECTIONS: readonly Direction[] = [1, -1];
 const STEPS = [1, -1, 0.5, -0.5];
 
+/** How roundings are moved. */
+interface Motion {
+  readonly random: Random;
+  readonly direction: Direction;
+  /** By how many of them. */
+  readonly width: number;
+}
+
 /**
- * The tensor with every element moved by about a rounding: up, down, or either way. What is less than a rounding away
+ * The tensor with every element moved by about a rounding, or `width` of them: up, down, or either way. What is less than a rounding away
  * from zero may also be zero.
  */
-function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Tensor | number, vanishes = false): Tensor {
+function moved(tensor: Tensor, { random, direction, width }: Motion, beside?: Tensor | number, vanishes = false): Tensor {
   const epsilon = epsilonOf(tensor.dtype);
   if (epsilon === 0) return tensor;
   const read = readerOf(tensor.dtype);
@@ -181,7 +182,7 @@ function moved(tensor: Tensor, random: Random, direction: Direction, beside?: Te
     const value = Number(read(data[i]!));
     if ((value === 0 && !other) || !Number.isFinite(value)) continue;
     const step = direction === 0 ? random.pick(STEPS) : direction;
-    const next = value + step * epsilon * scaleAt(i, value);
+    const next = value + step * width * epsilon * scaleAt(i, value);
     const crosses = next * value < 0 && (direction !== 0 || random.chance(0.5));
     const gone = crosses || (vanishes && step < 0 && Math.abs(value) < NEXT_TO_ZERO);
     (data as { [i: number]: number | bigint })[i] = store(gone ? 0 : next);
@@ -211,41 +212,39 @@ function withLostAngles(node: GraphNode, given: ReadonlyMap<string, Tensor>, res
 /** Weights of learned operators are attributes: they meet roundings as operands do. */
 const WEIGHTS = ["coefficients", "support_vectors"];
 
-function movedWeights(node: GraphNode, random: Random, direction: Direction): GraphNode {
+function movedWeights(node: GraphNode, motion: Motion): GraphNode {
   const attributes = { ...node.attributes };
   for (const key of WEIGHTS) {
     const attribute = attributes[key] as { readonly kind: "floats"; readonly value: readonly number[] } | undefined;
     if (attribute?.kind !== "floats") continue;
-    const { data } = moved({ dtype: "float32", shape: [attribute.value.length], data: Float32Array.from(attribute.value) }, random, direction); // prettier-ignore
+    const { data } = moved({ dtype: "float32", shape: [attribute.value.length], data: Float32Array.from(attribute.value) }, motion); // prettier-ignore
     attributes[key] = { kind: "floats", value: [...(data as Float32Array)] };
   }
   return { ...node, attributes };
 } // prettier-ignore
 
-/** How roundings are moved in one run. */
-interface Run {
+/** One run in which roundings are moved. */
+interface Run extends Motion {
   readonly opset: number;
-  readonly random: Random;
-  readonly direction: Direction;
   readonly by: Computer;
 }
 
 /** What nodes give when everything that they read and make is moved. */
 function evaluateMoved(unit: readonly GraphNode[], values: ReadonlyMap<string, Tensor>, run: Run): Record<string, Tensor> {
-  const { random, direction, by } = run;
+  const { by } = run;
   const changed = new Map(values);
   for (const name of new Set(namesUsed(unit))) {
     const tensor = values.get(name);
-    if (tensor) changed.set(name, moved(tensor, random, direction));
+    if (tensor) changed.set(name, moved(tensor, run));
   }
   const only = unit.length === 1 ? unit[0]! : undefined;
-  const results = evaluate(run.opset, unit.map((node) => movedWeights(node, random, direction)), changed);
-  if (only === undefined) return mapValues(results, (tensor) => moved(tensor, random, direction));
+  const results = evaluate(run.opset, unit.map((node) => movedWeights(node, run)), changed);
+  if (only === undefined) return mapValues(results, (tensor) => moved(tensor, run));
   const beside = cancels(only, new Map([...changed, ...Object.entries(results)]), by);
   const vanishes = VANISHES[by].test(only.op);
   return mapValues(results, (tensor) => {
-    const result = moved(tensor, random, direction, beside, vanishes);
-    return by === "ours" ? withLostAngles(only, changed, result, random) : result;
+    const result = moved(tensor, run, beside, vanishes);
+    return by === "ours" ? withLostAngles(only, changed, result, run.random) : result;
   });
 } // prettier-ignore
 
@@ -262,20 +261,20 @@ function evaluateDefinition(node: GraphNode, definition: readonly GraphNode[], v
     for (const [name, tensor] of Object.entries(results)) all.set(name, tensor);
   }
   const made = node.outputs.filter((name) => name !== "");
-  return Object.fromEntries(made.map((name) => [name, moved(all.get(name)!, run.random, run.direction)]));
+  return Object.fromEntries(made.map((name) => [name, moved(all.get(name)!, run)]));
 } // prettier-ignore
 
 /** Every tensor of the graph, with every rounding moved; `undefined`: none is. */
-function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined, by: Computer = "ours"): Map<string, Tensor> {
+function computed(graph: FuzzGraph, seed: number, direction: Direction | undefined, by: Computer = "ours", width = 1): Map<string, Tensor> {
   const random = new Random(seed);
   const { opset } = graph;
   const values = new Map<string, Tensor>();
   for (const { name, dtype, shape, data } of graph.operands) values.set(name, tensorFrom(dtype, shape, data));
   const resultsOf = (unit: readonly GraphNode[]): Record<string, Tensor> => {
     if (direction === undefined || isExact(unit)) return evaluate(opset, unit, values);
-    const run: Run = { opset, random, direction, by };
+    const run: Run = { opset, random, direction, width, by };
     const [node] = unit as [GraphNode];
-    const definition = unit.length === 1 ? definitionOf(node, values.get(node.inputs[0] ?? "")?.dtype ?? "float32") : undefined;
+    const definition = unit.length === 1 ? definitionOf(node, values.get(node.inputs[0] ?? "") ?? { dtype: "float32", shape: [] }) : undefined;
     return definition ? evaluateDefinition(node, definition, values, run) : evaluateMoved(unit, values, run);
   };
   for (const unit of unitsOf(graph.nodes))
@@ -382,11 +381,12 @@ function nameInGraph(name: string, result: Tensor, values: ReadonlyMap<string, T
   return [...values].find(([, value]) => isSame(value))?.[0] ?? name;
 }
 
-/** How much each element of each result moved, infinity where it is anything. */
+/** How much each element of each result moved with `width` roundings at once, infinity where it is anything. */
 export function sensitivity(
   graph: FuzzGraph,
   results: Readonly<Record<string, Tensor>>,
   by: Computer,
+  width = 1,
   runs = 24,
 ): Map<string, Float64Array | undefined> {
   // prettier-ignore
@@ -397,16 +397,15 @@ export function sensitivity(
   const names = [...new Set(inGraph.values())];
   const result = new Map<string, Float64Array | undefined>();
   const anything = undetermined(graph, base);
-  const cuts = cutNames(graph);
+  const chosen = chosenNames(graph);
   for (const name of names) {
     const tensor = base.get(name);
-    const cut = !isFloat(tensor?.dtype ?? "float32") && cuts.has(name);
-    result.set(name, tensor && new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : cut ? 0.5 : 0)); // prettier-ignore
+    result.set(name, tensor && new Float64Array(tensor.data.length).fill(anything.has(name) ? Infinity : 0)); // prettier-ignore
   }
   for (let run = 0; run < runs; run++) {
     let other: Map<string, Tensor>;
     try {
-      other = computed(graph, run + 1, DIRECTIONS[run] ?? 0, by);
+      other = computed(graph, run + 1, DIRECTIONS[run] ?? 0, by, width);
     } catch {
       continue;
     }
@@ -421,8 +420,9 @@ export function sensitivity(
       for (let i = 0; i < most.length; i++) {
         const [a, b] = [read(before.data[i]!), read(after.data[i]!)];
         if (Object.is(a, b) || a === b) continue;
-        // Labels are the same or they are not: between strings there is no distance.
-        const distance = typeof a === "string" ? Infinity : Math.abs(Number(a) - Number(b));
+        // Labels and places are the same or they are not: between them there is no distance.
+        const names = typeof a === "string" || (chosen.has(name) && !isFloat(before.dtype));
+        const distance = names ? Infinity : Math.abs(Number(a) - Number(b));
         most[i] = Math.max(most[i]!, Number.isFinite(distance) ? distance : Infinity);
       }
     }
