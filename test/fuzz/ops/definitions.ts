@@ -138,7 +138,11 @@ class Definition {
 }
 
 /** A number that an attribute holds, in whatever form. */
-function numberOf({ attributes }: GraphNode, name: string, otherwise: number): number {
+export function numberOf(
+  { attributes }: Pick<GraphNode, "attributes">,
+  name: string,
+  otherwise: number,
+): number {
   const value = attributes[name] as number | { readonly value: number } | undefined;
   return typeof value === "object" ? value.value : (value ?? otherwise);
 }

@@ -470,4 +470,28 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "b", type: { kind: "tensor", dtype: "int8", shape: [1, 1, 9, 5] } }],
   }, // prettier-ignore
+  {
+    note: "onnxruntime's ParametricSoftplus takes the logarithm of one and nearly nothing",
+    opset: 7,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float32", shape: [3], data: { kind: "values", values: [-104, -17.3, -29.3] }, constant: false }],
+    nodes: [{ op: "ParametricSoftplus", inputs: ["x"], outputs: ["y"], attributes: { alpha: 2, beta: 0.5 } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [3] } }],
+  }, // prettier-ignore
+  {
+    note: "so does its function body of Mish",
+    opset: 18,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float64", shape: [2], data: { kind: "values", values: [-9.3, -21.3] }, constant: false }],
+    nodes: [{ op: "Mish", inputs: ["x"], outputs: ["y"], attributes: {} }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [2] } }],
+  }, // prettier-ignore
+  {
+    note: "a product of numbers of float16 between the least and none, rounded on the way",
+    opset: 7,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float16", shape: [2], data: { kind: "values", values: [1e-6, -3.2e-7] }, constant: false }],
+    nodes: [{ op: "ScaledTanh", inputs: ["x"], outputs: ["y"], attributes: { alpha: 2, beta: 0.5 } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float16", shape: [2] } }],
+  }, // prettier-ignore
 ];

@@ -11,7 +11,7 @@ import { storeFunction } from "../../../compiler/ir/numeric.ts";
 import type { DType, NumericData, Tensor } from "../../../runtime/dtype.ts";
 import { Random } from "../random.ts";
 import { readerOf, tensorFrom } from "./data.ts";
-import { DEFINITION_OPSET, definitionOf } from "./definitions.ts";
+import { DEFINITION_OPSET, definitionOf, numberOf } from "./definitions.ts";
 import { modelOf, type FuzzGraph, type GraphNode, type Operand } from "./graph.ts";
 import { namesUsed } from "./sampler.ts";
 
@@ -40,6 +40,10 @@ function cancels({ op, attributes, inputs, outputs }: GraphNode, values: Readonl
   if (by !== "onnxruntime") return undefined;
   // Its logistic function is a fraction of polynomials and a half, right to a rounding of 1.
   if (/^(Sigmoid|RNN|LSTM)$/.test(op)) return 1;
+  // The logarithm of one and an exponential, which is rounded as a number of the size of one.
+  if (op === "ParametricSoftplus") return Math.abs(numberOf({ attributes }, "alpha", 1));
+  // The same within the function body that stands for Mish where it has no kernel, times the operand.
+  if (op === "Mish") return values.get(inputs[0] ?? "")?.dtype === "float32" ? undefined : values.get(inputs[0]!);
   if (!blends({ op, attributes })) return undefined;
   const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
   return x && y && isFloat(x.dtype) ? blended(x, y) : undefined;
@@ -100,6 +104,14 @@ const EPSILON: Readonly<Partial<Record<DType, number>>> = {
   float64: 2 ** -52,
   float16: 2 ** -10,
   bfloat16: 2 ** -7,
+};
+
+/** The least number above zero, which numbers next to it are apart. */
+const LEAST: Readonly<Partial<Record<DType, number>>> = {
+  float32: 2 ** -149,
+  float64: 2 ** -1074,
+  float16: 2 ** -24,
+  bfloat16: 2 ** -133,
 };
 
 export function epsilonOf(dtype: DType): number {
@@ -168,7 +180,7 @@ interface Motion {
  * from zero may also be zero.
  */
 function moved(tensor: Tensor, { random, direction, width }: Motion, beside?: Tensor | number, vanishes = false): Tensor {
-  const epsilon = epsilonOf(tensor.dtype);
+  const [epsilon, least] = [epsilonOf(tensor.dtype), LEAST[tensor.dtype] ?? 0];
   if (epsilon === 0) return tensor;
   const read = readerOf(tensor.dtype);
   const store = storeFunction(tensor.dtype);
@@ -182,7 +194,7 @@ function moved(tensor: Tensor, { random, direction, width }: Motion, beside?: Te
     const value = Number(read(data[i]!));
     if ((value === 0 && !other) || !Number.isFinite(value)) continue;
     const step = direction === 0 ? random.pick(STEPS) : direction;
-    const next = value + step * width * epsilon * scaleAt(i, value);
+    const next = value + step * width * Math.max(least, epsilon * scaleAt(i, value));
     const crosses = next * value < 0 && (direction !== 0 || random.chance(0.5));
     const gone = crosses || (vanishes && step < 0 && Math.abs(value) < NEXT_TO_ZERO);
     (data as { [i: number]: number | bigint })[i] = store(gone ? 0 : next);
