@@ -176,7 +176,7 @@ describe("reductions", () => {
       for (const select_last_index of [0, 1]) {
         const attributes = { keepdims, select_last_index };
         const results = runOperator({ op, inputs: [tensor("float32", [], [7])], attributes });
-        expect(results).toEqual([tensor("int64", [], [0n])]);
+        expect(results).toEqual([tensor("int64", [], [0])]);
       }
   });
 });

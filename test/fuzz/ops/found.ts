@@ -1,7 +1,7 @@
 /**
  * What the fuzzer has found over the table of operators, each as the smallest graph, so that it stays found. In:
  * graphs as the fuzzer prints them. Out: the list that `found.test.ts` runs on all oracles. Invariant: every one of
- * them failed once; its note says what was wrong.
+ * them failed once; its note says what was wrong. One list that only grows, so it may be as long as it gets.
  */
 import type { FuzzGraph } from "./graph.ts";
 
@@ -493,5 +493,20 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     operands: [{ name: "x", dtype: "float16", shape: [2], data: { kind: "values", values: [1e-6, -3.2e-7] }, constant: false }],
     nodes: [{ op: "ScaledTanh", inputs: ["x"], outputs: ["y"], attributes: { alpha: 2, beta: 0.5 } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float16", shape: [2] } }],
+  }, // prettier-ignore
+  {
+    note: "a product that overflows only where it is rounded before it is added to an infinity",
+    opset: 28,
+    wrapping: "none",
+    operands: [
+      { name: "q", dtype: "float32", shape: [1, 2, 4], data: { kind: "values", values: [0, 0, 0, 0, 0, -1e9, 0, -1e9] }, constant: false },
+      { name: "k", dtype: "float32", shape: [1, 2, 4], data: { kind: "values", values: [0, 1e6, 0, 0, 0, -1e9, 0, 1e6] }, constant: false },
+      { name: "v", dtype: "float32", shape: [1, 2, 3], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "state", dtype: "float32", shape: [1, 1, 4, 3], data: { kind: "values", values: [0, 0, 0, 0, -1e9, 0, 0, 0, 0, 0, 0, 0] }, constant: false },
+      { name: "decay", dtype: "float32", shape: [1, 2, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "beta", dtype: "float32", shape: [1, 2, 1], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [{ op: "LinearAttention", inputs: ["q", "k", "v", "state", "decay", "beta"], outputs: ["y", "s"], attributes: { q_num_heads: 1, kv_num_heads: 1, update_rule: "gated_delta" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 2, 3] } }],
   }, // prettier-ignore
 ];

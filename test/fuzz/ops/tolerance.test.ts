@@ -121,6 +121,14 @@ describe("infinities", () => {
     expect(verdict(product(Infinity, 3), 0, (value) => -value, "ours")).toContain("not Infinity");
     expect(verdict(product(1e9, 3), 0, () => Infinity, "ours")).toContain("is Infinity");
   }); // prettier-ignore
+
+  it("are open where one product overflows beside another, which is not so where they are given", () => {
+    const sum = (x: readonly number[], y: readonly number[]): FuzzGraph =>
+      graphOf([operand("x", [1, 2], x), operand("y", [2, 1], y)], [node("MatMul", ["x", "y"], "b")]);
+    expect(verdict(sum([1e30, -1e30], [1e30, 1e30]), 0, () => Infinity, "ours")).toBeUndefined();
+    expect(verdict(sum([1e30, -1e30], [1e3, 1e3]), 0, () => Infinity, "ours")).toContain("is Infinity");
+    expect(verdict(sum([Infinity, -Infinity], [1, 1]), 0, () => Infinity, "ours")).toContain("not NaN");
+  });
 });
 
 describe("whole numbers", () => {

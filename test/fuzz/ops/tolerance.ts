@@ -221,6 +221,36 @@ function withLostAngles(node: GraphNode, given: ReadonlyMap<string, Tensor>, res
   return { ...result, data };
 } // prettier-ignore
 
+/** The largest magnitude of a tensor's finite elements. */
+function largestIn(tensor: Tensor | undefined): number {
+  if (!tensor || tensor.dtype === "string") return 0;
+  const read = readerOf(tensor.dtype);
+  const magnitudes = Array.from(tensor.data as Iterable<number>, (value) => Math.abs(Number(read(value))));
+  return magnitudes.filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0);
+}
+
+/** Operators that add up products of two operands, which some machines round before they add them and some do not. */
+const ADDS_PRODUCTS = /^((Fused)?MatMul|(Fused)?Gemm|(Fused|Nhwc)?Conv(Transpose)?|Einsum)$/;
+
+/** Whether products that an operator adds up may be beyond the largest number before they are rounded. */
+function productsOverflow({ op, inputs }: GraphNode, given: ReadonlyMap<string, Tensor>): boolean {
+  const operands = inputs.map((name) => given.get(name)).filter((tensor) => tensor !== undefined);
+  // What a state comes to, and is multiplied with, is not seen from here.
+  if (op === "LinearAttention") return operands.some((tensor) => largestIn(tensor) > 2 ** 16);
+  const [x, y] = operands;
+  return ADDS_PRODUCTS.test(op) && largestIn(x) * largestIn(y) > (x?.dtype === "float64" ? 2 ** 1000 : 2 ** 127);
+} // prettier-ignore
+
+/** Infinities where products overflow: one that is not rounded leaves the infinity it is added to, another makes NaN. */
+function withLostInfinities(node: GraphNode, given: ReadonlyMap<string, Tensor>, result: Tensor, random: Random): Tensor {
+  if (!isFloat(result.dtype) || !productsOverflow(node, given)) return result;
+  const [read, store] = [readerOf(result.dtype), storeFunction(result.dtype)];
+  const data = (result.data as NumericData).slice();
+  for (let i = 0; i < data.length; i++)
+    if (!Number.isFinite(Number(read(data[i]!)))) (data as { [i: number]: number | bigint })[i] = store(random.pick([Infinity, -Infinity, NaN]));
+  return { ...result, data };
+} // prettier-ignore
+
 /** Weights of learned operators are attributes: they meet roundings as operands do. */
 const WEIGHTS = ["coefficients", "support_vectors"];
 
@@ -255,7 +285,7 @@ function evaluateMoved(unit: readonly GraphNode[], values: ReadonlyMap<string, T
   const beside = cancels(only, new Map([...changed, ...Object.entries(results)]), by);
   const vanishes = VANISHES[by].test(only.op);
   return mapValues(results, (tensor) => {
-    const result = moved(tensor, run, beside, vanishes);
+    const result = withLostInfinities(only, changed, moved(tensor, run, beside, vanishes), run.random);
     return by === "ours" ? withLostAngles(only, changed, result, run.random) : result;
   });
 } // prettier-ignore
@@ -316,14 +346,6 @@ const SCORED: Readonly<Record<string, readonly number[]>> = {
   "com.microsoft:MultiHeadAttention": [0, 1, 3, 6],
   "com.microsoft:GroupQueryAttention": [0, 1, 3],
 };
-
-/** The largest magnitude of a tensor's finite elements. */
-function largestIn(tensor: Tensor | undefined): number {
-  if (!tensor || tensor.dtype === "string") return 0;
-  const read = readerOf(tensor.dtype);
-  const magnitudes = Array.from(tensor.data as Iterable<number>, (value) => Math.abs(Number(read(value))));
-  return magnitudes.filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0);
-}
 
 /** Queries and keys of a QAttention are sums of products of integers, which the scales make large or small. */
 function quantizedScoresAreLost(inputs: readonly string[], values: ReadonlyMap<string, Tensor>): boolean {
