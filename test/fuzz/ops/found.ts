@@ -509,4 +509,19 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "LinearAttention", inputs: ["q", "k", "v", "state", "decay", "beta"], outputs: ["y", "s"], attributes: { q_num_heads: 1, kv_num_heads: 1, update_rule: "gated_delta" } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 2, 3] } }],
   }, // prettier-ignore
+  {
+    note: "a cast of float16 to itself, of which onnxruntime makes a graph that it refuses",
+    opset: 26,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float16", shape: [], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "y", dtype: "float16", shape: [1], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [
+      { op: "Sub", inputs: ["x", "y"], outputs: ["a"], attributes: {} },
+      { op: "Cast", inputs: ["a"], outputs: ["b"], attributes: { to: 10 } },
+      { op: "Relu", inputs: ["b"], outputs: ["c"], attributes: {} },
+    ],
+    outputs: [{ name: "c", type: { kind: "tensor", dtype: "float16", shape: [1] } }],
+  }, // prettier-ignore
 ];
