@@ -13,7 +13,9 @@ export default defineConfig({
     // Node 20 has the relaxed SIMD instructions behind a flag that later versions do not know.
     execArgv: process.versions.node.startsWith("20.") ? ["--experimental-wasm-relaxed-simd"] : [],
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // For what hangs, not for what is slow: other processes may take the cores away from a test for long.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     passWithNoTests: false,
   },
 });

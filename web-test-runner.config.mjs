@@ -73,9 +73,10 @@ export default {
     serveModels(),
     servePlayground(),
   ],
-  testFramework: { config: { ui: "bdd", timeout: 30_000 } },
-  testsStartTimeout: 60_000,
-  testsFinishTimeout: 300_000,
+  // For what hangs, not for what is slow: other processes may take the cores away from a page for long.
+  testFramework: { config: { ui: "bdd", timeout: 600_000 } },
+  testsStartTimeout: 600_000,
+  testsFinishTimeout: 1_800_000,
   reporters: [
     defaultReporter({ reportTestResults: true, reportTestProgress: false }),
     ...(report === undefined ? [] : [countingReporter(report)]),

@@ -27,40 +27,37 @@ async function held(): Promise<number> {
 }
 
 describe("memory", () => {
-  it.each([1, 2])(
-    `comes back from ${LOADS} sessions on %i threads`,
-    { timeout: 120_000 },
-    async (threads) => {
-      const b = onnxModel("heavy", { opset: 22 });
-      const x = b.input("x", "float32", [8, SIZE]);
-      const w = b.initializer(
-        "float32",
-        [SIZE, SIZE],
-        Float32Array.from({ length: SIZE * SIZE }, (_, i) => ((i % 7) - 3) / SIZE),
-      );
-      b.output(b.node("MatMul", [x, w]), "float32", undefined, "y");
-      const { artifact } = await compile(b.toBytes(), { variants: ["simd"] });
-      const inputs = { x: new Float32Array(8 * SIZE).fill(1) };
-      let each = 0;
-      const cycle = async (): Promise<void> => {
-        const session = await load(artifact, { threads });
-        each = session.memoryBytes / MEGABYTE;
-        const { y } = await session.run(inputs);
-        expect(Math.abs(y!.data[0] as number)).toBeLessThan(0.01);
-        session.dispose();
-      };
-      for (let i = 0; i < 20; i++) await cycle();
-      const before = await held();
-      for (let i = 0; i < LOADS; i++) {
-        await cycle();
-        if (i % 20 === 19) await held();
-      }
-      const grown = (await held()) - before;
-      expect(each).toBeGreaterThan(4);
-      expect(
-        grown,
-        `MB more than after the first 20, of ${(LOADS * each).toFixed(0)} MB in all`,
-      ).toBeLessThan(6 * each);
-    },
-  );
+  it.each([1, 2])(`comes back from ${LOADS} sessions on %i threads`, async (threads) => {
+    const b = onnxModel("heavy", { opset: 22 });
+    const x = b.input("x", "float32", [8, SIZE]);
+    const w = b.initializer(
+      "float32",
+      [SIZE, SIZE],
+      Float32Array.from({ length: SIZE * SIZE }, (_, i) => ((i % 7) - 3) / SIZE),
+    );
+    b.output(b.node("MatMul", [x, w]), "float32", undefined, "y");
+    const { artifact } = await compile(b.toBytes(), { variants: ["simd"] });
+    const inputs = { x: new Float32Array(8 * SIZE).fill(1) };
+    let each = 0;
+    const cycle = async (): Promise<void> => {
+      const session = await load(artifact, { threads });
+      each = session.memoryBytes / MEGABYTE;
+      const { y } = await session.run(inputs);
+      expect(Math.abs(y!.data[0] as number)).toBeLessThan(0.01);
+      session.dispose();
+    };
+    for (let i = 0; i < 20; i++) await cycle();
+    const before = await held();
+    for (let i = 0; i < LOADS; i++) {
+      await cycle();
+      if (i % 20 === 19) await held();
+    }
+    // Threads let go in their own time, and on a busy machine that is late.
+    let grown = Infinity;
+    for (let looks = 0; looks < 100 && grown >= 6 * each; looks++) grown = (await held()) - before;
+    expect(each).toBeGreaterThan(4);
+    expect(grown, `MB more than after the first 20, of ${(LOADS * each).toFixed(0)} MB in all`).toBeLessThan(
+      6 * each,
+    );
+  });
 });

@@ -48,7 +48,7 @@ beforeAll(async () => {
   profiled = await profile(session, { x }, { runs: 3 });
   expect(await session.run({ x })).toEqual(before);
   session.dispose();
-}, 60_000);
+});
 
 describe("a profile", () => {
   it("has every call of a run once, in order, and shares that add up", () => {

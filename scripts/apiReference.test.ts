@@ -42,7 +42,7 @@ it("describes everything that is exported", () => {
 });
 
 describe("examples", () => {
-  it("compile", { timeout: 60_000 }, () => {
+  it("compile", () => {
     const program = ts.createProgram(
       examples.map(({ path }) => path),
       compilerOptions(),
@@ -59,11 +59,7 @@ describe("examples", () => {
   });
 
   // What Node has no part of is run by the browser tests of each of these; here it has to compile.
-  it.each(examples.filter((example) => !needsBrowser(example)))(
-    "run: $of, $text",
-    { timeout: 30_000 },
-    async ({ path }) => {
-      await import(/* @vite-ignore */ path);
-    },
-  );
+  it.each(examples.filter((example) => !needsBrowser(example)))("run: $of, $text", async ({ path }) => {
+    await import(/* @vite-ignore */ path);
+  });
 });

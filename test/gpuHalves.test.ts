@@ -81,6 +81,5 @@ describe("floats of 16 bits in the memory of a GPU", () => {
       expect(Math.max(...errors)).toBeLessThan(6 * 2 ** -11);
       expect(Math.max(...errors)).toBeGreaterThan(0);
     },
-    600_000,
   );
 });

@@ -21,25 +21,21 @@ const missing =
 if (missing !== undefined) console.log(`Skipped: running out of memory on a GPU: ${missing}`);
 
 describe.skipIf(missing !== undefined)("a GPU that has no memory left", () => {
-  it(
-    "is a typed error while loading and while running, leaves other sessions alone, and passes",
-    { timeout: 120_000 },
-    async () => {
-      const child = fileURLToPath(new URL("gpuMemoryChild.ts", import.meta.url));
-      const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child]);
-      const answers = JSON.parse(stdout.trim().split("\n").at(-1)!) as Record<string, string>;
-      const refused = /^out-of-memory: the GPU has no memory left: .*dispose of sessions/;
-      expect(answers).toEqual({
-        load: expect.stringMatching(refused) as string,
-        "run into a new buffer": expect.stringMatching(refused) as string,
-        "run into memory": expect.stringMatching(refused) as string,
-        "run with a large input": expect.stringMatching(
-          /^out-of-memory: there is no memory for a copy/,
-        ) as string,
-        "what is there runs on": "ok",
-        "load, with memory": "ok",
-        "run, with memory": "ok",
-      });
-    },
-  );
+  it("is a typed error while loading and while running, leaves other sessions alone, and passes", async () => {
+    const child = fileURLToPath(new URL("gpuMemoryChild.ts", import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child]);
+    const answers = JSON.parse(stdout.trim().split("\n").at(-1)!) as Record<string, string>;
+    const refused = /^out-of-memory: the GPU has no memory left: .*dispose of sessions/;
+    expect(answers).toEqual({
+      load: expect.stringMatching(refused) as string,
+      "run into a new buffer": expect.stringMatching(refused) as string,
+      "run into memory": expect.stringMatching(refused) as string,
+      "run with a large input": expect.stringMatching(
+        /^out-of-memory: there is no memory for a copy/,
+      ) as string,
+      "what is there runs on": "ok",
+      "load, with memory": "ok",
+      "run, with memory": "ok",
+    });
+  });
 });

@@ -91,7 +91,7 @@ function differences(kernel: Kernel, schedule: Schedule, right: readonly (Numeri
 } // prettier-ignore
 
 describe("tiles of a workgroup and shared reductions", () => {
-  it("are right as nests, which survive being printed", { timeout: 120_000 }, () => {
+  it("are right as nests, which survive being printed", () => {
     const seen = { staged: 0, cut: 0, sliced: 0 };
     const property = fc.property(cases, ([given, device, seed]) => {
       const { kernel, schedule } = choose(given, device);
@@ -112,7 +112,7 @@ describe("tiles of a workgroup and shared reductions", () => {
     for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0);
   });
 
-  it.skipIf("missing" in found)("are right as WGSL, with endless numbers and without", { timeout: 300_000 }, async () => {
+  it.skipIf("missing" in found)("are right as WGSL, with endless numbers and without", async () => {
     if ("missing" in found) return;
     const adapter = await found.gpu.requestAdapter();
     const gpu = await adapter!.requestDevice();

@@ -56,7 +56,7 @@ describe("tilewright, as a program", () => {
       stdio: ["ignore", "pipe", "pipe"],
     });
 
-  it("compiles the sample model and runs the artifact", { timeout: 60_000 }, () => {
+  it("compiles the sample model and runs the artifact", () => {
     const made = program("compile", DIGITS, "-o", "digits.tile", "--dim", "batch=1");
     expect(made).toMatch(/ops in +10\n/);
     expect(made).toMatch(/kernels out +\d+\n/);
@@ -184,7 +184,7 @@ describe("run", () => {
 });
 
 describe("profile", () => {
-  it("shows each kernel against the machine, the slowest first", { timeout: 60_000 }, async () => {
+  it("shows each kernel against the machine, the slowest first", async () => {
     const { status, out, error } = await cli(
       "profile",
       DIGITS,
@@ -205,30 +205,26 @@ describe("profile", () => {
     expect(out).toMatch(/and \d+ more calls, [\d.]+% of the time\n$/);
   });
 
-  it(
-    "profiles an artifact that was compiled for it, as JSON and as a trace",
-    { timeout: 60_000 },
-    async () => {
-      const [plain, made, trace] = ["plain.tile", "profile.tile", "trace.json"].map((name) =>
-        join(folder, name),
-      );
-      await cli("compile", DIGITS, "-o", plain!, "--dim", "batch=1");
-      const refused = await cli("profile", plain!);
-      expect(refused.status).toBe(1);
-      expect(refused.error).toMatch(/^tilewright: \[profile-needed\] .*compile --profile/);
+  it("profiles an artifact that was compiled for it, as JSON and as a trace", async () => {
+    const [plain, made, trace] = ["plain.tile", "profile.tile", "trace.json"].map((name) =>
+      join(folder, name),
+    );
+    await cli("compile", DIGITS, "-o", plain!, "--dim", "batch=1");
+    const refused = await cli("profile", plain!);
+    expect(refused.status).toBe(1);
+    expect(refused.error).toMatch(/^tilewright: \[profile-needed\] .*compile --profile/);
 
-      await cli("compile", DIGITS, "-o", made!, "--dim", "batch=1", "--profile");
-      const words = ["profile", made!, "--variant", "simd", "--runs", "2", "--trace-file", trace!];
-      const { status, out } = await cli(...words, "--json");
-      const profile = JSON.parse(out);
-      expect(status).toBe(0);
-      expect(profile).toMatchObject({ model: made, variant: "simd", runs: 2, traceFile: trace });
-      const nodes = profile.calls.flatMap((call: { nodes: string[] }) => call.nodes);
-      expect(nodes).toEqual(expect.arrayContaining(["conv0", "conv1", "conv2", "dense", "softmax"]));
-      const events = JSON.parse(readFileSync(trace!, "utf8")).traceEvents;
-      expect(events.filter(({ ph }: { ph: string }) => ph === "X")).toHaveLength(profile.calls.length);
-    },
-  );
+    await cli("compile", DIGITS, "-o", made!, "--dim", "batch=1", "--profile");
+    const words = ["profile", made!, "--variant", "simd", "--runs", "2", "--trace-file", trace!];
+    const { status, out } = await cli(...words, "--json");
+    const profile = JSON.parse(out);
+    expect(status).toBe(0);
+    expect(profile).toMatchObject({ model: made, variant: "simd", runs: 2, traceFile: trace });
+    const nodes = profile.calls.flatMap((call: { nodes: string[] }) => call.nodes);
+    expect(nodes).toEqual(expect.arrayContaining(["conv0", "conv1", "conv2", "dense", "softmax"]));
+    const events = JSON.parse(readFileSync(trace!, "utf8")).traceEvents;
+    expect(events.filter(({ ph }: { ph: string }) => ph === "X")).toHaveLength(profile.calls.length);
+  });
 });
 
 describe("inspect and check", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../test/kernelArena.ts";
+import { processorMilliseconds } from "../../test/support/processorTime.ts";
 import { runOperator } from "../../test/operator.ts";
 
 /** Which of the texts the pattern matches from end to end. */
@@ -76,11 +77,11 @@ describe("RegexFullMatch", () => {
 
   it("takes time in proportion to the text, whatever the pattern", () => {
     const text = "a".repeat(20_000);
-    const start = performance.now();
+    const start = processorMilliseconds();
     expect(matched("(a+)+b", text, `${text}b`)).toEqual([`${text}b`]);
     expect(matched("(a|a)*(a*)*c", text)).toEqual([]);
     expect(matched("(?:a?){30}a{30}", "a".repeat(30))).toEqual(["a".repeat(30)]);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(processorMilliseconds() - start).toBeLessThan(5000);
   });
 
   it("matches what JavaScript's engine matches, for patterns that mean the same in both", () => {

@@ -128,7 +128,7 @@ async function runs(
 const TOLERANCE = { relative: 1e-4, absolute: 1e-4, integer: 0 };
 
 describe("an If whose condition a run decides", () => {
-  it("is one program, which computes what the branch taken would", { timeout: 120_000 }, async () => {
+  it("is one program, which computes what the branch taken would", async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.boolean(), async (list, guards) => {
         const bytes = modelOf(list).toBytes();

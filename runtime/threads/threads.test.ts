@@ -44,9 +44,9 @@ async function bits(session: Session, inputs: Inputs): Promise<string> {
     .join("\n");
 }
 
-/** Runs until other threads have computed something more; fails after half a minute. */
+/** Runs until other threads have computed something more; fails after two minutes. */
 async function untilHelped(session: Session, inputs: Inputs, before = 0): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (session.threads!.helped === before) {
     if (Date.now() > deadline) throw new Error(`nobody helped: ${JSON.stringify(session.threads)}`);
     await session.run(inputs);

@@ -5,8 +5,8 @@
 import { type Browser, type Page } from "puppeteer-core";
 import { endBrowser, launchBrowser, type BrowserName } from "../launchBrowser.ts";
 
-/** A page that shows nothing for this long never will. */
-const MOST_MILLISECONDS = 20_000;
+/** A page that shows nothing for this long never will, on a busy machine either. */
+export const MOST_MILLISECONDS = 120_000;
 
 const browsers = new Map<BrowserName, Promise<Browser>>();
 
@@ -41,6 +41,7 @@ export interface OpenPage {
 /** Opens a page; `#answer` and the like are then asked for with `shown`. */
 export async function openPage(address: string, name?: BrowserName): Promise<OpenPage> {
   const page = await (await openBrowser(name)).newPage();
+  page.setDefaultTimeout(MOST_MILLISECONDS);
   const errors: string[] = [];
   const files: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error instanceof Error ? error.stack : error)));
@@ -50,7 +51,7 @@ export async function openPage(address: string, name?: BrowserName): Promise<Ope
       errors.push(`${message.text()} ${message.location().url ?? ""}`.trim());
   });
   page.on("request", (request) => files.push(request.url()));
-  await page.goto(address, { timeout: MOST_MILLISECONDS });
+  await page.goto(address);
   return { page, errors, files, shown: (selector, before) => shown(page, errors, selector, before), close: () => page.close() }; // prettier-ignore
 }
 

@@ -6,7 +6,7 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 
 const onWindows = process.platform === "win32";
 /** No program of a user's may take longer. */
-const MOST_MILLISECONDS = 300_000;
+const MOST_MILLISECONDS = 1_800_000;
 
 export interface Ended {
   readonly status: number;

@@ -8,7 +8,7 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, wri
 import { join } from "node:path";
 import { type CDPSession } from "puppeteer-core";
 import { type BrowserName } from "../launchBrowser.ts";
-import { openPage, type OpenPage } from "./browser.ts";
+import { MOST_MILLISECONDS, openPage, type OpenPage } from "./browser.ts";
 import { run } from "./commands.ts";
 import { digitsModelThatSays } from "./digits.ts";
 import { type Step } from "./freshApp.ts";
@@ -125,7 +125,7 @@ function expect(condition: boolean, otherwise: string): asserts condition {
 /** Until a page says so; pages hear of things by the way of service workers, in their own time. */
 async function until(what: string, { page, errors }: OpenPage, holds: () => Promise<boolean>): Promise<void> {
   for (const start = performance.now(); !(await holds());) {
-    if (performance.now() - start > 20_000) {
+    if (performance.now() - start > MOST_MILLISECONDS) {
       const body = await page.$eval("body", (element) => element.innerText).catch(() => "");
       throw new Error(`${what}: this did not happen.\n${errors.join("\n")}\n${body}`);
     }
@@ -221,7 +221,7 @@ export function offlineSteps(
         await run("npm", ["run", "build", "-w", "offline-pwa"], examples);
         server = await serveFolder(join(example, "dist"), STRICT, "/", server.port);
         await open.page.reload();
-        await open.page.waitForSelector("#update:not([hidden])", { timeout: 20_000 });
+        await open.page.waitForSelector("#update:not([hidden])");
         expect(
           (await open.shown("#news")) === "A newer model is here.",
           "the page does not speak of a model",

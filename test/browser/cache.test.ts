@@ -235,7 +235,6 @@ describe("cache", () => {
   });
 
   it("runs when the quota is full, having made what room there is, and stores again when there is more", async function () {
-    this.timeout(120_000);
     const place = newPlace();
     const { database } = place;
     const sized = (bytes: number): Place => ({ ...newPlace({ bytes }), database });

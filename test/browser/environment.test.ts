@@ -40,10 +40,15 @@ describe("environment", () => {
   });
 
   it("has a timer finer than a tenth of a millisecond", () => {
-    const start = performance.now();
-    let now = start;
-    while (now === start) now = performance.now();
-    expect(now - start < 0.1, `the smallest step of performance.now() is ${now - start} ms`);
+    // Of several steps, since another process may come in between.
+    let least = Infinity;
+    for (let steps = 0; steps < 100; steps++) {
+      const start = performance.now();
+      let now = start;
+      while (now === start) now = performance.now();
+      least = Math.min(least, now - start);
+    }
+    expect(least < 0.1, `the smallest step of performance.now() is ${least} ms`);
   });
 
   it("is what environment() tells of this page", async () => {

@@ -39,8 +39,7 @@ async function runOnDevice(
   return known.get("y")!;
 }
 
-describe("packed dot products", function () {
-  this.timeout(240_000);
+describe("packed dot products", () => {
   let device: GPUDevice;
   before(async () => (device = await requestDevice()));
   after(() => device.destroy());

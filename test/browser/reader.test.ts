@@ -23,13 +23,12 @@ async function readThrough(content: Blob): Promise<number> {
 }
 
 describe("ByteReader", () => {
-  it("is not collected while it waits for a stream", async function () {
-    this.timeout(60_000);
+  it("is not collected while it waits for a stream", async () => {
     for (let round = 0; round < ROUNDS; round++) {
       let ended = 0;
       const content = new Blob([new Uint8Array(BLOB_BYTES)]);
       for (let i = 0; i < AT_ONCE; i++) void readThrough(content).then(() => ended++);
-      const late = performance.now() + 20_000;
+      const late = performance.now() + 120_000;
       while (ended < AT_ONCE && performance.now() < late) {
         litter();
         await new Promise((resolve) => setTimeout(resolve, 0));

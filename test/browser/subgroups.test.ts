@@ -62,8 +62,7 @@ async function check(
   expect(same, `${what}: ${got[1]!.join()} instead of ${right.join()}`);
 }
 
-describe("workgroups combine what they have gathered by subgroups", function () {
-  this.timeout(120_000);
+describe("workgroups combine what they have gathered by subgroups", () => {
   let device: GPUDevice;
   before(async () => (device = await requestDevice()));
   after(() => device.destroy());

@@ -92,13 +92,13 @@ describe.each(["wasm", "interp"] as const)("runCase on %s", (device) => {
 });
 
 describe("runCases", () => {
-  it("answers for every case in order, and sums up", { timeout: 30_000 }, async () => {
+  it("answers for every case in order, and sums up", async () => {
     const cases = findCases(root);
     let seen = 0;
     const outcomes = await runCases(cases, {
       device: "interp",
       threads: 2,
-      seconds: 20,
+      seconds: 300,
       progress: () => seen++,
     });
     expect(seen).toBe(cases.length);
@@ -111,7 +111,7 @@ describe("runCases", () => {
     expect(reasonTable(outcomes)).toMatch(/wrong +1/);
   });
 
-  it("stops a case that takes too long, and goes on", { timeout: 30_000 }, async () => {
+  it("stops a case that takes too long, and goes on", async () => {
     // No thread can even start in a millisecond.
     const outcomes = await runCases(findCases(root).slice(0, 2), {
       device: "interp",
@@ -128,7 +128,7 @@ describe("runCases", () => {
 describe("npm run conformance", () => {
   const tsx = import.meta.resolve("tsx");
 
-  it("writes its report and closes with the counts", { timeout: 60_000 }, () => {
+  it("writes its report and closes with the counts", () => {
     const json = join(root, "report.json");
     const words = ["--import", tsx, RUN, "--data", root, "--device", "wasm", "--json", json];
     const out = execFileSync(process.execPath, words, { encoding: "utf8" });
@@ -138,7 +138,7 @@ describe("npm run conformance", () => {
     expect(report.failed[1]).toMatchObject({ name: "test_wrong" });
   });
 
-  it("fails below the minimum and on words that make no sense", { timeout: 60_000 }, () => {
+  it("fails below the minimum and on words that make no sense", () => {
     const status = (...words: readonly string[]): number | null => spawnSync(process.execPath, ["--import", tsx, RUN, ...words], { encoding: "utf8", env: { ...process.env, TILEWRIGHT_DATA: undefined } }).status; // prettier-ignore
     expect(status("--data", root, "--filter", "abs", "--min", "2")).toBe(1);
     expect(status("--data", root, "--filter", "abs", "--min", "1")).toBe(0);

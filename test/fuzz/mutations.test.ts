@@ -68,5 +68,5 @@ describe("damaged files", () => {
     expect(summary.largestMemory).toBeLessThanOrEqual(MEMORY_LIMIT);
     // In KiB, and of the whole process: the heap of the thread, code and buffers included.
     expect(process.resourceUsage().maxRSS - memory).toBeLessThan(2 ** 20);
-  }, 600_000);
+  });
 });

@@ -37,7 +37,6 @@ describe("random models", () => {
       }
       expect(failures.join("\n\n")).toBe("");
     },
-    300_000,
   );
 
   it("are found different where they are", async () => {

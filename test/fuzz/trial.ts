@@ -16,6 +16,7 @@ import {
   mutateWeights,
   type Mutation,
 } from "./mutate.ts";
+import { processorMilliseconds } from "../support/processorTime.ts";
 import { Random } from "./random.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -86,12 +87,11 @@ let judgingMilliseconds = 0;
 
 /** The interpreter's answer and comparisons with it. */
 function judging<T>(work: () => T): T {
-  const before = process.cpuUsage();
+  const before = processorMilliseconds();
   try {
     return work();
   } finally {
-    const { user, system } = process.cpuUsage(before);
-    judgingMilliseconds += (user + system) / 1000;
+    judgingMilliseconds += processorMilliseconds() - before;
   }
 }
 

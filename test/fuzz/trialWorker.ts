@@ -4,6 +4,7 @@
  * for is counted, case by case.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { processorMilliseconds } from "../support/processorTime.ts";
 import { caseSeed } from "./random.ts";
 import type { Subject } from "./subjects.ts";
 import { answerOf, trial, type Outcome } from "./trial.ts";
@@ -47,12 +48,11 @@ async function cases(from: number, to: number): Promise<void> {
   for (let index = from; index < to; index++) {
     send({ kind: "start", index });
     requested = 0;
-    const before = process.cpuUsage();
+    const before = processorMilliseconds();
     const subject = subjects[index % subjects.length]!;
     const donor = subjects[(index * 7 + 3) % subjects.length]!.bytes;
     const outcome = await trial(subject, caseSeed(seed, index), donor);
-    const { user, system } = process.cpuUsage(before);
-    const milliseconds = (user + system) / 1000 - outcome.judgingMilliseconds;
+    const milliseconds = processorMilliseconds() - before - outcome.judgingMilliseconds;
     send({ kind: "end", index, outcome, milliseconds, memoryBytes: requested });
   }
 }

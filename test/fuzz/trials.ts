@@ -4,6 +4,7 @@
  * like a wrong answer; the cases after it run all the same, in a fresh thread.
  */
 import { Worker } from "node:worker_threads";
+import { processorMilliseconds } from "../support/processorTime.ts";
 import type { Subject } from "./subjects.ts";
 import { MEMORY_LIMIT } from "./trial.ts";
 import type { TrialBatch, TrialMessage } from "./trialWorker.ts";
@@ -94,11 +95,11 @@ function batch(
     // Others may keep a busy machine from this thread for long: what counts is what it had of the processor.
     const wait = (): void => {
       const { watchdogMilliseconds: most } = options;
-      const start = process.cpuUsage();
+      const start = processorMilliseconds();
       let rounds = 0;
       const look = (): void => {
-        const { user, system } = process.cpuUsage(start);
-        if ((user + system) / 1000 >= most || ++rounds === 10) settle(`no sign of life for ${most} ms`);
+        if (processorMilliseconds() - start >= most || ++rounds === 10)
+          settle(`no sign of life for ${most} ms`);
         else timer = setTimeout(look, most);
       };
       clearTimeout(timer);

@@ -10,7 +10,7 @@ import { startServer, type BenchServer } from "../../bench/server.ts";
 import { endBrowser, launchBrowser, type BrowserName } from "../../scripts/launchBrowser.ts";
 
 /** Until a page has loaded its script. */
-const READY_MILLISECONDS = 60_000;
+const READY_MILLISECONDS = 300_000;
 
 export interface PageHostOptions {
   readonly browser: BrowserName;
@@ -66,12 +66,9 @@ export class PageHost {
   /** A new page, with its script ready. */
   async open(): Promise<Page> {
     const page = await (await this.#started()).newPage();
+    page.setDefaultTimeout(READY_MILLISECONDS);
     await page.goto(`${this.#server.origin}/index.html`);
-    await page.waitForFunction(
-      (name) => name in globalThis,
-      { timeout: READY_MILLISECONDS },
-      this.#options.ready,
-    );
+    await page.waitForFunction((name) => name in globalThis, {}, this.#options.ready);
     return page;
   }
 

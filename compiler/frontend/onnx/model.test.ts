@@ -1,5 +1,6 @@
 import { PbfWriter } from "pbf";
 import { describe, expect, it } from "vitest";
+import { processorMilliseconds } from "../../../test/support/processorTime.ts";
 import { CompileError } from "../../diagnostic.ts";
 import { ATTRIBUTE_TYPE, FIELD } from "./fields.ts";
 import { importModel } from "./import.ts";
@@ -217,7 +218,7 @@ describe("readModel", () => {
     };
     const outcomes = { read: 0, refused: 0 };
     const attempt = (bytes: Uint8Array): void => {
-      const start = performance.now();
+      const start = processorMilliseconds();
       try {
         importModel(readModel(bytes));
         outcomes.read++;
@@ -225,7 +226,7 @@ describe("readModel", () => {
         if (!(error instanceof CompileError)) throw error;
         outcomes.refused++;
       }
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(processorMilliseconds() - start).toBeLessThan(1000);
     };
     for (let length = 0; length < original.length; length++) attempt(original.subarray(0, length));
     for (let i = 0; i < 500; i++) {

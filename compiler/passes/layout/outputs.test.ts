@@ -88,7 +88,7 @@ describe("outputs that repeat a value", () => {
       ),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 });
 
 describe("outputs that are another value, turned", () => {

@@ -20,7 +20,7 @@ function checked({ program, inputs }: ContractionOfBytes): void {
 }
 
 describe("words of four bytes", () => {
-  it("give the same sums", { timeout: 120_000 }, () => {
+  it("give the same sums", () => {
     const seen = { float32: 0, int32: 0 };
     const property = fc.property(randomContraction, (contraction) => {
       checked(contraction);
