@@ -52,6 +52,7 @@ const USUAL_LIMITS = {
   maxBufferSize: 256 * 2 ** 20,
 } as const;
 
+// Comes along with what a page loads for GPUs only, so that the core of the compiler stays small.
 export { readGpuPlan } from "../runtime/format/gpu.ts";
 
 export interface GpuBuild {

@@ -133,12 +133,7 @@ export function mapComputed(assign: Assign, change: (e: Expr) => Expr): Assign {
 
 /** Rebuilds all expressions of an assignment. */
 export function mapAssign(assign: Assign, change: (e: Expr) => Expr): Assign {
-  return {
-    ...assign,
-    value: change(assign.value),
-    index: assign.index.map(change),
-    ...(assign.reduce ? { reduce: { ...assign.reduce, body: change(assign.reduce.body) } } : {}),
-  };
+  return { ...mapComputed(assign, change), index: assign.index.map(change) };
 }
 
 /** What a reduction over nothing gives: for max and min of integers the ends of the type. */

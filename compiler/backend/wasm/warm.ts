@@ -21,8 +21,8 @@ const MOST_CALLS = 32_768;
 
 /**
  * What runs shorter than this in all its calls loses little: compiling it again costs a thread some milliseconds, in which
- * it neither hashes nor reads what is still on its way. (First answers of mobilenetv2, yolox-nano, style-efficient, in ms:
- * 75, 81, 88 with 50 microseconds, 72, 78, 81 with 200, 72, 75, 82 with 600, 78, 83, 126 without.)
+ * it neither hashes nor reads what is still on its way. First answers (`npm run bench -- --cold 7`) are much the same for
+ * bounds from 200 to 600 microseconds; without one, models of many kernels give theirs later.
  */
 const LEAST_NANOSECONDS = 200_000;
 
