@@ -108,7 +108,9 @@ describe("tiles of a workgroup and shared reductions", () => {
       runNest(nest, got);
       expect(differences(kernel, schedule, right, got)).toEqual([]);
     });
-    fc.assert(property, { numRuns: 80 });
+    // A kind that is rare may be missing among so few: then more are drawn.
+    for (let round = 0; round === 0 || (round < 10 && Object.values(seen).includes(0)); round++)
+      fc.assert(property, { numRuns: 80 });
     for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0);
   });
 
