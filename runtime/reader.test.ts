@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { TilewrightError } from "./errors.ts";
 import { ByteReader } from "./reader.ts";
 
-const content = Uint8Array.from({ length: 2000 }, (_, index) => (index * 31 + (index >> 8)) & 255);
+const content = Uint8Array.from({ length: 3200 }, (_, index) => (index * 31 + (index >> 8)) & 255);
 
 /** A stream whose pieces have these lengths, over and over, and which gives them as arrays. */
 function giving(pieces: readonly number[]): ReadableStream<Uint8Array> {
@@ -51,8 +51,8 @@ const sources = {
 
 describe.each(Object.entries(sources))("from %s", (_, source) => {
   it("gives the bytes in order, in whatever portions", async () => {
-    const portion = fc.tuple(fc.constantFrom("peek", "read", "lend"), fc.nat(400));
-    const pieces = fc.array(fc.integer({ min: 1, max: 500 }), { minLength: 1, maxLength: 5 });
+    const portion = fc.tuple(fc.constantFrom("peek", "read", "lend"), fc.nat(600));
+    const pieces = fc.array(fc.integer({ min: 1, max: 800 }), { minLength: 1, maxLength: 5 });
     await fc.assert(
       fc.asyncProperty(pieces, fc.array(portion, { maxLength: 40 }), async (lengths, portions) => {
         let counted = 0;
