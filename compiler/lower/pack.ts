@@ -6,7 +6,7 @@
  */
 import { InternalError } from "../diagnostic.ts";
 import { add, floordiv, floormod, int, loadTyped, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
-import { axesOf, rewrite, substituteAxes, visit } from "../ir/walk.ts";
+import { axesOf, rewrite, some, substituteAxes, visit } from "../ir/walk.ts";
 import {
   assignments,
   coordinate,
@@ -128,11 +128,7 @@ export function packOperand(
 const HOLE = -1;
 
 function loads(assign: Assign, buffer: number): boolean {
-  let found = false;
-  for (const e of [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])]) {
-    visit(e, (x) => {
-      if (x.kind === "load" && x.buffer === buffer) found = true;
-    });
-  }
-  return found;
+  return [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])].some((e) =>
+    some(e, (x) => x.kind === "load" && x.buffer === buffer),
+  );
 }

@@ -7,7 +7,7 @@ import { bytesPerElement, elementCount } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Assign, Axis, Kernel } from "../ir/kernel.ts";
 import type { Step } from "../ir/schedule.ts";
-import { operands, visit } from "../ir/walk.ts";
+import { operands, some } from "../ir/walk.ts";
 import type { Access, AssignAccesses } from "../lower/access.ts";
 import { LANES } from "../ir/nest.ts";
 import { mergeAxes, type Merged } from "./merge.ts";
@@ -17,9 +17,8 @@ export function scheduleMap(kernel: Kernel, assign: Assign, accesses: AssignAcce
   const choosing = choosingAxes(assign);
   if (choosing.length) return scheduleChoice(assign, accesses, choosing);
   const { steps, axes } = mergeAxes(assign.axes, accesses, new Set(), new Set());
-  const vectorAxis = axes.findLast((a) => a.extent > 1 && Math.abs(accesses.store.strides.get(a.inner) ?? 0) === 1 && (accesses.store.strides.get(a.inner) ?? 0) === 1); // prettier-ignore
-  const bytes = kernel.buffers[assign.out]!.dtype;
-  const wide = bytes === "int64" || bytes === "uint64" || bytes === "float64";
+  const vectorAxis = axes.findLast((a) => a.extent > 1 && accesses.store.strides.get(a.inner) === 1);
+  const wide = bytesPerElement(kernel.buffers[assign.out]!.dtype) > 4;
   if (!vectorAxis || vectorAxis.extent < LANES || wide || !vectorTypes(assign) || callsHost(assign.value))
     return [...steps, ...scheduleScalars(assign, axes)];
   const gathers = accesses.loads.filter((a) => a.opaque.has(vectorAxis.inner)).length;
@@ -166,9 +165,5 @@ function scheduleChoice(assign: Assign, accesses: AssignAccesses, choosing: read
 }
 
 function callsHost(e: Expr): boolean {
-  let found = false;
-  visit(e, (x) => {
-    if (x.kind === "binary" && x.op === "pow" && x.b.kind !== "const") found = true;
-  });
-  return found;
+  return some(e, (x) => x.kind === "binary" && x.op === "pow" && x.b.kind !== "const");
 }

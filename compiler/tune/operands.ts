@@ -5,7 +5,7 @@
  */
 import type { Expr } from "../ir/expr.ts";
 import type { Assign, Kernel } from "../ir/kernel.ts";
-import { operands, visit } from "../ir/walk.ts";
+import { operands, some, visit } from "../ir/walk.ts";
 import type { Access } from "../lower/access.ts";
 import { soleLoad } from "../lower/pack.ts";
 
@@ -30,16 +30,7 @@ export function vectorTypes(assign: Assign): boolean {
 export function canPack(kernel: Kernel, assign: Assign, access: Access): boolean {
   if (kernel.buffers[access.buffer]!.role !== "in") return false;
   const load = soleLoad(assign, access.buffer);
-  return load !== undefined && load.index.every(isPlace);
-}
-
-/** Whether a position follows from the loops alone. */
-function isPlace(index: Expr): boolean {
-  let plain = true;
-  visit(index, (x) => {
-    if (x.kind === "load") plain = false;
-  });
-  return plain;
+  return load !== undefined && !load.index.some((position) => some(position, (x) => x.kind === "load"));
 }
 
 /** Operators and operands of an expression, shared ones once. */

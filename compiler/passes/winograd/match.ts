@@ -6,7 +6,7 @@
  */
 import type { AxisExpr, Expr, LoadExpr } from "../../ir/expr.ts";
 import { linear } from "../../ir/linear.ts";
-import { axesOf, visit } from "../../ir/walk.ts";
+import { axesOf, some } from "../../ir/walk.ts";
 import type { Assign, Axis } from "../../ir/kernel.ts";
 
 /** One dimension along which the window slides. */
@@ -92,11 +92,10 @@ export function slidingWindow(assign: Assign, fixed: (e: Expr) => boolean): Slid
 
 /** Whether a coordinate is more than a place to load from. */
 function axesUsedAsValues(e: Expr): boolean {
-  let found = false;
-  visit(e, (x) => {
-    if (x.kind === "cast" && x.a.type === "index") found = true;
-    if (x.kind === "load" && x.index.some((i) => [...linear(i).terms.keys()].some((t) => t.kind !== "axis")))
-      found = true;
-  });
-  return found;
+  return some(
+    e,
+    (x) =>
+      (x.kind === "cast" && x.a.type === "index") ||
+      (x.kind === "load" && x.index.some((i) => [...linear(i).terms.keys()].some((t) => t.kind !== "axis"))),
+  );
 }
