@@ -5,7 +5,7 @@
  * leaves on x64): measured peak on such cores needs eight or more independent accumulators. The choices for each form of
  * assignment are in maps.ts, window.ts, streams.ts, contraction.ts and rows.ts.
  */
-import { assignments, type Assign, type Kernel } from "../ir/kernel.ts";
+import { assignments, mapAssigns, type Assign, type Kernel } from "../ir/kernel.ts";
 import type { Schedule, Step } from "../ir/schedule.ts";
 import { accessesOf, byStride, type Access, type AssignAccesses } from "../lower/access.ts";
 import { planReduction } from "./contraction.ts";
@@ -30,9 +30,7 @@ export function orderAxes(kernel: Kernel): Kernel {
       reduce: { ...assign.reduce, axes: lead ? byStride(assign.reduce.axes, lead) : assign.reduce.axes },
     };
   };
-  const walk = (blocks: Kernel["body"]): Kernel["body"] =>
-    blocks.map((b) => (b.kind === "assign" ? change(b) : { ...b, body: walk(b.body) }));
-  return { ...kernel, body: walk(kernel.body) };
+  return { ...kernel, body: mapAssigns(kernel.body, change) };
 }
 
 function leadingLoad(accesses: AssignAccesses): Access | undefined {
