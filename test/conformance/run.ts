@@ -42,7 +42,7 @@ const spec: CommandSpec = {
     { name: "json", value: "OUT.json", description: "write the report there" },
     { name: "min", value: "N", description: "exit with 1 when fewer cases pass" },
     { name: "threads", value: "N", description: "threads to run cases in; default 1" },
-    { name: "seconds", value: "N", description: "time limit of one case; default 20" },
+    { name: "seconds", value: "N", description: "time limit of one case; default 60" },
     { name: "groups", value: "N", description: "groups of failures to show; default 40" },
     { name: "verbose", description: "a line for each case" },
   ],
@@ -82,7 +82,7 @@ async function main(words: readonly string[]): Promise<number> {
     if (verbose) console.log(lineOf(outcome));
     else if (done % 200 === 0) console.log(`${done} of ${cases.length} cases, ${millisecondsText(performance.now() - start)}`); // prettier-ignore
   };
-  const seconds = args.integer("seconds", 1) ?? 20;
+  const seconds = args.integer("seconds", 1) ?? 60;
   const outcomes =
     device === "webgpu"
       ? await runGpuCases(cases, { seconds, progress, gpu: args.choice("gpu", gpuKinds) })
