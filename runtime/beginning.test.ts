@@ -159,6 +159,9 @@ describe("a first run", () => {
         const beginning = new Beginning(plan, memory, new Map());
         beginning.begin({ init: watch("init"), begin: watch("begin") });
         await beginning.advance(10);
+        expect(steps).toEqual(["init 0"]);
+        beginning.open();
+        await beginning.advance(10);
         expect(steps.length).toBe(1 + early);
         const hasRun = await beginning.finish(threads);
         expect(steps.length).toBe(hasRun ? 5 : 1 + early);

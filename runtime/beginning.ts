@@ -43,8 +43,15 @@ export class Beginning {
           ];
   }
 
+  /** The program is there: its weights are prepared as they arrive. */
   begin(exports: WebAssembly.Exports): void {
     this.#exports = exports;
+    this.#steps = this.#prepare;
+    void this.advance(this.#arrived);
+  }
+
+  /** The engine knows which kernels to compile well: the first run may begin, where there are inputs for it. */
+  open(): void {
     this.#steps = [...this.#prepare, ...this.#open];
     void this.advance(this.#arrived);
   }
@@ -58,7 +65,7 @@ export class Beginning {
   }
 
   /**
-   * All steps, when the weights have been checked.
+   * All steps, when the weights have been checked and the first run may begin.
    *
    * @param threads that could share a run: with several, one that has hardly begun is not gone on with
    * @returns whether the first run has been made

@@ -155,6 +155,7 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
       const made = await instantiate(plan, choice.variant.section, memory, all);
       beginning.begin(made);
       await warmUp(made);
+      beginning.open();
       return made;
     });
     exports.catch(() => {}); // heard of when the program is finished
