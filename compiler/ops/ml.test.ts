@@ -118,6 +118,14 @@ describe("linear models and features", () => {
     const [label, scores] = run("LinearClassifier", [x], { ...single, ...labels }, 2);
     expect(values(label!)).toEqual([5, 4]);
     expectClose(scores!, [0.04743, 0.95257, 0.8808, 0.1192]);
+    // Next to nothing is left to 1: as much as a float32 can tell of it, and not of 1.
+    const sure = run(
+      "LinearClassifier",
+      [tensor("float32", [1, 2], [10, 10])],
+      { ...single, ...labels },
+      2,
+    )[1]!;
+    expect(values(sure)[0]! / (1 / (1 + Math.exp(20)))).toBeCloseTo(1, 5);
   });
 
   it("SVMRegressor sums kernels of the distance to its support vectors", () => {

@@ -82,7 +82,11 @@ function expandLinearClassifier(call: OpCall, to: Expander): (ValueId | undefine
   const above = to.node("Greater", [scores, to.scalar("float32", 0)]);
   const best = to.node("Reshape", [to.node("Cast", [above], { to: "int64" }), to.integers([-1])]);
   const second = transform === "NONE" ? scores : postTransform(call, to, scores, transform);
-  const first = to.node("Sub", [to.scalar("float32", 1), second]);
+  // What is left to 1 of a logistic function is that of the negative, without what cancels.
+  const first =
+    transform === "LOGISTIC"
+      ? to.node("Sigmoid", [to.node("Neg", [scores])])
+      : to.node("Sub", [to.scalar("float32", 1), second]);
   return [label(best), to.node("Concat", [first, second], { axis: 1 })];
 }
 

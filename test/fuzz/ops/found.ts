@@ -524,4 +524,14 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "c", type: { kind: "tensor", dtype: "float16", shape: [1] } }],
   }, // prettier-ignore
+  {
+    note: "what is left to 1 of a logistic function, which cancels if it is taken away",
+    opset: 23,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "int64", shape: [1, 2], data: { kind: "normal", seed: 922368 }, constant: false }],
+    nodes: [
+      { op: "LinearClassifier", domain: "ai.onnx.ml", inputs: ["x"], outputs: ["label", "scores"], attributes: { coefficients: { kind: "floats", value: [-1.5, -1.75] }, intercepts: { kind: "floats", value: [1.25] }, post_transform: "LOGISTIC", classlabels_ints: [0, 3] } },
+    ],
+    outputs: [{ name: "scores", type: { kind: "tensor", dtype: "float32", shape: [1, 2] } }],
+  }, // prettier-ignore
 ];
