@@ -37,6 +37,28 @@ describe("Resize", () => {
     }
   });
 
+  it("takes symmetric places exactly, in the middle of elements and between two", () => {
+    // Place i of `to` is ((2 i + 1) from - to) / 2 to, which integers decide.
+    const nearest: Readonly<Record<string, (above: number, to: number) => number>> = {
+      floor: (above, to) => Math.floor(above / (2 * to)),
+      ceil: (above, to) => Math.ceil(above / (2 * to)),
+      round_prefer_ceil: (above, to) => Math.floor((above + to) / (2 * to)),
+      round_prefer_floor: (above, to) => Math.ceil((above - to) / (2 * to)),
+    };
+    for (const [nearest_mode, choose] of Object.entries(nearest)) {
+      for (const from of [1, 3, 5, 6, 7, 9, 49]) {
+        for (const to of [1, 2, 3, 7, 11]) {
+          const expected = Array.from({ length: to }, (_, i) => {
+            const place = choose((2 * i + 1) * from - to, to);
+            return 1 + Math.min(Math.max(place, 0), from - 1);
+          });
+          const y = bySize(counting([from]), [to], { mode: "nearest", nearest_mode, coordinate_transformation_mode: "half_pixel_symmetric" });
+          expect(values(y), `${from} to ${to}, ${nearest_mode}`).toEqual(expected);
+        }
+      }
+    }
+  }); // prettier-ignore
+
   it("with aligned corners a ramp stays a ramp", () => {
     const y = bySize(counting([5]), [9], { mode: "linear", coordinate_transformation_mode: "align_corners" });
     values(y).forEach((value, i) => expect(value).toBeCloseTo(1 + i / 2, 5));

@@ -81,10 +81,9 @@ function sourcePosition(
       return to === 1 ? 0 : Math.fround(Math.fround((at + 0.5) / scale) - 0.5);
     case "tf_half_pixel_for_nn":
       return Math.fround((at + 0.5) / scale);
-    case "half_pixel_symmetric": {
-      const adjustment = to / (scale * from);
-      return (from / 2) * (1 - adjustment) + Math.fround((at + 0.5) / scale) - 0.5;
-    }
+    case "half_pixel_symmetric":
+      // The middle stays the middle, exactly: what the scale's rounding moves, the adjustment moves back.
+      return Math.fround((from / 2) * (1 - to / (exact * from)) + (at + 0.5) / exact - 0.5);
     case "tf_crop_and_resize": {
       const [start, end] = region;
       if (to === 1) return 0.5 * (start + end) * (from - 1);

@@ -140,6 +140,24 @@ function cropsAndKeepsLength(w: Witness): boolean {
   });
 }
 
+/** Whether a Resize takes elements from places in the middle of one or between two, where a rounding decides which. */
+function takesFromEdges(w: Witness): boolean {
+  const [from, to] = [input(w, 0)?.shape, w.values().get(w.node.outputs[0] ?? "")?.shape];
+  if (!from || !to) return false;
+  const given = input(w, 2);
+  const scales =
+    given && given.shape[0]! > 0 ? Array.from(given.data as Iterable<number>, Number) : undefined;
+  const axes = (w.node.attributes["axes"] as readonly number[] | undefined) ?? from.map((_, d) => d);
+  return axes.some((given, i) => {
+    const axis = given < 0 ? given + from.length : given;
+    const scale = scales?.[i] ?? to[axis]! / from[axis]!;
+    return Array.from(
+      { length: to[axis]! },
+      (_, at) => from[axis]! + (2 * at + 1 - to[axis]!) / scale - 1,
+    ).some((twice) => Math.abs(twice - Math.round(twice)) < 1e-5);
+  });
+}
+
 /** Whether a tensor holds infinities or NaN. */
 const isEndless = (tensor: Tensor | undefined): boolean => some(tensor, (value) => !Number.isFinite(value));
 
@@ -387,6 +405,10 @@ const DEVIATIONS: readonly Deviation[] = [
   {
     applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && (input(w, 2)?.shape[0] ?? 0) > 0,
     reason: "the sizes that scales give are not those of the region but of the whole input",
+  },
+  {
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "half_pixel_symmetric" && (w.node.attributes["mode"] ?? "nearest") === "nearest" && takesFromEdges(w),
+    reason: "what the scale's rounding moves in half_pixel_symmetric is not moved back exactly",
   },
   {
     // An axis of the same length takes every element of itself, though the formula names a place within the region.

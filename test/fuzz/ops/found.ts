@@ -534,4 +534,17 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "scores", type: { kind: "tensor", dtype: "float32", shape: [1, 2] } }],
   }, // prettier-ignore
+  {
+    note: "symmetric places of a Resize in the middle of an element, where a rounding decides",
+    opset: 26,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 9], data: { kind: "values", values: [1, 2, 3, 4, 5, 6, 7, 8, 9] }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1, 1, 3] }, constant: false },
+    ],
+    nodes: [
+      { op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "half_pixel_symmetric", nearest_mode: "floor" } },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 3] } }],
+  }, // prettier-ignore
 ];
