@@ -43,7 +43,8 @@ Options
   --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
   --cold N              also N starts of each in a fresh process: from an empty page to the first answer
   --warm N              also N starts of pages that come again, from the HTTP cache, for us from IndexedDB
-  --phases              also where the milliseconds of such a start go, in one more that is watched
+  --phases              also where the milliseconds of such a start go, in one more that is watched, and what the
+                        platform alone takes to download, hash and hold as many bytes
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
   --accuracy            also the errors against a run of the model in float64
   --seconds S           to measure for, per model and runtime (default ${DEFAULTS.seconds}); at least ${MINIMUM_RUNS} runs
