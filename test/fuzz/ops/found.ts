@@ -547,4 +547,27 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 3] } }],
   }, // prettier-ignore
+  {
+    note: "an infinity divided by the infinite scale of its range, as an integer and back",
+    opset: 26,
+    wrapping: "none",
+    operands: [{ name: "x", dtype: "float32", shape: [2, 4], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, -Infinity, 0] }, constant: false }],
+    nodes: [
+      { op: "DynamicQuantizeLinear", inputs: ["x"], outputs: ["q", "scale", "zero"], attributes: {} },
+      { op: "Split", inputs: ["q"], outputs: ["part"], attributes: { axis: 1, num_outputs: 1 } },
+      { op: "Cast", inputs: ["part"], outputs: ["y"], attributes: { to: 1 } },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [2, 4] } }],
+  }, // prettier-ignore
+  {
+    note: "the middle of a grid, which is rounded as a number of the size of one before it is mapped",
+    opset: 23,
+    wrapping: "none",
+    operands: [
+      { name: "theta", dtype: "float64", shape: [3, 2, 3], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1e9, 0] }, constant: false },
+      { name: "size", dtype: "int64", shape: [4], data: { kind: "values", values: [3n, 0n, 3n, 2n] }, constant: false },
+    ],
+    nodes: [{ op: "AffineGrid", inputs: ["theta", "size"], outputs: ["y"], attributes: {} }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [3, 3, 2, 2] } }],
+  }, // prettier-ignore
 ];

@@ -44,6 +44,8 @@ function cancels({ op, attributes, inputs, outputs }: GraphNode, values: Readonl
   if (op === "ParametricSoftplus") return Math.abs(numberOf({ attributes }, "alpha", 1));
   // The same within the function body that stands for Mish where it has no kernel, times the operand.
   if (op === "Mish") return values.get(inputs[0] ?? "")?.dtype === "float32" ? undefined : values.get(inputs[0]!);
+  // The places of a grid are rounded as numbers of the size of one, and then mapped.
+  if (op === "AffineGrid") return largestIn(values.get(inputs[0]!));
   if (!blends({ op, attributes })) return undefined;
   const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
   return x && y && isFloat(x.dtype) ? blended(x, y) : undefined;
@@ -394,11 +396,26 @@ function productsAreLost(node: GraphNode, opset: number, values: ReadonlyMap<str
   return Math.max(...powers) > (x.dtype === "float64" ? 1020 : 124);
 }
 
+/** Whether an integer may be made of what is no number: which one that is is open. */
+function countsNothing({ op, inputs, outputs }: GraphNode, values: ReadonlyMap<string, Tensor>): boolean {
+  const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
+  if (!x || !isFloat(x.dtype) || (y !== undefined && isFloat(y.dtype))) return false;
+  const read = readerOf(x.dtype);
+  const some = (fits: (value: number) => boolean): boolean =>
+    Array.from(x.data as Iterable<number>).some((value) => fits(Number(read(value))));
+  // An infinite range has an infinite scale, by which infinities are divided.
+  if (/^DynamicQuantize/.test(op)) return some((value) => !Number.isFinite(value));
+  return /^(Cast|CastLike|QuantizeLinear)$/.test(op) && some(Number.isNaN);
+}
+
 /** Results that are anything, since they follow from such an operator. */
 function undetermined(graph: FuzzGraph, values: ReadonlyMap<string, Tensor>): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of graph.nodes) {
-    const lost = scoresAreLost(node, values) || productsAreLost(node, graph.opset, values);
+    const lost =
+      scoresAreLost(node, values) ||
+      productsAreLost(node, graph.opset, values) ||
+      countsNothing(node, values);
     if (!lost && !namesUsed([node]).some((name) => names.has(name))) continue;
     for (const name of node.outputs) names.add(name);
   }
