@@ -3,6 +3,7 @@
  * it does not count, from one of the two tables below, or nothing. Invariant: every exception has its reason written
  * down and is counted under it; whatever is in no table is reported as a disagreement.
  */
+import { isFloat } from "../../../compiler/ir/dtype.ts";
 import { readerOf } from "./data.ts";
 import type { Tensor } from "../../../runtime/dtype.ts";
 import type { FuzzGraph, GraphNode } from "./graph.ts";
@@ -78,6 +79,8 @@ export interface Deviation {
   readonly relative?: number;
   /** Of the largest number among the operands after the first: scales and biases. */
   readonly ofParameters?: number;
+  /** Of the product of the largest numbers of the operands that are real: signals times windows. */
+  readonly ofProducts?: number;
   /** What follows is given other shapes, and may be refused for it. */
   readonly reshapes?: true;
 }
@@ -254,6 +257,7 @@ const DEVIATIONS: readonly Deviation[] = [
     applies: (w) => /^(DFT|STFT)$/.test(w.node.op) && input(w, 0)?.dtype === "float32" && !anyInput(w, isEndless),
     reason: "factors of a transform are multiplied up from one to the next",
     within: 2 ** -18,
+    ofProducts: 2 ** -20,
   },
   {
     applies: (w) => /^(RNN|GRU|LSTM)$/.test(w.node.op) && gateBound(w) > 2 ** 16,
@@ -455,10 +459,13 @@ export function allNodes(nodes: readonly GraphNode[]): GraphNode[] {
 
 /** What a reason explains of an element of one operator's result. */
 function explained(deviation: Deviation, witness: Witness): (value: number) => number {
-  const { within = 0, relative = 0, ofParameters = 0 } = deviation;
+  const { within = 0, relative = 0, ofParameters = 0, ofProducts = 0 } = deviation;
   const sizes = witness.node.inputs.slice(1).map((_, i) => input(witness, i + 1));
   const largest = sizes.reduce((most, tensor) => Math.max(most, tensor && tensor.dtype !== "string" ? largestOf(tensor) : 0), 0); // prettier-ignore
-  const constant = within + (Number.isFinite(largest) ? ofParameters * largest : 0);
+  const real = [input(witness, 0), ...sizes].filter((tensor) => tensor && isFloat(tensor.dtype)) as Tensor[];
+  const product = real.reduce((most, tensor) => most * largestOf(tensor), 1);
+  const part = (share: number, of: number): number => (Number.isFinite(of) ? share * of : 0);
+  const constant = within + part(ofParameters, largest) + part(ofProducts, product);
   return (value) => constant + relative * (Number.isFinite(value) ? Math.abs(value) : 0);
 }
 

@@ -570,4 +570,16 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "AffineGrid", inputs: ["theta", "size"], outputs: ["y"], attributes: {} }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [3, 3, 2, 2] } }],
   }, // prettier-ignore
+  {
+    note: "a sine of 0 that a transform's factors round, times a large window",
+    opset: 18,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 3, 1], data: { kind: "ones", seed: 0 }, constant: false },
+      { name: "window", dtype: "float32", shape: [3], data: { kind: "values", values: [-1e9, 0, 0] }, constant: false },
+      { name: "step", dtype: "int64", shape: [], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [{ op: "STFT", inputs: ["x", "step", "window", ""], outputs: ["y"], attributes: { onesided: 1 } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 2, 2] } }],
+  }, // prettier-ignore
 ];
