@@ -14,8 +14,8 @@ export default defineConfig({
     execArgv: process.versions.node.startsWith("20.") ? ["--experimental-wasm-relaxed-simd"] : [],
     maxWorkers: 2,
     // For what hangs, not for what is slow: other processes may take the cores away from a test for long.
-    testTimeout: 1_800_000,
-    hookTimeout: 1_800_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     passWithNoTests: false,
   },
 });

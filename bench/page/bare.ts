@@ -4,11 +4,10 @@
  * hash them, and to touch as much memory for the first time: a start that does these on the page's thread cannot be
  * shorter than they are. Invariant: nothing else is done meanwhile.
  */
+import { LEAF_BYTES } from "../../runtime/format.ts";
 import { type Phase } from "../protocol.ts";
 
 const PIECE_BYTES = 1 << 20;
-/** What is hashed at once (`LEAF_BYTES` of the format). */
-const LEAF_BYTES = 1 << 18;
 const PAGE_BYTES = 4096;
 const WASM_PAGE_BYTES = 65_536;
 

@@ -10,8 +10,6 @@ import { PhaseWatch } from "./phases.ts";
 import { startRuntime } from "./runtimes.ts";
 import { fetchTensors } from "./storedTensors.ts";
 
-const OWN = "tilewright";
-
 /** How long an engine may take to say how much memory a page holds; it waits for a collection of garbage. */
 const MEMORY_PATIENCE_MS = 5_000;
 
@@ -32,7 +30,7 @@ export async function cold({ entry, tensors, moreRuns, phases = false }: ColdJob
   await session.run();
   const end = performance.now();
   watch?.part("first run", created);
-  const seen = watch && [...watch.read(), ...(entry.name.startsWith(OWN) ? await bareWork() : [])];
+  const seen = watch && [...watch.read(), ...(entry.name.startsWith("tilewright") ? await bareWork() : [])];
   for (let i = 0; i < moreRuns; i++) await session.run();
   return {
     startMs: started - begin,

@@ -102,7 +102,8 @@ function simplifyCall(
     const hoisted = (e: Expr, uses: number): Expr =>
       constants.hoist(e, uses, call.nodes, () => hit("constant"));
     let value = applyRules(assign.value, context(points));
-    const signed = [...signedZeros(assign.value, false)].some((e) => e.kind === "acc");
+    const signed =
+      assign.reduce !== undefined && [...signedZeros(assign.value, false)].some((e) => e.kind === "acc");
     // A sum begins with 0, so a sum that is zero is 0 whatever the signs of its terms.
     const ofTerms = signed && assign.reduce?.op !== "sum";
     let body = assign.reduce && applyRules(assign.reduce.body, context(inside, ofTerms));

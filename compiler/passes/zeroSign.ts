@@ -3,36 +3,24 @@
  * In: an expression, and whether the sign of its own zero counts. Out: the nodes under it whose zero must keep its
  * sign. Invariant: what is not among them may give 0 for -0 (or -0 for 0), and the whole changes by no more than that.
  */
+import { isFloatCompute } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
+import { isComparison } from "../ir/operandTypes.ts";
 import { valueOperands } from "./operands.ts";
 
 /** Functions that are even at zero, or that give the same for both zeros. */
-const EVEN_AT_ZERO: readonly string[] = [
-  "abs",
-  "exp",
-  "log",
-  "cos",
-  "cosh",
-  "acos",
-  "acosh",
-  "sigmoid",
-  "not",
-];
-
-const COMPARISONS: readonly string[] = ["eq", "ne", "lt", "le", "gt", "ge"];
-
-const isFloat = (e: Expr): boolean => e.type === "f32" || e.type === "f64";
+const EVEN_AT_ZERO: readonly string[] = ["abs", "exp", "log", "cos", "cosh", "acos", "acosh", "sigmoid"];
 
 const isNonzero = (e: Expr): boolean => e.kind === "const" && e.value !== 0;
 
 /** Whether the sign of a zero of `operand` decides what `e` is, given whether that of a zero of `e` counts. */
 function decides(e: Expr, operand: Expr, counts: boolean): boolean {
-  if (!isFloat(operand)) return false;
+  if (!isFloatCompute(operand.type)) return false;
   switch (e.kind) {
     case "unary":
       return counts && !EVEN_AT_ZERO.includes(e.op);
     case "binary":
-      if (COMPARISONS.includes(e.op)) return false;
+      if (isComparison(e.op)) return false;
       if ((e.op === "div" && operand === e.b) || (e.op === "pow" && operand === e.a)) return true;
       // The sum with another number is that number.
       if (e.op === "add" || e.op === "sub") return counts && !isNonzero(operand === e.a ? e.b : e.a);
@@ -40,7 +28,7 @@ function decides(e: Expr, operand: Expr, counts: boolean): boolean {
     case "select":
       return counts;
     case "cast":
-      return isFloat(e) && counts;
+      return isFloatCompute(e.type) && counts;
     default:
       return true; // Bits.
   }

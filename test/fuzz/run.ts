@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { difference, expectedOf, failureReport, settingsOf } from "./agreement.ts";
 import { randomGraph } from "./graphs.ts";
 import { compareTensors } from "../../compiler/tensors/compare.ts";
-import { refusalOf } from "./ops/exceptions.ts";
+import { refusalOf } from "./ops/refusals.ts";
 import { OnnxRuntime } from "./ops/ort.ts";
 import { runSession, summaryText } from "./ops/session.ts";
 import { inputsOf, minimise, modelOf, outputValues, sourceOf, type GraphPlan } from "./plan.ts";

@@ -1,66 +1,13 @@
 /**
  * Where onnxruntime-web 1.30 is no witness. In: a graph, and perhaps what onnxruntime said of it. Out: the reason why
- * it does not count, from one of the two tables below, or nothing. Invariant: every exception has its reason written
+ * it does not count, from the table below, or nothing (models that it refuses: refusals.ts). Invariant: every exception has its reason written
  * down and is counted under it; whatever is in no table is reported as a disagreement.
  */
 import { isFloat } from "../../../compiler/ir/dtype.ts";
 import { readerOf } from "./data.ts";
+import { largestOf, some } from "./elements.ts";
 import type { Tensor } from "../../../runtime/dtype.ts";
 import type { FuzzGraph, GraphNode } from "./graph.ts";
-
-/** What a refusal may ask of a node. */
-export interface RefusedNode {
-  readonly op: string;
-  readonly attributes: Readonly<Record<string, unknown>>;
-}
-
-/** What onnxruntime says of models that it does not run, what that means, and a node that must be there. */
-const REFUSALS: readonly (readonly [pattern: RegExp, reason: string, node?: (node: RefusedNode) => boolean])[] = [
-  [/Could not find an implementation|NOT_IMPLEMENTED|is not implemented|not supported yet|Failed to find kernel|does not support double yet|not implemented/i, "not implemented in onnxruntime-web"],
-  [/Type Error: Type '.*' of (input|output) parameter/i, "an element type that this version of the operator does not list"],
-  [/Type parameter \(.*\) of Optype/i, "operands of different element types"],
-  [/is not a registered function\/op|No Op registered|Unrecognized attribute|No opset import/i, "unknown to onnxruntime-web"],
-  [/only \*guarantees\* support|opset .* is under development|ValidateOpsetForDomain/i, "an operator set newer than onnxruntime-web"],
-  [/unsupported data type: \d+|Unsupported tensor type|unsupported data type/i, "tensors of this element type do not cross onnxruntime-web's interface"],
-  [/Reading data from non-tensor typed value/i, "sequences do not cross onnxruntime-web's interface"],
-  [/X_shape.NumDimensions\(\) == 4/, "LRN of four dimensions only"],
-  [/indices tensor must have rank >= 1/i, "OneHot of a scalar is refused; the specification does not exclude it"],
-  [/layout_ == 0 was false/, "recurrent operators with batches first are not implemented"],
-  [/FindDeviceForValue/, "a loop one of whose outputs has no name"],
-  [/input count mismatch/, "an absent output shape that is written as an empty name"],
-  [/DispatchStridedCopy|MLFloat16 data type is not supported/, "not implemented in onnxruntime-web"],
-  [/pads\[dim\] < kernel_shape\[dim/, "pads as wide as a dilated kernel are refused; the specification does not"],
-  [/unsupported type: u?int[24]/, "tensors of this element type do not cross onnxruntime-web's interface"],
-  [/dimension size (is )?known/, "shape inference that needs the sizes of weights"],
-  [/block_size must be 0 for per-tensor/, "blocks of a scale that has one element"],
-  [/deprecated in domain_version/, "an operator that the newest version of ai.onnx.ml deprecates"],
-  [/ComputeOutputShapeForAttention/, "a mask that broadcasts over queries or keys"],
-  [/padding values must be non-negative/, "negative pads are refused"],
-  [/Number of elements of input 'sizes'/, "shape inference of sizes that are fed"],
-  [/zero points shape and scales shape do not match/, "shape inference of open dimensions"],
-  [/but the computed output shape/, "reductions of tensors without elements give other shapes"],
-  [/Axes input is null/, "an absent input that is written as an empty name"],
-  [/matmul_helper.*cannot broadcast/, "products without elements whose leading dimensions broadcast"],
-  [/Mismatch between number of inferred and declared dimensions/, "shape inference that gives another rank than the operator"],
-  [/qlinear_where.cc/, "QLinearWhere whose scales and zero points are fed"],
-  [/Input \d+ expected to have type but instead is null/, "types are not inferred through a function"],
-  [/has (unsupported|inconsistent) type/, "types are not inferred through a function"],
-  [/Can't merge shape info/, "shape inference that does not know the operator's last output shape"],
-  [/Input data with index: \d+ is NaN/, "Binarizer refuses NaN; the specification does not"],
-  // MeanVarianceNormalization is a function with default axes; within a function their reference is left unresolved.
-  [/One and only one of the attributes 'value', 'value_\*' or 'sparse_value'/, "a function inside a function loses the defaults of its attributes"],
-  [/'Linear' mode only supports|'Cubic' mode only support/, "Resize blends some pairs and triples of dimensions only"],
-  // The specification wants less than "the corresponding stride/dilation dimension".
-  [/output_padding \(\d+\) may be too large for stride/, "output_padding below the dilation, but not below the stride, is refused"],
-  [/Input \d must have a non null shape/, "shape inference of open dimensions", ({ op }) => op === "EmbedLayerNormalization"],
-  [/Input shape must have either \[C\]/, "shape inference of open dimensions", ({ op }) => op === "StringNormalizer"],
-  [/Can't slice a tensor with a subbyte element type/, "Scan over elements of four bits and less"],
-  [/\[ShapeInferenceError\] Incompatible dimensions/, "shape inference counts windows that start beyond the end, which running does not", ({ op, attributes }) => /Pool$/.test(op) && attributes["ceil_mode"] === 1],
-  [/IsAxisInRange\(axis, tensor_rank\)/, "axes that are not in order, of a shape that is computed ahead", ({ op }) => op === "Unsqueeze"],
-  // It computes float16 in float32 where it has no kernel, and takes a cast between two such for one that must stay.
-  [/of output arg \(InsertedPrecisionFreeCast_/, "a cast of float16 to itself between operators that are computed wider", ({ op }) => /^Cast(Like)?$/.test(op)],
-  [/Unexpected mode of 3/, "Pad in mode wrap of a tensor without elements"],
-]; // prettier-ignore
 
 /** What a deviation may look at. */
 export interface Witness {
@@ -89,12 +36,6 @@ const input = ({ node, values }: Witness, position: number): Tensor | undefined 
 const isEmpty = (tensor: Tensor | undefined): boolean => tensor?.shape.includes(0) ?? false;
 const is = (pattern: RegExp) => ({ node }: Witness): boolean => pattern.test(node.op); // prettier-ignore
 
-function some(tensor: Tensor | undefined, fits: (value: number) => boolean): boolean {
-  if (!tensor || tensor.dtype === "string") return false;
-  const read = readerOf(tensor.dtype);
-  return Array.from(tensor.data as Iterable<number | bigint>).some((value) => fits(Number(read(value))));
-}
-
 const anyInput = (witness: Witness, fits: (tensor: Tensor) => boolean): boolean =>
   witness.node.inputs.some((_, position) => {
     const tensor = input(witness, position);
@@ -121,11 +62,11 @@ function gateBound(w: Witness): number {
   return Number.isNaN(bound) ? Infinity : bound; // infinite states times no weights
 }
 
-/** The largest magnitude; infinity where something is no number. */
-function largestOf({ dtype, data }: Tensor): number {
-  const read = readerOf(dtype);
-  const magnitudes = Array.from(data as Iterable<number>, (value) => Math.abs(Number(read(value))));
-  return magnitudes.reduce((a, b) => (Number.isNaN(b) ? Infinity : Math.max(a, b)), 0);
+/** The axes of the first operand that a Resize names, each from 0. */
+function resizedAxes({ node }: Witness, rank: number): readonly number[] {
+  const axes =
+    (node.attributes["axes"] as readonly number[] | undefined) ?? Array.from({ length: rank }, (_, d) => d);
+  return axes.map((axis) => (axis < 0 ? axis + rank : axis));
 }
 
 /** Whether a Resize crops a dimension that is as long in its output. */
@@ -136,11 +77,10 @@ function cropsAndKeepsLength(w: Witness): boolean {
   const bounds = Array.from(region.data as Iterable<number>, (value) =>
     Number(readerOf(region.dtype)(value)),
   );
-  const axes = (w.node.attributes["axes"] as readonly number[] | undefined) ?? from.map((_, d) => d);
-  return axes.some((given, i) => {
-    const axis = given < 0 ? given + from.length : given;
-    return from[axis] === to[axis] && !(bounds[i] === 0 && bounds[i + axes.length] === 1);
-  });
+  const axes = resizedAxes(w, from.length);
+  return axes.some(
+    (axis, i) => from[axis] === to[axis] && !(bounds[i] === 0 && bounds[i + axes.length] === 1),
+  );
 }
 
 /** Whether a Resize takes elements from places in the middle of one or between two, where a rounding decides which. */
@@ -150,9 +90,7 @@ function takesFromEdges(w: Witness): boolean {
   const given = input(w, 2);
   const scales =
     given && given.shape[0]! > 0 ? Array.from(given.data as Iterable<number>, Number) : undefined;
-  const axes = (w.node.attributes["axes"] as readonly number[] | undefined) ?? from.map((_, d) => d);
-  return axes.some((given, i) => {
-    const axis = given < 0 ? given + from.length : given;
+  return resizedAxes(w, from.length).some((axis, i) => {
     const scale = scales?.[i] ?? to[axis]! / from[axis]!;
     return Array.from(
       { length: to[axis]! },
@@ -445,12 +383,6 @@ const DEVIATIONS: readonly Deviation[] = [
     within: 1,
   },
 ]; // prettier-ignore
-
-/** Why it does not count that onnxruntime refuses a graph of these nodes. */
-export function refusalOf(message: string, nodes: readonly RefusedNode[]): string | undefined {
-  const [, reason] = REFUSALS.find(([pattern, , fits]) => pattern.test(message) && (!fits || nodes.some(fits))) ?? []; // prettier-ignore
-  return reason;
-}
 
 /** Nodes, and those of their bodies. */
 export function allNodes(nodes: readonly GraphNode[]): GraphNode[] {

@@ -15,7 +15,8 @@ import {
   type Disagreement,
   type OrtCounts,
 } from "./check.ts";
-import { allNodes, refusalOf } from "./exceptions.ts";
+import { allNodes } from "./exceptions.ts";
+import { refusalOf } from "./refusals.ts";
 import { generate, samples } from "./generate.ts";
 import { feedsOf, modelOf, sourceOf, type FuzzGraph } from "./graph.ts";
 import { minimise } from "./minimise.ts";

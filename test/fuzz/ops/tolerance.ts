@@ -10,6 +10,7 @@ import { isFloat } from "../../../compiler/ir/dtype.ts";
 import { storeFunction } from "../../../compiler/ir/numeric.ts";
 import type { DType, NumericData, Tensor } from "../../../runtime/dtype.ts";
 import { Random } from "../random.ts";
+import { largestIn, some } from "./elements.ts";
 import { readerOf, tensorFrom } from "./data.ts";
 import { DEFINITION_OPSET, definitionOf, numberOf } from "./definitions.ts";
 import { modelOf, type FuzzGraph, type GraphNode, type Operand } from "./graph.ts";
@@ -223,14 +224,6 @@ function withLostAngles(node: GraphNode, given: ReadonlyMap<string, Tensor>, res
   return { ...result, data };
 } // prettier-ignore
 
-/** The largest magnitude of a tensor's finite elements. */
-function largestIn(tensor: Tensor | undefined): number {
-  if (!tensor || tensor.dtype === "string") return 0;
-  const read = readerOf(tensor.dtype);
-  const magnitudes = Array.from(tensor.data as Iterable<number>, (value) => Math.abs(Number(read(value))));
-  return magnitudes.filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0);
-}
-
 /** Operators that add up products of two operands, which some machines round before they add them and some do not. */
 const ADDS_PRODUCTS = /^((Fused)?MatMul|(Fused)?Gemm|(Fused|Nhwc)?Conv(Transpose)?|Einsum)$/;
 
@@ -400,12 +393,9 @@ function productsAreLost(node: GraphNode, opset: number, values: ReadonlyMap<str
 function countsNothing({ op, inputs, outputs }: GraphNode, values: ReadonlyMap<string, Tensor>): boolean {
   const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
   if (!x || !isFloat(x.dtype) || (y !== undefined && isFloat(y.dtype))) return false;
-  const read = readerOf(x.dtype);
-  const some = (fits: (value: number) => boolean): boolean =>
-    Array.from(x.data as Iterable<number>).some((value) => fits(Number(read(value))));
   // An infinite range has an infinite scale, by which infinities are divided.
-  if (/^DynamicQuantize/.test(op)) return some((value) => !Number.isFinite(value));
-  return /^(Cast|CastLike|QuantizeLinear)$/.test(op) && some(Number.isNaN);
+  if (/^DynamicQuantize/.test(op)) return some(x, (value) => !Number.isFinite(value));
+  return /^(Cast|CastLike|QuantizeLinear)$/.test(op) && some(x, Number.isNaN);
 }
 
 /** Results that are anything, since they follow from such an operator. */
@@ -472,8 +462,8 @@ export function sensitivity(
         const [a, b] = [read(before.data[i]!), read(after.data[i]!)];
         if (Object.is(a, b) || a === b) continue;
         // Labels and places are the same or they are not: between them there is no distance.
-        const names = typeof a === "string" || (chosen.has(name) && !isFloat(before.dtype));
-        const distance = names ? Infinity : Math.abs(Number(a) - Number(b));
+        const isName = typeof a === "string" || (chosen.has(name) && !isFloat(before.dtype));
+        const distance = isName ? Infinity : Math.abs(Number(a) - Number(b));
         most[i] = Math.max(most[i]!, Number.isFinite(distance) ? distance : Infinity);
       }
     }
