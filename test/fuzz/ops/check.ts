@@ -160,36 +160,67 @@ export interface OrtCounts {
   readonly excused: Map<string, number>;
 }
 
+/** What an answer of onnxruntime's comes to: the same, a reason why it does not count, or what differs. */
+type Verdict =
+  | { readonly kind: "agrees" }
+  | { readonly kind: "excused"; readonly reason: string }
+  | { readonly kind: "differs"; readonly what: string };
+
+const excused = (reason: string): Verdict => ({ kind: "excused", reason });
+
+/** Asks onnxruntime; what it refuses is asked again in the forms in which it may say more. */
+async function verdictOf(graph: FuzzGraph, expected: Outputs, ort: OnnxRuntime): Promise<Verdict> {
+  const answer = await ort.ask(modelOf(graph), feedsOf(graph));
+  if (answer.kind === "lost") return excused(`onnxruntime crashed: ${answer.message.slice(0, 60)}`);
+  if (answer.kind === "outputs") return comparedWith(graph, expected, answer.outputs);
+  const { message } = answer;
+  const reason = refusalOf(message, allNodes(graph.nodes));
+  if (reason !== undefined) return excused(reason);
+  return (
+    (await verdictOnceKnown(graph, expected, message, ort)) ??
+    (await verdictOnceShaped(graph, ort)) ?? {
+      kind: "differs",
+      what: `onnxruntime refuses: ${message.slice(0, 400)}`,
+    }
+  );
+}
+
+/** What onnxruntime computes, compared with what we do. */
+function comparedWith(graph: FuzzGraph, expected: Outputs, outputs: Outputs): Verdict {
+  const what = compareOutputs(graph, expected, outputs, "onnxruntime");
+  if (what === undefined) return { kind: "agrees" };
+  let values: Map<string, Tensor> | undefined;
+  const deviation = deviationOf(graph, () => (values ??= valuesOf(graph)));
+  if (deviation === undefined) return { kind: "differs", what };
+  const { within, reason } = deviation;
+  const beyond = within && compareOutputs(graph, expected, outputs, "onnxruntime", within);
+  return beyond === undefined ? excused(reason) : { kind: "differs", what: beyond };
+}
+
+const isKnown = ({ wrapping, operands }: FuzzGraph): boolean => wrapping === "none" && operands.every(({ constant }) => constant); // prettier-ignore
+
 /**
- * Why it does not count that onnxruntime's shape inference refuses a graph: its own answer to the same graph with
- * everything known says more than any reading of the message. Either it then computes what we do, or there is another
- * reason, which is judged.
+ * Of a graph that onnxruntime's shape inference refuses: its answer to the same graph with everything known, which
+ * says more than any reading of the message, and is judged like every other one.
  */
-async function refusalOnceKnown(
+async function verdictOnceKnown(
   graph: FuzzGraph,
   expected: Outputs,
   message: string,
   ort: OnnxRuntime,
-): Promise<string | undefined> {
-  if (!message.includes("ShapeInferenceError")) return undefined;
-  const known: FuzzGraph = {
-    ...graph,
-    wrapping: "none",
-    operands: graph.operands.map((operand) => ({ ...operand, constant: true })),
-  };
-  const answer = await ort.ask(modelOf(known), feedsOf(known));
-  if (answer.kind === "error") return refusalOf(answer.message, allNodes(graph.nodes));
-  if (answer.kind === "lost") return undefined;
-  return compareOutputs(known, expected, answer.outputs, "onnxruntime") === undefined
-    ? "shape inference that fails on what is fed: of constants, the same is computed and agrees"
-    : undefined;
+): Promise<Verdict | undefined> {
+  if (!message.includes("ShapeInferenceError") || isKnown(graph)) return undefined;
+  const operands = graph.operands.map((operand) => ({ ...operand, constant: true }));
+  const verdict = await verdictOf({ ...graph, wrapping: "none", operands }, expected, ort);
+  if (verdict.kind !== "agrees") return verdict;
+  return excused("shape inference that fails on what is fed: of constants, the same is computed and agrees");
 }
 
 /**
- * Why it does not count that onnxruntime refuses what follows from a result to which it gives another shape: from the
- * right result, fed instead of made, it computes what we do, or there is another reason, which is judged.
+ * Of a graph in which onnxruntime refuses what follows from a result to which it gives another shape: its answer to
+ * what follows from the right one, fed instead of made.
  */
-async function refusalOnceShaped(graph: FuzzGraph, ort: OnnxRuntime): Promise<string | undefined> {
+async function verdictOnceShaped(graph: FuzzGraph, ort: OnnxRuntime): Promise<Verdict | undefined> {
   const reshaped = reshapedBy(graph, () => valuesOf(graph));
   if (!reshaped) return undefined;
   const others = graph.nodes.filter((node) => !reshaped.nodes.has(node));
@@ -197,12 +228,10 @@ async function refusalOnceShaped(graph: FuzzGraph, ort: OnnxRuntime): Promise<st
   const rest = withNodes(graph, others);
   const expected = interpreted(rest);
   if (typeof expected === "string") return undefined;
-  const answer = await ort.ask(modelOf(rest), feedsOf(rest));
-  if (answer.kind === "error") return refusalOf(answer.message, allNodes(others));
-  if (answer.kind === "lost") return undefined;
-  return compareOutputs(rest, expected, answer.outputs, "onnxruntime") === undefined
-    ? `${reshaped.reason}; of the right ones, the same follows`
-    : undefined;
+  const verdict = await verdictOf(rest, expected, ort);
+  return verdict.kind === "agrees"
+    ? excused(`${reshaped.reason}; of the right ones, the same follows`)
+    : verdict;
 }
 
 /** One oracle's disagreement with the interpreter. */
@@ -229,30 +258,12 @@ export async function disagreement(
     return what === "none" || what === "late" ? undefined : what;
   }
   if (oracle.kind === "interpreter" || !ort) return undefined;
-  const excuse = (reason: string): undefined => {
-    counts?.excused.set(reason, (counts.excused.get(reason) ?? 0) + 1);
-  };
-  const answer = await ort.ask(modelOf(graph), feedsOf(graph));
-  if (answer.kind === "lost") return excuse(`onnxruntime crashed: ${answer.message.slice(0, 60)}`);
-  if (answer.kind === "error") {
-    const refusal =
-      refusalOf(answer.message, allNodes(graph.nodes)) ??
-      (await refusalOnceKnown(graph, expected, answer.message, ort)) ??
-      (await refusalOnceShaped(graph, ort));
-    return refusal ? excuse(refusal) : `onnxruntime refuses: ${answer.message.slice(0, 400)}`;
-  }
-  const what = compareOutputs(graph, expected, answer.outputs, "onnxruntime");
-  if (what === undefined) {
+  const verdict = await verdictOf(graph, expected, ort);
+  if (verdict.kind === "differs") return verdict.what;
+  if (verdict.kind === "agrees") {
     if (counts) counts.compared++;
-    return undefined;
-  }
-  let values: Map<string, Tensor> | undefined;
-  const deviation = deviationOf(graph, () => (values ??= valuesOf(graph)));
-  if (deviation === undefined) return what;
-  const { within, reason } = deviation;
-  const beyond =
-    within === undefined ? undefined : compareOutputs(graph, expected, answer.outputs, "onnxruntime", within);
-  return beyond ?? excuse(reason);
+  } else counts?.excused.set(verdict.reason, (counts.excused.get(verdict.reason) ?? 0) + 1);
+  return undefined;
 }
 
 /** The first disagreement about a graph. */

@@ -582,4 +582,16 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "STFT", inputs: ["x", "step", "window", ""], outputs: ["y"], attributes: { onesided: 1 } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 2, 2] } }],
   }, // prettier-ignore
+  {
+    note: "a window of unknown rank, which onnxruntime's shape inference refuses; known, its transform has other roundings",
+    opset: 19,
+    wrapping: "unranked",
+    operands: [
+      { name: "x", dtype: "float64", shape: [1, 17, 1], data: { kind: "extreme", seed: 192837 }, constant: true },
+      { name: "window", dtype: "float64", shape: [4], data: { kind: "small", seed: 842794 }, constant: false },
+      { name: "step", dtype: "int64", shape: [], data: { kind: "values", values: [2] }, constant: true },
+    ],
+    nodes: [{ op: "STFT", inputs: ["x", "step", "window"], outputs: ["y"], attributes: { onesided: 1 } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [1, 7, 3, 2] } }],
+  }, // prettier-ignore
 ];
