@@ -273,7 +273,8 @@ export function emitProgram(
       const leavesOut = segments.some((segment) => segment.kind === "shared" && segment.call.when);
       const pass = leavesOut ? add(passHelper(places.control)) : () => undefined;
       const before = code.locals.take("i32");
-      const [part, first, tried] = [
+      const [part, first, tried, done] = [
+        code.locals.take("i32"),
         code.locals.take("i32"),
         code.locals.take("i32"),
         code.locals.take("i32"),
@@ -289,7 +290,7 @@ export function emitProgram(
           code.get(THREAD).op("i32.eqz").if();
           if (segment.doneBefore > 0) meet(segment.doneBefore);
           emitCalls(code, segment.calls, seed);
-          code.get(TURN);
+          code.get(TURN).i32(1);
           finish(code);
           code.end();
           continue;
@@ -306,7 +307,7 @@ export function emitProgram(
           code.tee(runs).if();
         }
         code.get(THREAD).i32(count).op("i32.mul").get(THREADS).op("i32.div_u").set(first);
-        code.i32(0).set(tried).loop();
+        code.i32(0).tee(done).set(tried).loop();
         code.get(first).get(tried).op("i32.add").tee(part).i32(count).op("i32.sub").get(part);
         code.get(part).i32(count).op("i32.ge_u").select("i32").set(part);
         code
@@ -319,10 +320,13 @@ export function emitProgram(
         claim(code);
         code.if();
         emitKernel(code, call, part, THREAD);
-        code.get(taken).i32(1).op("i32.add").set(taken).get(TURN);
-        finish(code);
+        code.get(done).i32(1).op("i32.add").set(done);
         code.end();
         code.get(tried).i32(1).op("i32.add").tee(tried).i32(count).op("i32.lt_u").brIf(0).end();
+        code.get(done).if();
+        code.get(taken).get(done).op("i32.add").set(taken).get(TURN).get(done);
+        finish(code);
+        code.end();
         if (when.length > 0) {
           code.end().get(runs).get(THREAD).op("i32.or").op("i32.eqz").if();
           code

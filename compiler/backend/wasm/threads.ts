@@ -5,10 +5,11 @@
  *
  * A shared kernel is a number of parts. Each part is claimed by one thread, by writing the number of the run (`turn`,
  * from 1) over that of the last run in which it was taken; a thread first takes the parts that are its share, which
- * its cache knows best, and then what others have left. DONE counts the parts of all runs: a call may start when it
- * has reached what stands before the call. A thread that was put to sleep in the middle of a run and wakes in a later
- * one finds nothing to claim, as all parts bear a number that is not below its own. With turn 0 nothing is claimed,
- * counted or waited for: the run of a thread that is alone.
+ * its cache knows best, and then what others have left. DONE counts the parts of all runs: a thread adds those that it
+ * took when it finds no more of that call, once, as every addition fetches the counter from another core and waits for
+ * all that was stored before. A call may start when DONE has reached what stands before the call. A thread that was put
+ * to sleep in the middle of a run and wakes in a later one finds nothing to claim, as all parts bear a number that is
+ * not below its own. With turn 0 nothing is claimed, counted or waited for: the run of a thread that is alone.
  *
  * A call that a run leaves out (its tests are in the program's memory, made before it) is done at once: thread 0 claims
  * all its parts and counts them. A late thread may read such a test when its memory holds something else by then; it
@@ -48,13 +49,13 @@ export function claimHelper(): Helper {
   return { type, code };
 }
 
-/** finish(turn): one part more is done. */
+/** finish(turn, count): so many parts more are done. */
 export function finishHelper(control: number): Helper {
-  const type: FunctionType = { takes: ["i32"], gives: [] };
-  const turn = 0;
+  const type: FunctionType = { takes: ["i32", "i32"], gives: [] };
+  const [turn, count] = [0, 1];
   const code = new Code(new Locals(type.takes));
   code.get(turn).if();
-  code.i32(control).i32(1).access("i32.atomic.rmw.add", DONE).drop();
+  code.i32(control).get(count).access("i32.atomic.rmw.add", DONE).drop();
   code.i32(control).access("i32.atomic.load", SLEEPERS).if();
   code.i32(control).i32(-1).access("memory.atomic.notify", DONE).drop();
   code.end().end();
