@@ -210,9 +210,15 @@ export const scatterOps: readonly OpDefinition[] = [
   { op: "ScatterND", infer: inferScatterND, implementation: scatterNDImplementation },
   {
     op: "MaxUnpool",
-    infer: (call) => [
-      { dtype: requireNumeric(call, 0), shape: call.has(2) ? call.integers(2) : unpooledShape(call) },
-    ],
+    infer: (call) => {
+      const [x, indices] = [call.input(0), call.input(1)];
+      if (indices.dtype !== "int64") call.fail("dtype-unsupported", `indices of type ${indices.dtype}`);
+      if (indices.shape.join() !== x.shape.join())
+        call.fail("shape-mismatch", `indices [${indices.shape}] for [${x.shape}]`);
+      return [
+        { dtype: requireNumeric(call, 0), shape: call.has(2) ? call.integers(2) : unpooledShape(call) },
+      ];
+    },
     implementation: maxUnpool,
   },
 ];

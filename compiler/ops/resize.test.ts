@@ -82,6 +82,35 @@ describe("Resize", () => {
     expect(round("round_prefer_ceil")).toEqual([1, 2, 2, 3, 3]);
   });
 
+  it("of sizes takes the element that whole numbers tell, however the scale would be rounded", () => {
+    // The place of an output element as a fraction; nothing is rounded in it.
+    const places: Readonly<Record<string, (at: number, from: number, to: number) => readonly [number, number]>> = {
+      asymmetric: (at, from, to) => [at * from, to],
+      half_pixel: (at, from, to) => [(2 * at + 1) * from - to, 2 * to],
+      half_pixel_symmetric: (at, from, to) => [(2 * at + 1) * from - to, 2 * to],
+      align_corners: (at, from, to) => (to === 1 ? [0, 1] : [at * (from - 1), to - 1]),
+    };
+    const nearest: Readonly<Record<string, (part: number, whole: number) => number>> = {
+      floor: () => 0,
+      ceil: (part) => (part > 0 ? 1 : 0),
+      round_prefer_floor: (part, whole) => (2 * part > whole ? 1 : 0),
+      round_prefer_ceil: (part, whole) => (2 * part >= whole ? 1 : 0),
+    };
+    const lengths = [1, 2, 3, 5, 7, 11, 13, 14, 18, 19, 20, 21, 22];
+    for (const [transform, place] of Object.entries(places))
+      for (const [rounding, up] of Object.entries(nearest))
+        for (const from of lengths)
+          for (const to of lengths) {
+            const y = bySize(counting([from]), [to], { nearest_mode: rounding, coordinate_transformation_mode: transform });
+            const expected = Array.from({ length: to }, (_, at) => {
+              const [n, d] = place(at, from, to);
+              const below = Math.floor(n / d);
+              return 1 + Math.min(Math.max(below + up(n - below * d, d), 0), from - 1);
+            });
+            expect(values(y), `${transform} ${rounding} ${from} -> ${to}`).toEqual(expected);
+          }
+  }); // prettier-ignore
+
   it("names axes and keeps the aspect ratio", () => {
     const x = counting([1, 4, 8]);
     const attributes = { mode: "nearest", axes: [2, 1], keep_aspect_ratio_policy: "not_larger" };

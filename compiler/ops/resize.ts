@@ -48,14 +48,20 @@ function resizedAxes(call: OpCall): ResizeAxis[] {
   }
   const crops = call.string("coordinate_transformation_mode") === "tf_crop_and_resize";
   const policy = call.string("keep_aspect_ratio_policy", "stretch");
-  const ratios = wanted.map((size, i) => size / shape[axes[i]!]!);
-  const common = policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
+  const ratios = wanted.map((size, i): readonly [number, number] => [size, shape[axes[i]!]!]);
+  const scaleOf = ([size, from]: readonly [number, number]): number => size / from;
+  const sign = policy === "not_larger" ? 1 : -1;
+  const [common = [1, 1] as const] = ratios.filter(([, from]) => from > 0).sort((a, b) => sign * (scaleOf(a) - scaleOf(b))); // prettier-ignore
   return axes.map((axis, i): ResizeAxis => {
     const from = shape[axis]!;
     const region: readonly [number, number] = roi ? [roi[i]!, roi[i + axes.length]!] : [0, 1];
-    if (bySize && policy === "stretch") return { axis, from, to: wanted[i]!, scale: ratios[i]!, region };
-    // Half rounds up. Source: Resize, keep_aspect_ratio_policy.
-    if (bySize) return { axis, from, to: Math.floor(from * common + 0.5), scale: common, region };
+    if (bySize) {
+      const ratio = policy === "stretch" ? ratios[i]! : common;
+      // Half rounds up. Source: Resize, keep_aspect_ratio_policy.
+      const to =
+        policy === "stretch" ? wanted[i]! : Math.floor((2 * from * ratio[0] + ratio[1]) / (2 * ratio[1]));
+      return { axis, from, to, scale: scaleOf(ratio), ratio, region };
+    }
     const scale = wanted[i]!;
     if (!(scale > 0)) call.fail("attribute-invalid", `scale ${scale}`);
     const length = crops ? from * (region[1] - region[0]) : from;

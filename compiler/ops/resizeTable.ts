@@ -12,6 +12,8 @@ export interface ResizeAxis {
   readonly from: number;
   readonly to: number;
   readonly scale: number;
+  /** The scale as a fraction of lengths, where sizes give it. */
+  readonly ratio?: readonly [numerator: number, denominator: number];
   /** Start and end of the region in units of the axis; used by tf_crop_and_resize only. */
   readonly region: readonly [number, number];
 }
@@ -62,35 +64,32 @@ export function resizeMode(call: OpCall): ResizeMode {
 }
 
 /**
- * The position in the input that output position `at` stands for. Scales are float32, and so is the arithmetic on
- * them: 3 / 0.6 is 5 and not a little less, which would be another neighbour.
+ * The position in the input that output position `at` stands for. Sizes give it exactly: one division of whole numbers,
+ * which is right where elements meet. A scale or a region that is given is of float32, and so is the arithmetic on it: 3 / 0.6 is 5
+ * and not a little less, which would be another neighbour.
  */
-function sourcePosition(
-  { from, to, scale: exact, region }: ResizeAxis,
-  transformation: string,
-  at: number,
-): number {
-  const scale = Math.fround(exact);
+function sourcePosition(axis: ResizeAxis, transformation: string, at: number): number {
+  const { from, to, scale, ratio: [n, d] = [scale, 1], region } = axis;
+  const rounded = axis.ratio ? Number : Math.fround;
   switch (transformation) {
     case "asymmetric":
-      return Math.fround(at / scale);
+      return rounded((at * d) / n);
     case "align_corners":
-      // The resized length is not rounded here, as in the reference implementation.
-      return to === 1 ? 0 : Math.fround((at * (from - 1)) / (Math.fround(from * scale) - 1));
-    case "pytorch_half_pixel":
-      return to === 1 ? 0 : Math.fround(Math.fround((at + 0.5) / scale) - 0.5);
+      // The resized length is not rounded to a whole number here, as in the reference implementation.
+      return to === 1 ? 0 : rounded((at * (from - 1) * d) / (rounded(from * n) - d));
     case "tf_half_pixel_for_nn":
-      return Math.fround((at + 0.5) / scale);
+      return rounded(((2 * at + 1) * d) / (2 * n));
     case "half_pixel_symmetric":
       // The middle stays the middle, exactly: what the scale's rounding moves, the adjustment moves back.
-      return Math.fround((from / 2) * (1 - to / (exact * from)) + (at + 0.5) / exact - 0.5);
+      return rounded(((from - 1) * n + (2 * at + 1 - to) * d) / (2 * n));
     case "tf_crop_and_resize": {
       const [start, end] = region;
-      if (to === 1) return 0.5 * (start + end) * (from - 1);
-      return start * (from - 1) + (at * (end - start) * (from - 1)) / (to - 1);
+      if (to === 1) return Math.fround(0.5 * (start + end) * (from - 1));
+      return Math.fround(start * (from - 1) + (at * (end - start) * (from - 1)) / (to - 1));
     }
     default:
-      return Math.fround(Math.fround((at + 0.5) / scale) - 0.5);
+      if (to === 1 && transformation === "pytorch_half_pixel") return 0;
+      return axis.ratio ? ((2 * at + 1) * d - n) / (2 * n) : rounded(rounded((at + 0.5) / n) - 0.5);
   }
 }
 

@@ -186,6 +186,46 @@ describe("refusals", () => {
     expect(code).toBe("shape-mismatch");
   });
 
+  it.each([
+    ["none at all", "", "graph-invalid"],
+    ["of another shape", "int64 [1, 1, 3, 2]", "shape-mismatch"],
+    ["that are real numbers", "float32 [1, 1, 2, 2]", "dtype-unsupported"],
+  ])("places to store maxima at: %s", (_, given, expected) => {
+    const code = codeOf((b) => {
+      const [dtype, shape] = given.split(/ (?=\[)/) as ["int64", string];
+      const places = given === "" ? "" : b.input("places", dtype, JSON.parse(shape) as number[]);
+      b.output(b.node("MaxUnpool", [b.input("x", "float32", [1, 1, 2, 2]), places], { kernel_shape: [2, 2], strides: [2, 2] }), "float32");
+    });
+    expect(code).toBe(expected);
+  }); // prettier-ignore
+
+  it.each([
+    ["com.microsoft:NhwcConv", ["", "w"]],
+    ["com.microsoft:BiasGelu", []],
+    ["com.microsoft:QuickGelu", ["text"]],
+    ["com.microsoft:BiasSplitGelu", ["scalar"]],
+    ["Pad", ["x", "pads", "x"]],
+    ["Compress", ["scalar", "flags"]],
+    ["QLinearMatMul", ["bytes", "scalar", "byte", "bytes", "scalar", "byte", "scalar", "scalar"]],
+    ["com.microsoft:GroupNorm", ["", "x", "x"]],
+  ] as const)("operands of %s that are missing or of another form: %o", (name, operands) => {
+    const [op, domain] = name.split(":").reverse() as [string, string | undefined];
+    const attributes = op === "Compress" ? { axis: 0 } : op === "GroupNorm" ? { groups: 1, activation: 0 } : {};
+    const code = codeOf((b) => {
+      b.input("x", "float32", [1, 2, 3, 4]);
+      b.input("w", "float32", [2, 2, 1, 1]);
+      b.input("scalar", "float32", []);
+      b.input("bytes", "uint8", [2, 2]);
+      b.input("byte", "uint8", []);
+      b.initializer("bool", [1], [1], "flags");
+      b.initializer("int64", [8], [0, 0, 0, 0, 1, 1, 1, 1], "pads");
+      b.initializer("string", [2], ["a", "b"] as unknown as number[], "text");
+      if (domain) b.importOpset(domain, 1);
+      b.output(b.node(op, operands, attributes, domain ? { domain } : {}), "float32");
+    });
+    expect(["graph-invalid", "dtype-unsupported", "shape-mismatch"]).toContain(code);
+  }); // prettier-ignore
+
   it("parts that are four billion", () => {
     const code = codeOf((b) => {
       const [y] = b.nodeWithOutputs("Split", [b.input("x", "float32", [4])], 1, { num_outputs: 2 ** 32 });

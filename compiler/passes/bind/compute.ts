@@ -46,13 +46,14 @@ export function compute(walk: Walk, node: OpNode): void {
   try {
     define(walk, node, definition);
   } catch (error) {
+    const where = { node: node.name, op: node.op };
+    // The last line against operands of a form that a definition did not test.
+    if (error instanceof TypeError || error instanceof RangeError)
+      fail("graph-invalid", `its inputs or attributes do not fit together (${error.message})`, where);
     if (!(error instanceof TypeConflict)) throw error;
     // Definitions say what they compute, not for which element types: an expression that cannot be made tells.
     const types = node.inputs.map((id) => walk.types.get(id)?.dtype ?? "none").join(", ");
-    fail("dtype-unsupported", `not defined for inputs of ${types} (${error.message})`, {
-      node: node.name,
-      op: node.op,
-    });
+    fail("dtype-unsupported", `not defined for inputs of ${types} (${error.message})`, where);
   }
 }
 
@@ -100,6 +101,10 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   }
   if (implementation.kind === "library") {
     const library = implementation.call(call);
+    for (const argument of library.arguments) {
+      if (argument.kind === "input" && call.input(argument.position).dtype === "string")
+        call.fail("dtype-unsupported", `input ${argument.position} is of strings`);
+    }
     const constant = !drawsAnew(library) && node.inputs.every((id) => id === "" || walk.foldable(id));
     if (constant && outputs.every((type) => elementCount(type.shape) <= walk.foldLimit)) {
       const inputs = node.inputs.map((id) => walk.constants.get(id));
@@ -230,6 +235,8 @@ export function expander(walk: Walk, parent: OpNode): Expander {
     return results;
   };
   const typeOf = (id: ValueId): TensorType => {
+    if (id === "")
+      fail("graph-invalid", "an input that it needs is missing", { node: parent.name, op: parent.op });
     const type = walk.types.get(walk.resolve(id));
     if (!type) throw new Postponed();
     return type;

@@ -1,7 +1,7 @@
 /**
  * What compound operators are made of, for whoever asks what roundings do to them. In: a node, and how to see tensors.
  * Out: the nodes of its definition, or nothing where the operator stands for itself. Invariant: the last node makes the
- * node's first output, and what goes between them is rounded as implementations do: in float32, or float64 where the
+ * node's first output (others are made on the way), and what goes between them is rounded as implementations do: in float32, or float64 where the
  * elements are; so what cancels inside, what nearly vanishes before it is multiplied, and real numbers of which whole
  * ones are made show as between operators.
  */
@@ -129,11 +129,21 @@ class Definition {
     return this.one("Mul", x, this.one("Sigmoid", this.one("Mul", x, this.constant(alpha))));
   }
 
+  /** Says which number is a result after the first, where somebody wants it. */
+  also(position: number, x: string): void {
+    const name = this.node.outputs[position] ?? "";
+    if (name !== "") this.nodes.push(this.named(x, name));
+  }
+
+  /** A number under the name of a result, in its type. */
+  private named(x: string, name: string): GraphNode {
+    const to = this.dtype === this.inner ? undefined : ONNX_DATA_TYPE[this.dtype as "float16"];
+    return { op: to === undefined ? "Identity" : "Cast", inputs: [x], outputs: [name], attributes: to === undefined ? {} : { to } }; // prettier-ignore
+  }
+
   /** The nodes, of which the last has the result's name and type. */
   done(result: string): readonly GraphNode[] {
-    const to = this.dtype === this.inner ? undefined : ONNX_DATA_TYPE[this.dtype as "float16"];
-    const outputs = [this.node.outputs[0]!];
-    return [...this.nodes, { op: to === undefined ? "Identity" : "Cast", inputs: [result], outputs, attributes: to === undefined ? {} : { to } }]; // prettier-ignore
+    return [...this.nodes, this.named(result, this.node.outputs[0]!)];
   }
 }
 
@@ -160,6 +170,12 @@ const RESULTS: Readonly<Record<string, (d: Definition, node: GraphNode) => strin
   SwiGLU: (d, node) => d.one("Mul", d.swish(d.operand(0), numberOf(node, "alpha", 1)), d.operand(1)),
   CausalConvWithState: (d, { attributes: { activation, ...rest } }) => (/silu|swish/.test(String(activation)) ? d.swish(d.without(rest), 1) : undefined), // prettier-ignore
   Resize: blended,
+  SoftmaxCrossEntropyLoss: (d, { inputs, attributes }) => {
+    const [logarithms] = d.add("LogSoftmax", [d.operand(0)], { axis: 1 }) as [string];
+    d.also(1, logarithms);
+    const weights = inputs[2] ? [d.operand(2)] : [];
+    return d.add("NegativeLogLikelihoodLoss", [logarithms, inputs[1]!, ...weights], attributes)[0]!;
+  },
   "com.microsoft:QLinearAdd": (d) => d.quantized(d.one("Add", d.real(0), d.real(3)), 6),
   "com.microsoft:QLinearAveragePool": (d, { attributes }) => d.pooled("AveragePool", attributes),
   "com.microsoft:QLinearGlobalAveragePool": (d, { attributes }) => d.pooled("GlobalAveragePool", attributes),

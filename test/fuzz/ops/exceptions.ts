@@ -69,34 +69,59 @@ function resizedAxes({ node }: Witness, rank: number): readonly number[] {
   return axes.map((axis) => (axis < 0 ? axis + rank : axis));
 }
 
-/** Whether a Resize crops a dimension that is as long in its output. */
-function cropsAndKeepsLength(w: Witness): boolean {
-  const [from, to] = [input(w, 0)?.shape, w.values().get(w.node.outputs[0] ?? "")?.shape];
-  const region = input(w, 1);
-  if (!from || !to || !region) return false;
-  const bounds = Array.from(region.data as Iterable<number>, (value) =>
-    Number(readerOf(region.dtype)(value)),
-  );
-  const axes = resizedAxes(w, from.length);
-  return axes.some(
-    (axis, i) => from[axis] === to[axis] && !(bounds[i] === 0 && bounds[i + axes.length] === 1),
-  );
+/** An axis that a Resize names. */
+interface ResizedAxis {
+  readonly from: number;
+  readonly to: number;
+  /** Before its length is made whole. */
+  readonly scale: number;
+  /** Start and end, as shares of the axis. */
+  readonly region: readonly [number, number];
 }
 
-/** Whether a Resize takes elements from places in the middle of one or between two, where a rounding decides which. */
+function resized(w: Witness): readonly ResizedAxis[] {
+  const [before, after] = [input(w, 0)?.shape, w.values().get(w.node.outputs[0] ?? "")?.shape];
+  if (!before || !after) return [];
+  const numbers = (position: number): number[] => {
+    const tensor = input(w, position);
+    return tensor ? Array.from(tensor.data as Iterable<number>, (value) => Number(readerOf(tensor.dtype)(value))) : []; // prettier-ignore
+  };
+  const [roi, scales, sizes] = [numbers(1), numbers(2), numbers(3)];
+  const axes = resizedAxes(w, before.length);
+  const ratios = axes.map((axis, i) => scales[i] ?? sizes[i]! / before[axis]!);
+  const policy = w.node.attributes["keep_aspect_ratio_policy"] ?? "stretch";
+  const common = policy === "stretch" || scales.length > 0 ? undefined : policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios); // prettier-ignore
+  return axes.map((axis, i): ResizedAxis => ({
+    from: before[axis]!,
+    to: after[axis]!,
+    scale: common ?? ratios[i]!,
+    region: [roi[i] ?? 0, roi[i + axes.length] ?? 1],
+  }));
+}
+
+/** Whether a Resize crops a dimension that is as long in its output. */
+function cropsAndKeepsLength(w: Witness): boolean {
+  return resized(w).some(({ from, to, region }) => from === to && !(region[0] === 0 && region[1] === 1));
+}
+
+/** The place in an axis, in elements, that an element of the result stands for. */
+function placeOf(transform: unknown, { from, to, scale, region: [start, end] }: ResizedAxis, at: number): number {
+  if (transform === "asymmetric") return at / scale;
+  if (transform === "half_pixel_symmetric") return (from - 1) / 2 + (2 * at + 1 - to) / (2 * scale);
+  if (transform !== "tf_crop_and_resize") return (at + 0.5) / scale - 0.5;
+  return (from - 1) * (to === 1 ? (start + end) / 2 : start + (at * (end - start)) / (to - 1));
+} // prettier-ignore
+
+/** Whether a Resize goes to another element within a rounding of places that it takes elements from. */
 function takesFromEdges(w: Witness): boolean {
-  const [from, to] = [input(w, 0)?.shape, w.values().get(w.node.outputs[0] ?? "")?.shape];
-  if (!from || !to) return false;
-  const given = input(w, 2);
-  const scales =
-    given && given.shape[0]! > 0 ? Array.from(given.data as Iterable<number>, Number) : undefined;
-  return resizedAxes(w, from.length).some((axis, i) => {
-    const scale = scales?.[i] ?? to[axis]! / from[axis]!;
-    return Array.from(
-      { length: to[axis]! },
-      (_, at) => from[axis]! + (2 * at + 1 - to[axis]!) / scale - 1,
-    ).some((twice) => Math.abs(twice - Math.round(twice)) < 1e-5);
-  });
+  const { mode = "nearest", nearest_mode: rounding, coordinate_transformation_mode: transform } = w.node.attributes; // prettier-ignore
+  if (mode !== "nearest") return false;
+  const edge = rounding === "floor" || rounding === "ceil" ? 0 : 0.5;
+  return resized(w).some((axis) =>
+    Array.from({ length: axis.to }, (_, at) => placeOf(transform, axis, at) - edge).some(
+      (place) => Math.abs(place - Math.round(place)) < 1e-5,
+    ),
+  );
 }
 
 /** Whether a tensor holds infinities or NaN. */
@@ -349,8 +374,22 @@ const DEVIATIONS: readonly Deviation[] = [
     reason: "the sizes that scales give are not those of the region but of the whole input",
   },
   {
-    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "half_pixel_symmetric" && (w.node.attributes["mode"] ?? "nearest") === "nearest" && takesFromEdges(w),
-    reason: "what the scale's rounding moves in half_pixel_symmetric is not moved back exactly",
+    // Of sizes, the scale is their fraction, which no float32 holds; where half an element rounds, it is heeded.
+    applies: (w) => w.node.op === "Resize" && (input(w, 3)?.shape[0] ?? 0) > 0 && /^(floor|ceil)$/.test(String(w.node.attributes["nearest_mode"])) && !/align_corners|tf_crop/.test(String(w.node.attributes["coordinate_transformation_mode"])) && takesFromEdges(w),
+    reason: "places on an element are a little beside it where the scale of sizes was rounded",
+  },
+  {
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize" && takesFromEdges(w),
+    reason: "bounds of regions are rounded, and so are places in them: which side of an edge they are on is open",
+  },
+  {
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["antialias"] === 1 && resized(w).some(({ from, to, scale }) => from === to && Math.abs(scale - 1) > 1e-5),
+    reason: "an axis whose length stays is not filtered",
+  },
+  {
+    // ONNX's reference spreads the scaled length over the axis; onnxruntime the whole number that is left of it.
+    applies: (w) => w.node.op === "Resize" && w.node.attributes["coordinate_transformation_mode"] === "align_corners" && resized(w).some(({ from, to, scale }) => Math.abs(from * scale - to) > 1e-5),
+    reason: "corners are aligned with the last element instead of with the end of the scaled length",
   },
   {
     // An axis of the same length takes every element of itself, though the formula names a place within the region.

@@ -594,4 +594,105 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "STFT", inputs: ["x", "step", "window"], outputs: ["y"], attributes: { onesided: 1 } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float64", shape: [1, 7, 3, 2] } }],
   }, // prettier-ignore
+  {
+    note: "the logarithm of a sum next to 1, of which a rounding of 1 is left",
+    opset: 16,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [3, 3, 3], data: { kind: "values", values: [0, 0, -0.12109375, 0, 0, 12.25, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }, constant: false },
+      { name: "labels", dtype: "int32", shape: [3, 3], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "weights", dtype: "float32", shape: [3], data: { kind: "zeros", seed: 0 }, constant: false },
+    ],
+    nodes: [{ op: "SoftmaxCrossEntropyLoss", inputs: ["x", "labels", "weights"], outputs: ["loss", "logarithms"], attributes: { reduction: "none", ignore_index: 0 } }],
+    outputs: [{ name: "logarithms", type: { kind: "tensor", dtype: "float32", shape: [3, 3, 3] } }],
+  }, // prettier-ignore
+  {
+    note: "corners aligned over a length that its scale leaves a fraction of",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 5, 7], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "scales", dtype: "float32", shape: [2], data: { kind: "values", values: [0.75, 1.5] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "scales"], outputs: ["y"], attributes: { mode: "linear", coordinate_transformation_mode: "align_corners", axes: [2, 3] } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 3, 10] } }],
+  }, // prettier-ignore
+  {
+    note: "the same of lengths that keep their ratio",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 3, 4], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [2], data: { kind: "values", values: [8n, 4n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "align_corners", keep_aspect_ratio_policy: "not_smaller", axes: [2, 3] } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 8, 11] } }],
+  }, // prettier-ignore
+  {
+    note: "between two elements, which the rounding of a scale made the first",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 7], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1n, 1n, 4n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "asymmetric", nearest_mode: "round_prefer_ceil" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4] } }],
+  }, // prettier-ignore
+  {
+    note: "the same of aligned corners",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 13], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1n, 1n, 7n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "align_corners", nearest_mode: "floor" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 7] } }],
+  }, // prettier-ignore
+  {
+    note: "the same of half a pixel",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 22], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1n, 1n, 13n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { nearest_mode: "round_prefer_floor" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 13] } }],
+  }, // prettier-ignore
+  {
+    note: "on an element, which onnxruntime's rounding of a scale takes from below",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 14], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1n, 1n, 4n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 4] } }],
+  }, // prettier-ignore
+  {
+    note: "a region whose bound is rounded, next to an element",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 6], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "roi", dtype: "float32", shape: [6], data: { kind: "values", values: [0, 0, 0, 1, 1, 0.6] }, constant: true },
+      { name: "sizes", dtype: "int64", shape: [3], data: { kind: "values", values: [1n, 1n, 8n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "roi", "", "sizes"], outputs: ["y"], attributes: { coordinate_transformation_mode: "tf_crop_and_resize", nearest_mode: "ceil" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 8] } }],
+  }, // prettier-ignore
+  {
+    note: "an axis that stays as long as it is though the scale is not 1, filtered",
+    opset: 19,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 1, 6, 2], data: { kind: "iota", seed: 0 }, constant: false },
+      { name: "sizes", dtype: "int64", shape: [2], data: { kind: "values", values: [5n, 7n] }, constant: true },
+    ],
+    nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { mode: "linear", antialias: 1, axes: [2, 3], keep_aspect_ratio_policy: "not_larger" } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 5, 2] } }],
+  }, // prettier-ignore
 ];

@@ -101,6 +101,43 @@ describe("the logarithm of one and nearly nothing", () => {
   });
 });
 
+describe("the logarithm of a sum of which the largest term is 1", () => {
+  const scores = operand("x", [1, 2], [0, -12]);
+  const rest = Math.exp(-12);
+  const forms: readonly (readonly [string, FuzzGraph])[] = [
+    ["LogSoftmax", graphOf([scores], [node("LogSoftmax", ["x"], "y")])],
+    ["ReduceLogSumExp", graphOf([scores], [node("ReduceLogSumExp", ["x"], "y")])],
+    ["SoftmaxCrossEntropyLoss", graphOf([scores, operand("label", [1], [0], "int64")], [node("SoftmaxCrossEntropyLoss", ["x", "label"], "y")])],
+  ]; // prettier-ignore
+
+  it.each(forms)("of %s is right to a rounding of 1, and no further", (_, graph) => {
+    for (const by of ["ours", "onnxruntime"] as const) {
+      expect(verdict(graph, 0, (value) => value + 2 ** -23, by)).toBeUndefined();
+      expect(verdict(graph, 0, (value) => value + 4 * rest, by)).toContain("y");
+    }
+  });
+
+  it("may be nothing, but other elements stay", () => {
+    const far = graphOf([operand("x", [1, 2], [0, -30])], [node("LogSoftmax", ["x"], "y")]);
+    expect(verdict(far, 0, (value) => value - 2 ** -23, "ours")).toBeUndefined();
+    expect(verdict(far, 1, (value) => value - 1e-3, "ours")).toContain("y[1]");
+  });
+});
+
+it("a real number that is cut may be the next one where some roundings take it there, and nowhere else", () => {
+  // So many roundings below 3, which one of them at a time does not reach.
+  const cut = (below: number): FuzzGraph =>
+    graphOf(
+      [operand("x", [1], [1]), operand("y", [1], [2 - below * 2 ** -22])],
+      [node("Add", ["x", "y"], "s"), node("Floor", ["s"], "t")],
+    );
+  for (const by of ["ours", "onnxruntime"] as const) {
+    expect(verdict(cut(8), 0, (value) => value + 1, by)).toBeUndefined();
+    expect(verdict(cut(8), 0, (value) => value + 2, by)).toContain("t[0] is 4");
+    expect(verdict(cut(200), 0, (value) => value + 1, by)).toContain("t[0] is 3");
+  }
+});
+
 it("an element that does not move has no part in what others do", () => {
   const sums = graphOf(
     [operand("x", [2, 2], [1e6, -1e6, 3, 4]), operand("y", [2, 2], [0.1, 0.2, 0, 0])],
@@ -259,6 +296,15 @@ describe("definitions of compound operators", () => {
     });
     actual!.forEach((value, i) => expect(value).toBeCloseTo(expected![i]!, 5));
   });
+
+  it.each(["mean", "sum", "none"])("SoftmaxCrossEntropyLoss (%s) is what the operator gives, with its logarithms", (reduction) => {
+    const whole: GraphNode = { op: "SoftmaxCrossEntropyLoss", inputs: ["x", "labels", "weights"], outputs: ["y", "logarithms"], attributes: { reduction, ignore_index: 0 } };
+    const operands = [operand("x", [3, 4], [...values, -1, 12, -12, 2]), operand("labels", [3], [3, 0, 1], "int64"), operand("weights", [4], [1, 2, 0.5, 4])];
+    const parts = definitionOf(whole, operands[0]!)!;
+    const results = ["y", "logarithms"].map((name) => ({ name, type: { kind: "tensor", dtype: "float32" } as const }));
+    const [expected, actual] = [[whole], parts].map((nodes) => interpreted({ ...graphOf(operands, nodes), opset: 13, outputs: results }));
+    expect(actual).toEqual(expected);
+  }); // prettier-ignore
 
   const bytes = [1, 250, 128, 3, 4, 90, 200, 7, 30, 6, 77, 2, 66, 129, 127, 31, 18, 44];
   const parameters = ["scale", "zero"];

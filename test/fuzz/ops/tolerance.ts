@@ -38,6 +38,8 @@ export type Computer = "ours" | "onnxruntime";
 function cancels({ op, attributes, inputs, outputs }: GraphNode, values: ReadonlyMap<string, Tensor>, by: Computer): Tensor | number | undefined {
   // What is left of 1 beside a gate, times a candidate, whose own function keeps it below 1 or so.
   if (op === "GRU" || (op === "LSTM" && attributes["input_forget"] === 1)) return 1;
+  // The logarithm of a sum of which the largest term is 1: what is left of it, or nothing, is right to a rounding of 1.
+  if (/^(LogSoftmax|ReduceLogSumExp)$/.test(op)) return besideOne(values.get(outputs[0] ?? ""));
   if (by !== "onnxruntime") return undefined;
   // Its logistic function is a fraction of polynomials and a half, right to a rounding of 1.
   if (/^(Sigmoid|RNN|LSTM)$/.test(op)) return 1;
@@ -51,6 +53,11 @@ function cancels({ op, attributes, inputs, outputs }: GraphNode, values: Readonl
   const [x, y] = [values.get(inputs[0] ?? ""), values.get(outputs[0] ?? "")];
   return x && y && isFloat(x.dtype) ? blended(x, y) : undefined;
 } // prettier-ignore
+
+/** Of the size of one, for every element: also where it is 0. */
+function besideOne(y: Tensor | undefined): Tensor | undefined {
+  return y && { dtype: "float64", shape: y.shape, data: new Float64Array(y.data.length).fill(1) };
+}
 
 /** Whether elements are blended by weights that are numbers of float32 of the size of 1, and so right to a rounding of 1. */
 function blends({ op, attributes }: Pick<GraphNode, "op" | "attributes">): boolean {
