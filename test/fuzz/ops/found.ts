@@ -695,4 +695,16 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"], attributes: { mode: "linear", antialias: 1, axes: [2, 3], keep_aspect_ratio_policy: "not_larger" } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 5, 2] } }],
   }, // prettier-ignore
+  {
+    note: "a transform of a length that is no power of two, of one large element",
+    opset: 25,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "float32", shape: [1, 8, 1], data: { kind: "values", values: [0, 0, 0, 0, 0, 0, 0, -1000000000] }, constant: false },
+      { name: "length", dtype: "int64", shape: [], data: { kind: "values", values: [11] }, constant: false },
+      { name: "axis", dtype: "int64", shape: [], data: { kind: "ones", seed: 0 }, constant: false },
+    ],
+    nodes: [{ op: "DFT", inputs: ["x", "length", "axis"], outputs: ["y"], attributes: { inverse: 0 } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 11, 2] } }],
+  }, // prettier-ignore
 ];
