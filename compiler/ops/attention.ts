@@ -6,7 +6,7 @@
  * Source: ONNX operator documentation, Attention (25), FlexAttention (26).
  */
 import { add, cast, constant, div, int, le, lt, mul, select, sub, unary, type Expr } from "../ir/expr.ts";
-import type { DType } from "../ir/dtype.ts";
+import { isInteger, type DType } from "../ir/dtype.ts";
 import type { Attribute, Graph, ValueId } from "../ir/graph.ts";
 import { coordinate, type Axis } from "../ir/kernel.ts";
 import { contraction } from "./contract.ts";
@@ -243,8 +243,10 @@ function expandAttention(call: OpCall, to: Expander): (ValueId | undefined)[] {
     right_window_size: bound(call, "right_window_size"),
     causal_offset: past,
   };
+  // A mask of integers is added like one of floats.
+  const mask = call.has(3) && isInteger(call.input(3).dtype) ? inDtype(to, input(3), "float32") : input(3);
   const scoresUntil = (until: number): ValueId =>
-    to.node("tilewright:AttentionScores", [input(0), key, input(3), input(6)], { ...attributes, until });
+    to.node("tilewright:AttentionScores", [input(0), key, mask, input(6)], { ...attributes, until });
   const masked = scoresUntil(BIASED);
   // Scores are never narrower than float32; what asks for more than they are gets it.
   const precise = call.int("softmax_precision") === typeNumber("float64");

@@ -85,6 +85,12 @@ export class OpCall {
     return Array.from(this.value(position).data as Iterable<number | bigint>, Number);
   }
 
+  /** One such integer. */
+  integer(position: number): number {
+    const [value] = this.integers(position);
+    return value ?? this.fail("shape-mismatch", `input ${position} is empty`);
+  }
+
   private attribute<K extends Attribute["kind"]>(
     name: string,
     kind: K,

@@ -146,13 +146,13 @@ function expandDft(call: OpCall, to: Expander): readonly ValueId[] {
   if (rank < 2 || (parts !== 1 && parts !== 2)) {
     call.fail("shape-mismatch", `DFT of [${shape}]: the last dimension is 1 for real, 2 for complex numbers`);
   }
-  const axis = normaliseAxis(call, call.has(2) ? call.integers(2)[0]! : -2, rank);
+  const axis = normaliseAxis(call, call.has(2) ? call.integer(2) : -2, rank);
   if (axis === rank - 1) call.fail("attribute-invalid", "the axis of a DFT is its last dimension");
   const inverse = call.int("inverse", 0) !== 0;
   const onesided = call.int("onesided", 0) !== 0;
   const size = shape[axis]!;
   const backToReal = inverse && onesided;
-  const length = call.has(1) ? call.integers(1)[0]! : backToReal ? 2 * (size - 1) : size;
+  const length = call.has(1) ? call.integer(1) : backToReal ? 2 * (size - 1) : size;
   if (length < 1) call.fail("attribute-invalid", `DFT of length ${length}`);
   const half = Math.floor(length / 2) + 1;
   const transform: Transform = {
@@ -206,10 +206,10 @@ function expandStft(call: OpCall, to: Expander): readonly ValueId[] {
   const { dtype, shape } = call.input(0);
   const [signal, , window] = call.node.inputs as [ValueId, ValueId, ValueId | undefined];
   expectRank(call, 0, "the signal", 2, 3);
-  const step = call.integers(1)[0]!;
-  const length = call.has(2) ? call.input(2).shape[0]! : call.has(3) ? call.integers(3)[0]! : shape[1]!;
-  if (call.has(3) && call.integers(3)[0] !== length) {
-    call.fail("shape-mismatch", `a window of ${length} for frames of ${call.integers(3)[0]}`);
+  const step = call.integer(1);
+  const length = call.has(2) ? call.input(2).shape[0]! : call.has(3) ? call.integer(3) : shape[1]!;
+  if (call.has(3) && call.integer(3) !== length) {
+    call.fail("shape-mismatch", `a window of ${length} for frames of ${call.integer(3)}`);
   }
   if (step < 1 || length < 1) call.fail("attribute-invalid", `frames of ${length} at steps of ${step}`);
   const onesided = call.int("onesided", 1) !== 0;
@@ -265,7 +265,7 @@ function windowDefinition(op: string, a0: number, a1: number, a2: number): OpDef
     implementation: {
       kind: "expand",
       expand(call, to) {
-        const size = call.integers(0)[0]!;
+        const size = call.integer(0);
         if (size < 0) call.fail("attribute-invalid", `a window of ${size}`);
         if (size > MOST_ELEMENTS)
           call.fail("limit-exceeded", `a window of ${size}: at most ${MOST_ELEMENTS}`);

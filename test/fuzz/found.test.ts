@@ -208,9 +208,12 @@ describe("refusals", () => {
     ["Compress", ["scalar", "flags"]],
     ["QLinearMatMul", ["bytes", "scalar", "byte", "bytes", "scalar", "byte", "scalar", "scalar"]],
     ["com.microsoft:GroupNorm", ["", "x", "x"]],
+    ["RandomUniformLike", ["text"]],
+    ["HannWindow", ["nothing"]],
+    ["STFT", ["x", "nothing"]],
   ] as const)("operands of %s that are missing or of another form: %o", (name, operands) => {
     const [op, domain] = name.split(":").reverse() as [string, string | undefined];
-    const attributes = op === "Compress" ? { axis: 0 } : op === "GroupNorm" ? { groups: 1, activation: 0 } : {};
+    const attributes = op === "Compress" ? { axis: 0 } : op === "GroupNorm" ? { groups: 1, activation: 0 } : op === "RandomUniformLike" ? { dtype: 1 } : {};
     const code = codeOf((b) => {
       b.input("x", "float32", [1, 2, 3, 4]);
       b.input("w", "float32", [2, 2, 1, 1]);
@@ -218,6 +221,7 @@ describe("refusals", () => {
       b.input("bytes", "uint8", [2, 2]);
       b.input("byte", "uint8", []);
       b.initializer("bool", [1], [1], "flags");
+      b.initializer("int64", [0], [], "nothing");
       b.initializer("int64", [8], [0, 0, 0, 0, 1, 1, 1, 1], "pads");
       b.initializer("string", [2], ["a", "b"] as unknown as number[], "text");
       if (domain) b.importOpset(domain, 1);

@@ -101,10 +101,8 @@ function define(walk: Walk, node: OpNode, definition: OpDefinition): void {
   }
   if (implementation.kind === "library") {
     const library = implementation.call(call);
-    for (const argument of library.arguments) {
-      if (argument.kind === "input" && call.input(argument.position).dtype === "string")
-        call.fail("dtype-unsupported", `input ${argument.position} is of strings`);
-    }
+    for (const argument of library.arguments) if (argument.kind === "input") call.input(argument.position);
+    if (call.inputs.some((type) => type?.dtype === "string")) call.fail("dtype-unsupported", "not defined for strings"); // prettier-ignore
     const constant = !drawsAnew(library) && node.inputs.every((id) => id === "" || walk.foldable(id));
     if (constant && outputs.every((type) => elementCount(type.shape) <= walk.foldLimit)) {
       const inputs = node.inputs.map((id) => walk.constants.get(id));

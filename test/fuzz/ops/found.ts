@@ -707,4 +707,17 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "DFT", inputs: ["x", "length", "axis"], outputs: ["y"], attributes: { inverse: 0 } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 11, 2] } }],
   }, // prettier-ignore
+  {
+    note: "a mask of integers for fewer keys than there are",
+    opset: 24,
+    wrapping: "none",
+    operands: [
+      { name: "q", dtype: "float32", shape: [1, 1, 2, 4], data: { kind: "small", seed: 1 }, constant: false },
+      { name: "k", dtype: "float32", shape: [1, 1, 5, 4], data: { kind: "small", seed: 2 }, constant: false },
+      { name: "v", dtype: "float32", shape: [1, 1, 5, 4], data: { kind: "small", seed: 3 }, constant: false },
+      { name: "mask", dtype: "int64", shape: [2, 3], data: { kind: "range", seed: 4, least: -2, most: 2 }, constant: false },
+    ],
+    nodes: [{ op: "Attention", inputs: ["q", "k", "v", "mask"], outputs: ["y"], attributes: {} }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 2, 4] } }],
+  }, // prettier-ignore
 ];
