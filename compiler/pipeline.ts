@@ -27,6 +27,7 @@ import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
+import { onlyWhatIsRead } from "./passes/demand.ts";
 import { splitAtEdges } from "./passes/edges.ts";
 import { fuse } from "./passes/fuse.ts";
 import { guard } from "./passes/guards.ts";
@@ -137,6 +138,7 @@ export function optimize(
     );
     trace?.("rows", () => `${program.calls.length} calls`);
   }
+  if (enabled(options, "simplify")) program = clock.time("simplify", () => onlyWhatIsRead(program));
   // Fewer multiplications, but three dispatches for one: on a GPU that has not paid.
   if (enabled(options, "winograd") && target === "wasm") {
     program = clock.time("winograd", () =>

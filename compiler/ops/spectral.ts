@@ -42,7 +42,7 @@ interface Transform {
   readonly half: boolean;
 }
 
-/** basis[i, input part, k, output part] of a {@link Transform}; it has no inputs. */
+/** basis[i, input part, k, output part] of a {@link Transform}; its input, where it has one, is a window over i. */
 const fourierBasis: OpDefinition = {
   op: "FourierBasis",
   domain: "tilewright",
@@ -87,15 +87,16 @@ function buildBasis(call: OpCall): Kernel {
       // (a + bi)(cos - i sin) forward, (a + bi)(cos + i sin) back.
       const wave = part === to ? cosinus : sinus;
       const negative = part !== to && (to === 1) !== inverse;
-      const value = mul(negative ? unary("neg", wave) : wave, factor);
+      const signed = mul(negative ? unary("neg", wave) : wave, factor);
+      const value = call.has(0) ? mul(signed, cast(writer.load(0, [coordinate(i)]), dtype)) : signed;
       writer.store(0, [i, k], [coordinate(i), int(part), coordinate(k), int(to)], value);
     }
   }
   return writer.done();
 }
 
-function basis(to: Expander, transform: Transform, dtype: DType): ValueId {
-  return to.node("tilewright:FourierBasis", [], {
+function basis(to: Expander, transform: Transform, dtype: DType, windows: readonly ValueId[] = []): ValueId {
+  return to.node("tilewright:FourierBasis", windows, {
     length: transform.length,
     inputs: transform.inputs,
     input_parts: transform.inputParts,
@@ -222,9 +223,10 @@ function expandStft(call: OpCall, to: Expander): readonly ValueId[] {
     inverse: false,
     half: false,
   };
-  let waves = basis(to, transform, dtype);
-  if (window) {
-    // The window goes into the basis, which is as constant as the window is.
+  // The window goes into the basis, which is as constant as the window is.
+  const known = window !== undefined && call.peek(2) !== undefined;
+  let waves = basis(to, transform, dtype, known ? [window] : []);
+  if (window && !known) {
     const column = to.node("Reshape", [window, to.integers([length, 1, 1, 1])]);
     const same = to.typeOf(column).dtype === to.typeOf(waves).dtype;
     const typed = same ? column : to.node("Cast", [column], { to: to.typeOf(waves).dtype });
