@@ -32,9 +32,10 @@ export function onlyWhatIsRead(program: Program): Program {
   // From the last call to the first: what is computed no more reads less.
   for (let at = calls.length - 1; at >= 0; at--) {
     for (const id of calls[at]!.outputs) {
-      const { shape, dynamicDim } = values.get(id)!;
       const users = readers.get(id) ?? [];
-      if (whole.has(id) || dynamicDim !== undefined || users.length === 0) continue;
+      if (whole.has(id) || users.length === 0) continue;
+      const { shape, dynamicDim } = values.get(id)!;
+      if (dynamicDim !== undefined) continue;
       const box = users.map((user) => boxOf(calls[user] as KernelCall, id, shape)).reduce(around);
       const narrow = box.map(([first, last]) => last - first + 1);
       if (elementCount(narrow) > MOST_READ * elementCount(shape) || elementCount(narrow) < 1) continue;
