@@ -66,7 +66,9 @@ function buildBasis(call: OpCall): Kernel {
   const wide = length > 46340 ? "int64" : "int32"; // (N - 1)^2 must fit
   const whole = (value: number): Expr => constant(computeType(wide), value);
   // Everything is the sine of u / 2N turns of pi with |u| <= N: exact zeros, and no cancellation near them.
-  const product = binary("rem", mul(cast(coordinate(i), wide), cast(coordinate(k), wide)), whole(length));
+  const isPower = Number.isInteger(Math.log2(length)); // a division takes longer than all the rest
+  const turns = mul(cast(coordinate(i), wide), cast(coordinate(k), wide));
+  const product = isPower ? binary("and", turns, whole(length - 1)) : binary("rem", turns, whole(length));
   const halves = sub(
     mul(product, whole(2)),
     select(lt(whole(length), mul(product, whole(2))), whole(2 * length), whole(0)),
