@@ -77,6 +77,7 @@ function aroundAttribute(call: OpCall): { outer: number; axis: number; inner: nu
   const { shape } = call.input(0);
   const axis = call.int("axis");
   if (axis === undefined) return { outer: 1, axis: elementCount(shape), inner: 1 };
+  if (shape.length === 0) call.fail("attribute-invalid", `axis ${axis} of a scalar`);
   const position = normaliseAxis(call, axis, shape.length);
   return { ...around(shape, position), position };
 }

@@ -205,7 +205,6 @@ describe("refusals", () => {
     ["com.microsoft:QuickGelu", ["text"]],
     ["com.microsoft:BiasSplitGelu", ["scalar"]],
     ["Pad", ["x", "pads", "x"]],
-    ["Compress", ["scalar", "flags"]],
     ["QLinearMatMul", ["bytes", "scalar", "byte", "bytes", "scalar", "byte", "scalar", "scalar"]],
     ["com.microsoft:GroupNorm", ["", "x", "x"]],
     ["RandomUniformLike", ["text"]],
@@ -213,7 +212,7 @@ describe("refusals", () => {
     ["STFT", ["x", "nothing"]],
   ] as const)("operands of %s that are missing or of another form: %o", (name, operands) => {
     const [op, domain] = name.split(":").reverse() as [string, string | undefined];
-    const attributes = op === "Compress" ? { axis: 0 } : op === "GroupNorm" ? { groups: 1, activation: 0 } : op === "RandomUniformLike" ? { dtype: 1 } : {};
+    const attributes = op === "GroupNorm" ? { groups: 1, activation: 0 } : op === "RandomUniformLike" ? { dtype: 1 } : {};
     const code = codeOf((b) => {
       b.input("x", "float32", [1, 2, 3, 4]);
       b.input("w", "float32", [2, 2, 1, 1]);
@@ -228,6 +227,14 @@ describe("refusals", () => {
       b.output(b.node(op, operands, attributes, domain ? { domain } : {}), "float32");
     });
     expect(["graph-invalid", "dtype-unsupported", "shape-mismatch"]).toContain(code);
+  }); // prettier-ignore
+
+  it.each(["Compress", "Unique"])("%s along an axis of a scalar", (op) => {
+    const code = codeOf((b) => {
+      const operands = [b.input("x", "float32", []), ...(op === "Compress" ? [b.input("flags", "bool", [1])] : [])];
+      b.output(b.node(op, operands, { axis: 0 }), "float32");
+    });
+    expect(code).toBe("attribute-invalid");
   }); // prettier-ignore
 
   it("parts that are four billion", () => {
