@@ -7,7 +7,7 @@
  * @throws MissingGroup (all functions here) where an operator is needed whose group has not been loaded
  */
 import { writeArtifact, type Port } from "../runtime/format.ts";
-import type { BoundStage, Stage, TensorShape } from "../runtime/binder.ts";
+import type { BoundStage, CommonPlace, Stage, TensorShape } from "../runtime/binder.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import { clearInternTable } from "./ir/intern.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
@@ -15,6 +15,7 @@ import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from 
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
 import { FollowingStages } from "./following.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
+import { ResidentNumbers } from "./lower/residents.ts";
 import { VERSION } from "./version.ts";
 
 /** A compiled model. */
@@ -83,29 +84,33 @@ export type Binding = (graph: Graph, bind: () => BoundStage) => BoundStage | Pro
 /** The first stage of a model; `openSource` of `index.ts` says more. */
 export function openStage(bytes: Uint8Array, options: CompileOptions, when: Binding): Stage {
   const opened = openModel(bytes, options, new StageClock());
-  return stageOf(opened.graph, portsOf(opened), options, when);
+  return stageOf({ ports: portsOf(opened), options, when, numbering: new ResidentNumbers() }, opened.graph);
 }
 
-interface Ports {
-  readonly inputs: readonly Port[];
-  readonly outputs: readonly Port[];
+/** What all stages of a model have in common. */
+interface Staging {
+  readonly ports: { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] };
+  readonly options: CompileOptions;
+  readonly when: Binding;
+  readonly numbering: ResidentNumbers;
 }
 
-function stageOf(graph: Graph, ports: Ports, options: CompileOptions, when: Binding): Stage {
-  const following = new FollowingStages(graph, (rest) => stageOf(rest, ports, options, when));
+function stageOf(staging: Staging, graph: Graph): Stage {
+  const following = new FollowingStages(graph, (rest) => stageOf(staging, rest));
   return {
-    inputs: ports.inputs,
-    outputs: ports.outputs,
-    bind: (inputs, values) => when(graph, () => bindStage(graph, following, inputs, values, options)),
+    ...staging.ports,
+    bind: (inputs, values, place) =>
+      staging.when(graph, () => bindStage(staging, graph, following, inputs, values, place)),
   };
 }
 
 function bindStage(
+  { options, numbering }: Staging,
   graph: Graph,
   following: FollowingStages,
   inputs: Readonly<Record<string, TensorShape>>,
   values: Readonly<Record<string, Tensor>>,
-  options: CompileOptions,
+  place?: CommonPlace,
 ): BoundStage {
   clearInternTable();
   const clock = new StageClock();
@@ -117,9 +122,13 @@ function bindStage(
   const { rest } = bound;
   // Where binding told everything, or left everything, there is nothing to run.
   const runs = bound.outputs.length > 0;
-  const made = runs ? build(bound, graph.nodes.length, { ...options, unsealed: true }, clock) : undefined;
+  const shared = place && { ...place, numbering };
+  const made = runs
+    ? build(bound, graph.nodes.length, { ...options, unsealed: true }, clock, undefined, shared)
+    : undefined;
   return {
     ...(made ? { artifact: made.artifact } : {}),
+    ...(made?.residents ? { residents: made.residents } : {}),
     ...(bound.known.size > 0 ? { constants: Object.fromEntries(bound.known) } : {}),
     ...(rest
       ? { next: { stage: following.stageOf(rest.graph), demands: rest.demands, carried: rest.carried } }

@@ -3,6 +3,7 @@
  * stage is one pure function from one value to the next; this file only calls them, times them, and lets the trace
  * see what each made.
  */
+import type { BoundStage, CommonPlace } from "../runtime/binder.ts";
 import { VERSION } from "./version.ts";
 import {
   DEFAULT_MEMORY_LIMIT,
@@ -20,6 +21,7 @@ import type { Nest } from "./ir/nest.ts";
 import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
+import { type ResidentNumbers, settle } from "./lower/residents.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import type { GpuBuild } from "./pipelineGpu.ts";
 import { gpuBackend } from "./gpuBackend.ts";
@@ -164,6 +166,13 @@ export function optimize(
 export interface Compiled {
   readonly artifact: Uint8Array;
   readonly report: CompileReport;
+  /** See {@link BoundStage}; given where the program was made for a place. */
+  readonly residents?: BoundStage["residents"];
+}
+
+/** A place in a memory that a program shares with others of its model. */
+export interface SharedPlace extends CommonPlace {
+  readonly numbering: ResidentNumbers;
 }
 
 /** Stages 4 to 11: from a bound graph to an artifact; `change` may choose other schedules, for tests. */
@@ -173,6 +182,7 @@ export function build(
   options: CompileOptions,
   clock: StageClock,
   change = (scheduled: ScheduledProgram): ScheduledProgram => scheduled,
+  place?: SharedPlace,
 ): Compiled {
   let unfused = 0;
   const targets = options.targets ?? ["wasm"];
@@ -210,7 +220,10 @@ export function build(
     const { trace } = options;
     scheduled = clock.time("guards", () => guard(scheduled, (text, nodes) => trace?.("guards", text, nodes)));
   }
-  const memory = clock.time("memory", () => placeProgram(scheduled, enabled(options, "reuse"), weightStore));
+  const settled = place && !gpu ? settle(scheduled, place.residents, place.numbering) : undefined;
+  if (settled) ({ scheduled } = settled);
+  const taken = settled && { base: place!.base, known: settled.known };
+  const memory = clock.time("memory", () => placeProgram(scheduled, reuse, weightStore, taken));
   traceMemory(memory, options);
   const pages = Math.ceil(memory.bytes / PAGE);
   if (memory.bytes > (options.memoryLimit ?? DEFAULT_MEMORY_LIMIT)) {
@@ -305,7 +318,12 @@ export function build(
   const artifact = clock.time("pack", () =>
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false, gpuPlan: forTheGpu?.readGpuPlan }),
   );
-  return { artifact, report };
+  if (!settled) return { artifact, report };
+  const residents = memory.blocks.flatMap(({ id, address, lasts }) => {
+    const number = settled.numbers.get(id);
+    return number === undefined || !lasts ? [] : [[number, address] as const];
+  });
+  return { artifact, report, residents };
 }
 
 type Slot = BoundPlan["outputs"][number];

@@ -27,6 +27,14 @@ export interface SourceOptions {
   readonly targets?: readonly ("wasm" | "webgpu")[];
 }
 
+/** A memory that programs of one model have in common. */
+export interface CommonPlace {
+  /** Where a program's own part begins, in bytes; all below belongs to others. */
+  readonly base: number;
+  /** Addresses of what programs before have left for good, weights and what was made of them, by the compiler's numbers. */
+  readonly residents: ReadonlyMap<number, number>;
+}
+
 /** A part of a model that can be bound: the whole of it, or what is left behind a cut. */
 export interface Stage {
   /** Inputs and outputs of the whole model. */
@@ -43,10 +51,12 @@ export interface Stage {
    *
    * @param inputs types of the inputs of this stage: those of the model, or what the stage before carried over
    * @param values the inputs that were demanded or hold strings, by name
+   * @param place where the program may lie; a compiler that makes no use of it leaves out `BoundStage.residents`
    */
   bind(
     inputs: Readonly<Record<string, TensorShape>>,
     values: Readonly<Record<string, Tensor>>,
+    place?: CommonPlace,
   ): BoundStage | Promise<BoundStage>;
 }
 
@@ -57,6 +67,11 @@ export interface BoundStage {
    * nothing to run.
    */
   readonly artifact?: Uint8Array;
+  /**
+   * Given where the program lies at the `place` that `bind` was given, and reads what is resident there: what it leaves
+   * for those after it, as pairs of a number and an address. Such a program is of no use in a memory of its own.
+   */
+  readonly residents?: readonly (readonly [number, number])[];
   /** Outputs, by name, that were known without running anything: strings, and what was made of them. */
   readonly constants?: Readonly<Record<string, Tensor>>;
   /**

@@ -39,6 +39,11 @@ export class KeptPrograms {
     this.#readable = source.stored !== undefined;
   }
 
+  /** Whether programs are kept at all: without a store they are not. */
+  get keeps(): boolean {
+    return this.#source.records !== undefined;
+  }
+
   /** The model is in the store, if it will ever be; after a load that failed nothing is kept. */
   settled(loaded: boolean): void {
     if (!loaded) this.#source = {};

@@ -8,6 +8,7 @@ import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
 import { type BoundProgram, type KeptPrograms, type Ports } from "./keptPrograms.ts";
 import { copyOf, type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
+import { CommonMemory } from "./commonMemory.ts";
 import { type Port } from "./format.ts";
 import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
@@ -26,8 +27,17 @@ interface NamedStage {
 /** A stage that is ready: what runs its program, if it has one, and what was known without it. */
 interface ReadyStage extends Pick<BoundStage, "constants"> {
   readonly engine: BoundEngine | undefined;
+  /** Bytes of the common memory that are its own. */
+  readonly own: number;
   readonly next:
     (Omit<NonNullable<BoundStage["next"]>, "stage"> & { readonly stage: NamedStage }) | undefined;
+}
+
+/** What comes of binding a stage. */
+interface Made {
+  readonly found: BoundProgram;
+  readonly engine?: BoundEngine;
+  readonly own?: number;
 }
 
 type Tensors = ReadonlyMap<string, Tensor>;
@@ -45,6 +55,8 @@ export class LateModel {
   /** The names of stages that the compiler has given. */
   readonly #ids = new WeakMap<Stage, string>();
   readonly #start: typeof openBound;
+  /** What programs lie in, where they need not be of use in another session. */
+  #common: CommonMemory | undefined;
 
   /**
    * @param open the first stage, when it is needed
@@ -65,6 +77,14 @@ export class LateModel {
     this.#kept = kept;
     this.#capacity = Math.max(1, Math.floor(capacity));
     this.#options = { ...options, verify: false }; // the bytes come from the compiler at hand
+    this.#common = this.#newMemory();
+  }
+
+  #newMemory(): CommonMemory | undefined {
+    const { device = "wasm", memoryLimit, threads } = this.#options;
+    return device === "wasm" && this.#kept?.keeps !== true
+      ? new CommonMemory(memoryLimit, threads)
+      : undefined;
   }
 
   /** What runs the programs that are ready, the most recently used last. */
@@ -140,6 +160,7 @@ export class LateModel {
   dispose(): void {
     for (const { program } of this.engines) program.dispose();
     this.#ready.clear();
+    this.#common = this.#newMemory();
   }
 
   async #bound(
@@ -158,20 +179,35 @@ export class LateModel {
       [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const),
     );
     const bind = async (): Promise<BoundStage> =>
-      (await stage.open()).bind(types, Object.fromEntries(values));
-    const found = (await this.#kept?.get(key)) ?? (await this.#compiled(key, bind));
-    const { artifact, constants, next } = found;
-    // Room first, so that the memory of one program more is never asked for.
-    for (const [oldest, { engine }] of this.#ready) {
-      if (this.#ready.size < this.#capacity) break;
-      this.#ready.delete(oldest);
-      engine?.program.dispose();
-    }
-    const engine = artifact === undefined ? undefined : await this.#open(artifact);
+      (await stage.open()).bind(types, Object.fromEntries(values), this.#common?.place);
+    if (this.#common?.isWasted) this.dispose();
+    const made = async (): Promise<Made> => {
+      const found = (await this.#kept?.get(key)) ?? (await this.#compiled(key, bind));
+      // Room first, so that the memory of one program more is never asked for.
+      for (const [oldest, { engine, own }] of this.#ready) {
+        if (this.#ready.size < this.#capacity) break;
+        this.#ready.delete(oldest);
+        engine?.program.dispose();
+        this.#common?.left(own);
+      }
+      return { found, ...(found.artifact && (await this.#open(found.artifact, found.residents))) };
+    };
+    const {
+      found,
+      engine,
+      own = 0,
+    } = await made().catch((error: unknown) => {
+      // There may be room where no other program is.
+      if (!this.#common?.place.base || !isTooLarge(error)) throw error;
+      this.dispose();
+      return made();
+    });
+    const { constants, next } = found;
     const open = next && (async () => next.stage ?? (await bind()).next!.stage);
     const ready: ReadyStage = {
       ...(constants === undefined ? {} : { constants }),
       engine,
+      own,
       next: next && { demands: next.demands, carried: next.carried, stage: { id: next.id, open: open! } },
     };
     this.#ready.set(key, ready);
@@ -180,10 +216,11 @@ export class LateModel {
 
   /** What the compiler makes, which is kept for later sessions. */
   async #compiled(key: string, bind: () => Promise<BoundStage>): Promise<BoundProgram> {
-    const { artifact, constants, next } = await bind();
+    const { artifact, residents, constants, next } = await bind();
     if (next !== undefined && !this.#ids.has(next.stage)) this.#ids.set(next.stage, idAfter(key));
     const bound: BoundProgram = {
       ...(artifact === undefined ? {} : { artifact }),
+      ...(residents === undefined ? {} : { residents }),
       ...(constants === undefined ? {} : { constants }),
       ...(next === undefined ? {} : { next: { ...next, id: this.#ids.get(next.stage)! } }),
     };
@@ -191,14 +228,26 @@ export class LateModel {
     return bound;
   }
 
-  async #open(artifact: Uint8Array): Promise<BoundEngine> {
+  async #open(
+    artifact: Uint8Array,
+    residents: BoundStage["residents"],
+  ): Promise<Pick<Made, "engine" | "own">> {
     const reader = new ByteReader(artifact);
     const header = await peekHeader(reader, this.#options);
     if (header.plan.kind !== "bound") {
       throw new TilewrightError("run-failed", "the compiler bound a stage to something that cannot run");
     }
-    return this.#start(reader, header, header.plan, this.#options, undefined);
+    const { plan } = header;
+    const common = residents && this.#common;
+    const engine = await this.#start(reader, header, plan, { ...this.#options, common }, undefined);
+    return { engine, own: common?.took(plan.memoryBytes, residents!) ?? 0 };
   }
+}
+
+/** Whether a program would have needed more memory than there is, or may be. */
+function isTooLarge(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === "limit-exceeded" || code === "out-of-memory";
 }
 
 async function runOn(

@@ -21,6 +21,7 @@ import {
   type WeightRange,
   WEIGHTS_SECTION,
 } from "./format.ts";
+import { type CommonMemory } from "./commonMemory.ts";
 import { supports } from "./features.ts";
 import { createMemory, createProgram, instantiate, pagesOf, type Program, warmUp } from "./program.ts";
 import { type Meter } from "./progress.ts";
@@ -38,6 +39,8 @@ export interface OpenOptions {
   readonly first?: ReadonlyMap<string, Tensor> | undefined;
   /** Told what has been done. */
   readonly meter?: Meter | undefined;
+  /** Where the program lies, if not in a memory of its own. */
+  readonly common?: CommonMemory | undefined;
 }
 
 /** Checks what comes before the sections, and leaves it in the reader. */
@@ -143,9 +146,13 @@ export async function openProgram(
 export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Program> {
   const choice = chooseVariant(plan.variants, options.variant);
   const threads = chooseThreads(options.threads ?? "auto", plan.control !== undefined);
-  const shared = threads.count > 1;
-  const memory = createMemory(plan.memoryBytes, shared);
-  const modules = new Modules(plan, choice, shared ? pagesOf(plan.memoryBytes) : undefined, options.meter);
+  const { common } = options;
+  const shared = common?.shared ?? threads.count > 1;
+  const ownBytes = plan.memoryBytes - (common?.place.base ?? 0);
+  const memory = common?.upTo(plan.memoryBytes) ?? createMemory(plan.memoryBytes, shared);
+  const least = pagesOf(plan.memoryBytes);
+  const pages = shared ? ([least, common?.mostPages ?? least] as const) : undefined;
+  const modules = new Modules(plan, choice, pages, options.meter);
   const ranges = plan.weights.filter((range) => range.bytes > 0);
   const beginning = new Beginning(plan, memory, options.first);
   let arrived = 0;
@@ -173,7 +180,14 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
     },
     pause: () => beginning.advance(arrived),
     async finish() {
-      const parts = { plan, variant: choice.variant, memory, threads, exports: await instantiated() };
+      const parts = {
+        plan,
+        variant: choice.variant,
+        memory,
+        threads,
+        ownBytes,
+        exports: await instantiated(),
+      };
       const hasRun = await beginning.finish(threads.count);
       const module = (await modules.all()).get(choice.variant.section)!;
       const program = createProgram({ ...parts, module });
@@ -197,12 +211,17 @@ export function openingOf(plan: BoundPlan, options: OpenOptions): Opening<Progra
 export class Modules {
   readonly wanted: ReadonlySet<string>;
   readonly #choice: Choice;
-  readonly #sharedPages: number | undefined;
+  readonly #sharedPages: readonly [least: number, most: number] | undefined;
   readonly #meter: Meter | undefined;
   readonly #compiling = new Map<string, Promise<WebAssembly.Module>>();
 
-  /** @param sharedPages pages of the memory, if it is shared */
-  constructor({ libraries }: BoundPlan, choice: Choice, sharedPages?: number, meter?: Meter) {
+  /** @param sharedPages of the memory, if it is shared */
+  constructor(
+    { libraries }: BoundPlan,
+    choice: Choice,
+    sharedPages?: readonly [least: number, most: number],
+    meter?: Meter,
+  ) {
     this.#meter = meter;
     this.wanted = new Set([choice.variant, ...libraries].map(({ section }) => section));
     this.#choice = choice;
@@ -216,7 +235,7 @@ export class Modules {
       code = withoutRelaxedSimd(code);
     }
     const pages = this.#sharedPages;
-    const module = compile(pages === undefined ? code : withSharedMemory(code, pages), name);
+    const module = compile(pages === undefined ? code : withSharedMemory(code, ...pages), name);
     // A failure is heard of below, after the weights.
     module.then(
       () => this.#meter?.add("compile", content.length),

@@ -1,7 +1,7 @@
 /**
  * A bound program in memory. In: its plan, a memory with the weights in place, and its compiled modules. Out: an
  * object that turns inputs into outputs, synchronously. Invariant: outputs are copies, unless a caller asks for views
- * of the program's memory; the memory never grows, so these stay valid.
+ * of the program's memory; these stay valid, since a memory of one program never grows (commonMemory.ts has others).
  */
 import { bytesPerElement, elementCount, type NumericData, type Tensor, viewOf } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
@@ -13,7 +13,7 @@ import { Slices } from "./slices.ts";
 import { joinThreads, type Team } from "./threads/pool.ts";
 import { type ThreadChoice, type Threads } from "./threads/shared.ts";
 
-const PAGE_BYTES = 2 ** 16;
+export const PAGE_BYTES = 2 ** 16;
 
 /** Pages of a memory of so many bytes. */
 export function pagesOf(bytes: number): number {
@@ -21,14 +21,13 @@ export function pagesOf(bytes: number): number {
 }
 
 /**
- * The memory of a program: exactly the pages that it needs, fixed.
+ * The memory of a program: exactly the pages that it needs, fixed unless `most` is given.
  *
  * @throws TilewrightError `out-of-memory`
  */
-export function createMemory(bytes: number, shared = false): WebAssembly.Memory {
-  const pages = pagesOf(bytes);
+export function createMemory(bytes: number, shared = false, most = pagesOf(bytes)): WebAssembly.Memory {
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+    return new WebAssembly.Memory({ initial: pagesOf(bytes), maximum: most, shared });
   } catch (cause) {
     throw new TilewrightError("out-of-memory", `${bytes} bytes of memory cannot be had`, cause);
   }
@@ -45,6 +44,8 @@ export interface ProgramParts {
   readonly exports: WebAssembly.Exports;
   /** More than one only with shared memory. */
   readonly threads: ThreadChoice;
+  /** Bytes of the memory that are there for this program alone. */
+  readonly ownBytes: number;
 }
 
 /**
@@ -53,12 +54,12 @@ export interface ProgramParts {
  * @throws TilewrightError `artifact-malformed` when the module does not fit the plan
  */
 export function createProgram(parts: ProgramParts): Program {
-  const { plan, memory, module, exports, threads } = parts;
+  const { plan, memory, module, exports, threads, ownBytes } = parts;
   const run = callable(exports, "run") as RunFunction;
   const { control } = plan;
   const team: Team =
     threads.count > 1 && control !== undefined
-      ? joinThreads({ control, math: plan.math, module, memory, run }, threads.count)
+      ? joinThreads({ control, math: plan.math, module, memory, run, ownBytes }, threads.count)
       : { ready: 1, helped: 0, run: () => run(0, 1, 0, 0), leave: () => {} };
   return new Program(parts, team);
 }
@@ -156,10 +157,10 @@ export class Program {
   readonly variant: Variant;
   /** Of the module: a program that was compiled to be profiled has more than `run`. */
   readonly exports: WebAssembly.Exports;
-  readonly #memory: WebAssembly.Memory;
+  readonly memory: WebAssembly.Memory;
   readonly #choice: ThreadChoice;
   readonly #team: Team;
-  readonly #inputs: readonly NumericData[];
+  #inputs: readonly NumericData[];
 
   constructor(parts: ProgramParts, team: Team) {
     const { plan, variant, threads, memory, exports } = parts;
@@ -167,7 +168,7 @@ export class Program {
     this.variant = variant;
     this.#choice = threads;
     this.exports = exports;
-    this.#memory = memory;
+    this.memory = memory;
     this.#team = team;
     this.#inputs = inputViews(plan, memory);
   }
@@ -197,7 +198,7 @@ export class Program {
   /** @throws TilewrightError `run-failed` where what the last run has left is no answer */
   check(): void {
     for (const { address, message } of this.plan.refusals ?? []) {
-      const [refused] = new Uint8Array(this.#memory.buffer, address, 1);
+      const [refused] = new Uint8Array(this.memory.buffer, address, 1);
       if (refused) throw new TilewrightError("run-failed", message);
     }
   }
@@ -208,7 +209,7 @@ export class Program {
   }
 
   #view({ dtype, shape, address }: InputSlot): NumericData {
-    return viewOf(dtype, this.#memory.buffer, address, elementCount(shape));
+    return viewOf(dtype, this.memory.buffer, address, elementCount(shape));
   }
 
   /**
@@ -236,6 +237,9 @@ export class Program {
 
   /** Puts the inputs in their places, as {@link run} does: a run may overwrite them. */
   write(inputs: ReadonlyMap<string, Tensor>): void {
+    // A memory that has grown has a new buffer.
+    if (this.#inputs[0] && this.#inputs[0].buffer !== this.memory.buffer)
+      this.#inputs = inputViews(this.plan, this.memory);
     writeInputs(this.plan, this.#inputs, inputs);
   }
 
@@ -243,7 +247,7 @@ export class Program {
   #read(slot: OutputSlot, into: NumericData | undefined): NumericTensor {
     const shape = [...slot.shape];
     if (slot.dynamicDim !== undefined && slot.sizeAddress !== undefined) {
-      const [size] = new Int32Array(this.#memory.buffer, slot.sizeAddress, 1);
+      const [size] = new Int32Array(this.memory.buffer, slot.sizeAddress, 1);
       const most = shape[slot.dynamicDim]!;
       if (size === undefined || size < 0 || size > most) {
         throw new TilewrightError(
@@ -256,7 +260,7 @@ export class Program {
     const count = elementCount(shape);
     // Copied as bytes: a float's bits must not pass through a number, which may change those of a NaN.
     const { name, dtype, address } = slot;
-    const bytes = new Uint8Array(this.#memory.buffer, address, count * bytesPerElement(dtype));
+    const bytes = new Uint8Array(this.memory.buffer, address, count * bytesPerElement(dtype));
     if (into === undefined) return { dtype, shape, data: viewOf(dtype, bytes.slice().buffer, 0, count) };
     const data = roomFor(name, dtype, count, into);
     new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);

@@ -25,7 +25,7 @@ describe("a bound session", () => {
       { name: "level", dtype: "int32", shape: [] },
       { name: "head", dtype: "float32", shape: ["<=4"] },
     ]);
-    expect(session.memoryBytes).toBe(512);
+    expect(session.memoryBytes).toBe(65536);
     expect(session.report).toEqual({ kernels: 1 });
     const outputs = await session.run({ x: [1, 10, 100, 1000] });
     expect(outputs).toEqual({

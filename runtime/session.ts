@@ -96,11 +96,14 @@ export class Session {
 
   /** Bytes of WebAssembly memory that the session's programs hold now; of the GPU's, see {@link gpuStats}. */
   get memoryBytes(): number {
-    return this.#engines().reduce(
-      (sum, engine) =>
-        sum + (engine.kind === "wasm" ? engine.program.plan.memoryBytes : engine.program.stats.hostBytes),
-      0,
-    );
+    const memories = new Set<WebAssembly.Memory>();
+    let sum = 0;
+    for (const engine of this.#engines()) {
+      if (engine.kind === "wasm") memories.add(engine.program.memory);
+      else sum += engine.program.stats.hostBytes;
+    }
+    for (const { buffer } of memories) sum += buffer.byteLength;
+    return sum;
   }
 
   /** The level of the code in use: what the engine was found to support. Undefined while nothing is bound, and on WebGPU. */

@@ -14,7 +14,7 @@ import {
   type ScheduledCall,
   type ScheduledProgram,
 } from "../ir/program.ts";
-import { planMemory, type MemoryBlock } from "../passes/memory.ts";
+import { markBeside, planMemory, RESERVED, type MemoryBlock } from "../passes/memory.ts";
 import { controlOf } from "./control.ts";
 import { type ArrivalStep, openingOf, stepsOfArrival } from "./arrival.ts";
 import { togetherness, type Together } from "./together.ts";
@@ -27,7 +27,7 @@ export interface PlacedProgram {
   /** The least that any plan takes: the most bytes that are alive at one step. */
   readonly boundBytes: number;
   /** What was placed, in the order of addresses, with the steps of its life (-1: before the first). */
-  readonly blocks: readonly (MemoryBlock & { readonly address: number })[];
+  readonly blocks: readonly PlacedBlock[];
   /** How `init`, and then a first run, may go on while weights arrive. */
   readonly preparation: readonly ArrivalStep[];
   readonly opening: readonly ArrivalStep[];
@@ -39,22 +39,40 @@ export interface PlacedProgram {
   };
 }
 
+export interface PlacedBlock extends MemoryBlock {
+  readonly address: number;
+  /** Whether it is as it was when the program had been loaded, whatever is run. */
+  readonly lasts: boolean;
+}
+
 /** Bytes of one copy of a temp: whole cache lines, and room for vector loads that overrun. */
 function strideOf({ shape, dtype }: Buffer): number {
   return Math.ceil((elementCount(shape) * bytesPerElement(dtype) + 16) / 64) * 64;
 }
+
+/** What of a memory is taken before a program is placed. */
+export interface Taken {
+  /** Bytes from its start. */
+  readonly base: number;
+  /** Where values of the program lie there, which nobody writes to. */
+  readonly known: ReadonlyMap<ValueId, number>;
+}
+
+const NOTHING_TAKEN: Taken = { base: 0, known: new Map() };
 
 /** Stage 7. `reuse`: off only to debug. */
 export function placeProgram(
   scheduled: ScheduledProgram,
   reuse: boolean,
   weights = new WeightStore(),
+  { base, known }: Taken = NOTHING_TAKEN,
 ): PlacedProgram {
   const { program, values, init, run } = scheduled;
   const calls: readonly ScheduledCall[] = [...init, ...run];
   const end = calls.length;
   const firstRun = init.length;
   const rootOf = rootsOf(values);
+  const mark = markBeside(values.keys());
   const from = new Map<ValueId, number>();
   const to = new Map<ValueId, number>();
   const data = new Map<Tensor, string>();
@@ -74,7 +92,7 @@ export function placeProgram(
     for (const { value } of call.when ?? []) see(value, step);
     if (call.kind === "library") {
       for (const a of call.library.arguments)
-        if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}`);
+        if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `${mark}data:${data.size}`);
     }
   });
   for (const id of program.inputs) {
@@ -96,13 +114,13 @@ export function placeProgram(
   for (const [id, value] of values) {
     const root = rootOf(id);
     // A constant that nobody reads any more has no lifetime.
-    if (!from.has(root) || !to.has(root)) continue;
+    if (!from.has(root) || !to.has(root) || known.has(root)) continue;
     const bytes = storageElements(value) * bytesPerElement(value.dtype);
     bytesOf.set(root, Math.max(bytesOf.get(root) ?? 0, bytes));
   }
   for (const [root, bytes] of bytesOf)
     blocks.push({ id: root, bytes, from: from.get(root)!, to: to.get(root)! });
-  const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}`;
+  const scratchId = (step: number, buffer: number): string => `${mark}scratch:${step}:${buffer}`;
   const steps = new Map<ScheduledCall, number>();
   calls.forEach((call, step) => {
     steps.set(call, step);
@@ -122,7 +140,8 @@ export function placeProgram(
     });
   });
   const control = controlOf(run).bytes;
-  if (control > 0) blocks.push({ id: "control", bytes: control, from: -1, to: end });
+  const controlId = `${mark}control`;
+  if (control > 0) blocks.push({ id: controlId, bytes: control, from: -1, to: end });
   for (const [tensor, id] of data) {
     blocks.push({ id, bytes: (tensor.data as NumericData).byteLength, from: -1, to: end });
   }
@@ -132,14 +151,15 @@ export function placeProgram(
     if (value?.dynamicDim === undefined) continue;
     // Outputs of one call share the size that it returns.
     const call = calls.find((c) => c.outputs.includes(value.sizeOf ?? id))!;
-    const cell = `size:${steps.get(call)}`;
+    const cell = `${mark}size:${steps.get(call)}`;
     if (![...sizes.values()].includes(cell)) blocks.push({ id: cell, bytes: 4, from: firstRun, to: end });
     sizes.set(id, cell);
     for (const other of call.outputs) if (other) sizes.set(other, cell);
   }
-  const plan = planMemory(blocks, { reuse });
+  const plan = planMemory(blocks, { reuse, reserved: Math.max(RESERVED, base) });
+  const placeOf = (id: string): number | undefined => known.get(id) ?? plan.addresses.get(id);
   const address = (id: string): number => {
-    const found = plan.addresses.get(id);
+    const found = placeOf(id);
     if (found === undefined) throw new RangeError(`no place for ${id}`);
     return found;
   };
@@ -151,14 +171,16 @@ export function placeProgram(
     reach.set(id, range.offset + range.bytes);
   };
   // In the order in which they are needed, so that what prepares them can begin before all have arrived.
-  const stored = [...program.constants].filter(([id]) => from.has(id) && (to.get(id) ?? -1) >= 0);
+  const stored = [...program.constants].filter(
+    ([id]) => from.has(id) && (to.get(id) ?? -1) >= 0 && !known.has(id),
+  );
   stored.sort(([a], [b]) => firstUse.get(a)! - firstUse.get(b)!);
   for (const [id, tensor] of stored) store(tensor, id);
   for (const [tensor, id] of data) store(tensor, id);
   const reachOf = (id: ValueId): number | undefined => reach.get(rootOf(id));
   const blockOf = (id: ValueId): { root: ValueId; address: number; bytes: number } | undefined => {
     const root = rootOf(id);
-    const found = plan.addresses.get(root);
+    const found = placeOf(root);
     return found === undefined ? undefined : { root, address: found, bytes: bytesOf.get(root) ?? 0 };
   };
   const constantBytes = blocks
@@ -169,7 +191,7 @@ export function placeProgram(
       address: (id) => address(rootOf(id)),
       scratch: (call, buffer) => plan.addresses.get(scratchId(steps.get(call)!, buffer)) ?? 0,
       scratchStride: (call, buffer) => (call.parts.threads > 1 ? strideOf(call.kernel.buffers[buffer]!) : 0),
-      control: plan.addresses.get("control") ?? 0,
+      control: plan.addresses.get(controlId) ?? 0,
       data: (tensor) => address(data.get(tensor)!),
       sizeOf: (id) => {
         const cell = sizes.get(id);
@@ -180,7 +202,11 @@ export function placeProgram(
     arenaBytes: Math.max(0, plan.end - constantBytes),
     boundBytes: plan.bound,
     blocks: blocks
-      .map((block) => ({ ...block, address: address(block.id) }))
+      .map((block) => ({
+        ...block,
+        address: address(block.id),
+        lasts: block.from < firstRun && block.to === end && fixed.has(block.id),
+      }))
       .toSorted((a, b) => a.address - b.address || a.from - b.from),
     preparation: stepsOfArrival(init, reachOf),
     opening: openingOf(run, reachOf),

@@ -8,7 +8,7 @@
 import { elementCount, type Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { rootsOf, storageElements, type ProgramValue, type ScheduledCall } from "../ir/program.ts";
-import { planMemory, type MemoryBlock } from "../passes/memory.ts";
+import { markBeside, planMemory, type MemoryBlock } from "../passes/memory.ts";
 import { gpuElementBytes, isPackable } from "./gpuElements.ts";
 
 /** Offsets of storage bindings are multiples of it on every device. */
@@ -115,7 +115,8 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
     if (fixed) lasting.push({ id, bytes: size });
     else arena.push({ id, bytes: size, from: from.get(id)!, to: constants.has(id) ? Math.max(to.get(id)!, 0) : to.get(id)! }); // prettier-ignore
   }
-  const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}`;
+  const mark = markBeside(values.keys());
+  const scratchId = (step: number, buffer: number): string => `${mark}scratch:${step}:${buffer}`;
   const steps = new Map(calls.map((call, step) => [call, step]));
   calls.forEach((call, step) => {
     if (call.kind !== "kernel") return;

@@ -22,6 +22,18 @@ export interface MemoryPlan {
   readonly bound: number;
 }
 
+/**
+ * What ids of blocks begin with that are no values: no value's name does, and a model may call a weight anything.
+ *
+ * @param names of values
+ */
+export function markBeside(names: Iterable<string>): string {
+  const all = [...names];
+  let mark = "#";
+  while (all.some((name) => name.startsWith(mark))) mark += "#";
+  return mark;
+}
+
 const ALIGNMENT = 64;
 
 /** Unused bytes at the start, so that no valid address is 0, and after each block, for vector loads that overrun. */

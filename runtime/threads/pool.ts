@@ -35,6 +35,8 @@ export interface SharedProgram {
   readonly math: readonly string[];
   readonly control: number;
   readonly run: RunFunction;
+  /** What of the memory goes when the program does. */
+  readonly ownBytes: number;
 }
 
 /** The threads of one program. */
@@ -65,7 +67,7 @@ class Pool {
   private leftBytes = 0;
 
   join(program: SharedProgram, threads: number): Team {
-    const { module, memory, math, control, run } = program;
+    const { module, memory, math, control, run, ownBytes } = program;
     const slot = ++this.slots;
     const message = { kind: "join", slot, threads, module, memory, math, control } as const;
     this.workers.forEach((_, i) => this.post(i + 1, message));
@@ -99,7 +101,7 @@ class Pool {
           throw error;
         }
       },
-      leave: () => this.leave(slot, memory.buffer.byteLength),
+      leave: () => this.leave(slot, ownBytes),
     };
   }
 

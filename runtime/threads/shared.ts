@@ -54,11 +54,11 @@ function navigatorOf(): { readonly hardwareConcurrency?: number } | undefined {
 }
 
 /**
- * The module with its imported memory declared as shared, of `pages` pages, neither more nor less.
+ * The module with its imported memory declared as shared, of `pages` pages at the least and `most` at the most.
  *
  * @throws TilewrightError `artifact-malformed`
  */
-export function withSharedMemory(module: Uint8Array, pages: number): Uint8Array<ArrayBuffer> {
+export function withSharedMemory(module: Uint8Array, pages: number, most = pages): Uint8Array<ArrayBuffer> {
   let at = 8;
   const number = (): number => {
     let value = 0;
@@ -92,7 +92,7 @@ export function withSharedMemory(module: Uint8Array, pages: number): Uint8Array<
         const flags = module[at++]!;
         number();
         if (flags & 1) number();
-        const memory = Uint8Array.of(3, ...unsigned(pages), ...unsigned(pages));
+        const memory = Uint8Array.of(3, ...unsigned(pages), ...unsigned(most));
         const grown = size - (at - limits) + memory.length;
         return joined([
           module.subarray(0, section),
