@@ -8,7 +8,7 @@
 import { InternalError } from "../diagnostic.ts";
 import { contractOps } from "./contract.ts";
 import type { OpDefinition } from "./define.ts";
-import type { OperatorGradient } from "./gradient/differential.ts";
+import type { Differential, OperatorGradient } from "./gradient/differential.ts";
 import { normaliseOps } from "./normalise.ts";
 import { normaliseRowOps } from "./normaliseRow.ts";
 import { reduceOps } from "./reduce.ts";
@@ -42,11 +42,16 @@ const families: readonly (readonly OpDefinition[])[] = [
   normaliseRowOps,
 ];
 
+/** What it takes to differentiate. */
+interface Derivatives {
+  /** Of whatever operators, by the names that {@link findGradient} takes. */
+  readonly gradients: ReadonlyMap<string, OperatorGradient>;
+  readonly Differential: typeof Differential;
+}
+
 /** What a module of a group has. */
-export interface GroupModule {
+export interface GroupModule extends Partial<Derivatives> {
   readonly operators: readonly OpDefinition[];
-  /** Derivatives, of whatever operators, by the names that {@link findGradient} takes. */
-  readonly gradients?: ReadonlyMap<string, OperatorGradient>;
 }
 
 /** Groups of rare operators, each a chunk of its own. */
@@ -81,7 +86,7 @@ function key(domain: string, op: string): string {
 
 const table = new Map<string, OpDefinition>();
 const loaded = new Set<Group>();
-let gradients: ReadonlyMap<string, OperatorGradient> | undefined;
+let loadedDerivatives: Derivatives | undefined;
 /** The group of each rare operator. */
 const groupOf = new Map<string, Group>();
 for (const [group, text] of Object.entries(rareNames)) {
@@ -101,7 +106,8 @@ add(families.flat());
 export function addGroup(group: Group, module: GroupModule): void {
   if (loaded.has(group)) return;
   add(module.operators);
-  gradients ??= module.gradients;
+  const { gradients, Differential } = module;
+  if (gradients && Differential) loadedDerivatives = { gradients, Differential };
   loaded.add(group);
 }
 
@@ -130,14 +136,19 @@ export function findOperator(domain: string, op: string): OpDefinition | undefin
   return undefined;
 }
 
+/** @throws MissingGroup where they have not been loaded */
+export function derivatives(): Derivatives {
+  if (!loadedDerivatives) throw new MissingGroup("training", "Gradient");
+  return loadedDerivatives;
+}
+
 /**
  * How an operator is differentiated; undefined where it has no derivative of its own.
  *
  * @throws MissingGroup where the derivatives have not been loaded
  */
 export function findGradient(domain: string, op: string): OperatorGradient | undefined {
-  if (!gradients) throw new MissingGroup("training", "Gradient");
-  return gradients.get(domain === "" ? op : `${domain}:${op}`);
+  return derivatives().gradients.get(domain === "" ? op : `${domain}:${op}`);
 }
 
 export function supports(domain: string, op: string): boolean {

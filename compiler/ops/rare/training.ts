@@ -4,8 +4,9 @@
  */
 import type { OpDefinition } from "../define.ts";
 import { lossOps } from "../loss.ts";
+import { Differential } from "../gradient/differential.ts";
 import { gradients } from "../gradient/table.ts";
 import { trainingOps } from "../training.ts";
 
-export { gradients };
+export { Differential, gradients };
 export const operators: readonly OpDefinition[] = [...lossOps, ...trainingOps];

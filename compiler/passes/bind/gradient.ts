@@ -7,7 +7,7 @@
 import { fail, InternalError } from "../../diagnostic.ts";
 import { isFloat } from "../../ir/dtype.ts";
 import type { OpNode, TensorType, ValueId } from "../../ir/graph.ts";
-import { Differential } from "../../ops/gradient/differential.ts";
+import { derivatives } from "../../ops/table.ts";
 import { bodyOf } from "./branch.ts";
 import { expander } from "./compute.ts";
 import { Tape, type TapeEntry } from "./tape.ts";
@@ -98,6 +98,7 @@ function backwards(
     });
   }
   const wanted = inputs.map((id) => tape.isActive(id));
+  const { Differential } = derivatives();
   const made = rule(new Differential(call, expander(walk, call.node), dy, wanted));
   inputs.forEach((id, i) => {
     const part = made[i];
