@@ -47,8 +47,8 @@ export function compute(walk: Walk, node: OpNode): void {
     define(walk, node, definition);
   } catch (error) {
     const where = { node: node.name, op: node.op };
-    // The last line against operands of a form that a definition did not test.
-    if (error instanceof TypeError || error instanceof RangeError)
+    // The last line against operands of a form that a definition did not test; arrays that cannot be had are another matter.
+    if (error instanceof TypeError || (error instanceof RangeError && !/alloc/i.test(error.message)))
       fail("graph-invalid", `its inputs or attributes do not fit together (${error.message})`, where);
     if (!(error instanceof TypeConflict)) throw error;
     // Definitions say what they compute, not for which element types: an expression that cannot be made tells.
