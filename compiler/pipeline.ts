@@ -319,9 +319,9 @@ export function build(
     writeArtifact(plan, sections, { unsealed: options.unsealed ?? false, gpuPlan: forTheGpu?.readGpuPlan }),
   );
   if (!settled) return { artifact, report };
-  const residents = memory.blocks.flatMap(({ id, address, lasts }) => {
+  const residents = memory.blocks.flatMap(({ id, address, bytes, lasts }) => {
     const number = settled.numbers.get(id);
-    return number === undefined || !lasts ? [] : [[number, address] as const];
+    return number === undefined || !lasts ? [] : [{ number, address, bytes }];
   });
   return { artifact, report, residents };
 }

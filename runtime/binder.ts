@@ -27,6 +27,14 @@ export interface SourceOptions {
   readonly targets?: readonly ("wasm" | "webgpu")[];
 }
 
+/** What a program leaves for good in a memory that is not only its own. */
+export interface Resident {
+  /** The compiler's, for this content. */
+  readonly number: number;
+  readonly address: number;
+  readonly bytes: number;
+}
+
 /** A memory that programs of one model have in common. */
 export interface CommonPlace {
   /** Where a program's own part begins, in bytes; all below belongs to others. */
@@ -69,9 +77,9 @@ export interface BoundStage {
   readonly artifact?: Uint8Array;
   /**
    * Given where the program lies at the `place` that `bind` was given, and reads what is resident there: what it leaves
-   * for those after it, as pairs of a number and an address. Such a program is of no use in a memory of its own.
+   * for those after it. Such a program is of no use in a memory of its own.
    */
-  readonly residents?: readonly (readonly [number, number])[];
+  readonly residents?: readonly Resident[];
   /** Outputs, by name, that were known without running anything: strings, and what was made of them. */
   readonly constants?: Readonly<Record<string, Tensor>>;
   /**

@@ -4,7 +4,7 @@
  * a program may write to is its own; so weights are there once, however many shapes there are. It grows, and only as a
  * whole does it go: programs that are let go of leave a gap, and when gaps are most of it, it is time to start over.
  */
-import { type BoundStage, type CommonPlace } from "./binder.ts";
+import { type CommonPlace, type Resident } from "./binder.ts";
 import { TilewrightError } from "./errors.ts";
 import { createMemory, PAGE_BYTES, pagesOf } from "./program.ts";
 import { chooseThreads } from "./threads/shared.ts";
@@ -71,15 +71,18 @@ export class CommonMemory {
     }
   }
 
-  /** A program lies there up to `end` now, and has left this. Gives the bytes that are its own. */
-  took(end: number, residents: NonNullable<BoundStage["residents"]>): number {
-    const own = end - this.#end;
+  /** A program lies there up to `end` now, and leaves this. Gives the bytes that nobody has when it has gone. */
+  took(end: number, residents: readonly Resident[]): number {
+    let own = end - this.#end;
     this.#end = end;
-    for (const [number, address] of residents) this.#residents.set(number, address);
+    for (const { number, address, bytes } of residents) {
+      this.#residents.set(number, address);
+      own -= bytes;
+    }
     return own;
   }
 
-  /** A program has gone; what it has left stays. */
+  /** A program has gone, and these bytes are nobody's. */
   left(own: number): void {
     this.#gaps += own;
   }
