@@ -10,7 +10,9 @@
  */
 export {
   type BoundStage,
+  type CommonPlace,
   type Compiler,
+  type Resident,
   type SourceOptions,
   type Stage,
   type TensorShape,
