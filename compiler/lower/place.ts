@@ -92,7 +92,7 @@ export function placeProgram(
     for (const { value } of call.when ?? []) see(value, step);
     if (call.kind === "library") {
       for (const a of call.library.arguments)
-        if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `${mark}data:${data.size}`);
+        if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}${mark}`);
     }
   });
   for (const id of program.inputs) {
@@ -120,7 +120,7 @@ export function placeProgram(
   }
   for (const [root, bytes] of bytesOf)
     blocks.push({ id: root, bytes, from: from.get(root)!, to: to.get(root)! });
-  const scratchId = (step: number, buffer: number): string => `${mark}scratch:${step}:${buffer}`;
+  const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}${mark}`;
   const steps = new Map<ScheduledCall, number>();
   calls.forEach((call, step) => {
     steps.set(call, step);
@@ -140,7 +140,7 @@ export function placeProgram(
     });
   });
   const control = controlOf(run).bytes;
-  const controlId = `${mark}control`;
+  const controlId = `control${mark}`;
   if (control > 0) blocks.push({ id: controlId, bytes: control, from: -1, to: end });
   for (const [tensor, id] of data) {
     blocks.push({ id, bytes: (tensor.data as NumericData).byteLength, from: -1, to: end });
@@ -151,7 +151,7 @@ export function placeProgram(
     if (value?.dynamicDim === undefined) continue;
     // Outputs of one call share the size that it returns.
     const call = calls.find((c) => c.outputs.includes(value.sizeOf ?? id))!;
-    const cell = `${mark}size:${steps.get(call)}`;
+    const cell = `size:${steps.get(call)}${mark}`;
     if (![...sizes.values()].includes(cell)) blocks.push({ id: cell, bytes: 4, from: firstRun, to: end });
     sizes.set(id, cell);
     for (const other of call.outputs) if (other) sizes.set(other, cell);

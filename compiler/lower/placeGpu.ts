@@ -116,7 +116,7 @@ export function placeOnGpu(given: PlacingInput): GpuPlaces {
     else arena.push({ id, bytes: size, from: from.get(id)!, to: constants.has(id) ? Math.max(to.get(id)!, 0) : to.get(id)! }); // prettier-ignore
   }
   const mark = markBeside(values.keys());
-  const scratchId = (step: number, buffer: number): string => `${mark}scratch:${step}:${buffer}`;
+  const scratchId = (step: number, buffer: number): string => `scratch:${step}:${buffer}${mark}`;
   const steps = new Map(calls.map((call, step) => [call, step]));
   calls.forEach((call, step) => {
     if (call.kind !== "kernel") return;

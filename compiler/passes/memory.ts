@@ -23,14 +23,14 @@ export interface MemoryPlan {
 }
 
 /**
- * What ids of blocks begin with that are no values: no value's name does, and a model may call a weight anything.
+ * What ids of blocks end with that are no values: no value's name does, and a model may call a weight anything.
  *
  * @param names of values
  */
 export function markBeside(names: Iterable<string>): string {
   const all = [...names];
   let mark = "#";
-  while (all.some((name) => name.startsWith(mark))) mark += "#";
+  while (all.some((name) => name.endsWith(mark))) mark += "#";
   return mark;
 }
 
