@@ -15,7 +15,7 @@ import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from 
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
 import { FollowingStages } from "./following.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
-import { ResidentNumbers } from "./lower/residents.ts";
+import { ContentNumbers } from "./lower/residents.ts";
 import { VERSION } from "./version.ts";
 
 /** A compiled model. */
@@ -84,7 +84,7 @@ export type Binding = (graph: Graph, bind: () => BoundStage) => BoundStage | Pro
 /** The first stage of a model; `openSource` of `index.ts` says more. */
 export function openStage(bytes: Uint8Array, options: CompileOptions, when: Binding): Stage {
   const opened = openModel(bytes, options, new StageClock());
-  return stageOf({ ports: portsOf(opened), options, when, numbering: new ResidentNumbers() }, opened.graph);
+  return stageOf({ ports: portsOf(opened), options, when, numbering: new ContentNumbers() }, opened.graph);
 }
 
 /** What all stages of a model have in common. */
@@ -92,11 +92,11 @@ interface Staging {
   readonly ports: { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] };
   readonly options: CompileOptions;
   readonly when: Binding;
-  readonly numbering: ResidentNumbers;
+  readonly numbering: ContentNumbers;
 }
 
 function stageOf(staging: Staging, graph: Graph): Stage {
-  const following = new FollowingStages(graph, (rest) => stageOf(staging, rest));
+  const following = new FollowingStages(graph, staging.numbering, (rest) => stageOf(staging, rest));
   return {
     ...staging.ports,
     bind: (inputs, values, place) =>

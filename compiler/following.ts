@@ -7,6 +7,7 @@ import type { Stage } from "../runtime/binder.ts";
 import { sha256Hex } from "../runtime/sha256.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { Attribute, Graph } from "./ir/graph.ts";
+import type { ContentNumbers } from "./lower/residents.ts";
 
 /** Most stages that are kept: what is left over may differ from run to run. */
 const MOST_STAGES = 32;
@@ -15,11 +16,11 @@ export class FollowingStages {
   private readonly weights: ReadonlySet<Tensor>;
   private readonly make: (rest: Graph) => Stage;
   private readonly stages = new Map<string, Stage>();
-  private readonly numbers = new WeakMap<Tensor, number>();
-  private count = 0;
+  private readonly numbering: ContentNumbers;
 
   /** @param graph what the stages follow: its constants are the same objects in every binding */
-  constructor(graph: Graph, make: (rest: Graph) => Stage) {
+  constructor(graph: Graph, numbering: ContentNumbers, make: (rest: Graph) => Stage) {
+    this.numbering = numbering;
     this.weights = new Set(graph.constants.values());
     this.make = make;
   }
@@ -56,24 +57,18 @@ export class FollowingStages {
 
   private describeAttribute({ kind, value }: Attribute): unknown {
     if (kind === "graph") return this.describe(value);
-    if (kind === "tensor") return this.numberOf(value);
+    if (kind === "tensor") return this.numbering.of(value);
     // JSON has no words for these.
     if (kind === "float" || kind === "floats") return [value].flat().map((number) => (Object.is(number, -0) ? "-0" : String(number))); // prettier-ignore
     return [kind, value];
   }
 
   private describeTensor(tensor: Tensor): unknown {
-    if (this.weights.has(tensor)) return this.numberOf(tensor);
+    if (this.weights.has(tensor)) return this.numbering.of(tensor);
     const { dtype, shape, data } = tensor;
     const content = ArrayBuffer.isView(data)
       ? sha256Hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
       : data;
     return [dtype, shape, content];
-  }
-
-  private numberOf(tensor: Tensor): number {
-    const number = this.numbers.get(tensor) ?? this.count++;
-    this.numbers.set(tensor, number);
-    return number;
   }
 }

@@ -21,7 +21,7 @@ import type { Nest } from "./ir/nest.ts";
 import type { Program, ProgramValue, ScheduledCall, ScheduledProgram } from "./ir/program.ts";
 import { printSchedule } from "./ir/text/index.ts";
 import { placeProgram, type PlacedProgram } from "./lower/place.ts";
-import { type ResidentNumbers, settle } from "./lower/residents.ts";
+import { type ContentNumbers, settle } from "./lower/residents.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import type { GpuBuild } from "./pipelineGpu.ts";
 import { gpuBackend } from "./gpuBackend.ts";
@@ -172,7 +172,7 @@ export interface Compiled {
 
 /** A place in a memory that a program shares with others of its model. */
 export interface SharedPlace extends CommonPlace {
-  readonly numbering: ResidentNumbers;
+  readonly numbering: ContentNumbers;
 }
 
 /** Stages 4 to 11: from a bound graph to an artifact; `change` may choose other schedules, for tests. */

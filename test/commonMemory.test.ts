@@ -10,7 +10,8 @@ import { load, type LoadOptions, type Session } from "../runtime/index.ts";
 import { seededRandom } from "./kernelArena.ts";
 
 const random = seededRandom(7);
-const floats = (count: number): Float32Array => Float32Array.from({ length: count }, () => random() - 0.5);
+const floats = (count: number): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length: count }, () => random() - 0.5);
 
 interface Case {
   readonly name: string;
@@ -45,6 +46,16 @@ const cases: readonly Case[] = [
     },
     sizes: [24, 40, 9, 56],
     shapes: (n) => ({ x: [1, 3, n, n] }),
+  },
+  {
+    name: "weights that much is computed of at load",
+    build(b) {
+      let w = weight(b, [400, 400]);
+      for (let i = 0; i < 8; i++) w = b.node("Mul", [b.node("Tanh", [w]), b.node("Erf", [w])]);
+      b.output(b.node("MatMul", [b.input("x", "float32", ["n", 400]), w]), "float32", undefined, "y");
+    },
+    sizes: [2, 9, 40],
+    shapes: (n) => ({ x: [n, 400] }),
   },
   {
     name: "constants that are parts of what a run writes, outputs, and seen in other shapes",
@@ -137,6 +148,16 @@ function orderOf(sizes: readonly number[]): readonly number[] {
     .map(({ size }) => size);
 }
 
+/** A model with much to hold and little to compute, whose memory is 8 KB and more for each row. */
+function wide(): Uint8Array {
+  const b = onnxModel("wide", { opset: 18 });
+  const sums = b.node("Add", [b.input("x", "float32", ["n", 1024]), weight(b, [1024])]);
+  b.output(b.node("Softmax", [sums], { axis: 0 }), "float32", undefined, "y");
+  return b.toBytes();
+}
+
+const rows = (n: number): Inputs => ({ x: { dtype: "float32", shape: [n, 1024], data: floats(n * 1024) } });
+
 describe("programs of one model", () => {
   for (const threads of [1, 2]) {
     it.each(cases)(`answer as if each were alone, on ${threads} threads: $name`, async (model) => {
@@ -193,19 +214,11 @@ describe("programs of one model", () => {
   });
 
   it("start over when most of the memory is nobody's", async () => {
-    const b = onnxModel("wide", { opset: 18 });
-    const x = b.input("x", "float32", ["n", 1024]);
-    b.output(
-      b.node("Softmax", [b.node("Add", [x, weight(b, [1024])])], { axis: 0 }),
-      "float32",
-      undefined,
-      "y",
-    );
-    const bytes = b.toBytes();
+    const bytes = wide();
     const session = await late(bytes, { keptPrograms: 1 });
     const held: number[] = [];
     for (let n = 2000; n < 2008; n++) {
-      const inputs: Inputs = { x: { dtype: "float32", shape: [n, 1024], data: floats(n * 1024) as Float32Array<ArrayBuffer> } }; // prettier-ignore
+      const inputs = rows(n);
       expect(told(await session.run(inputs))).toBe(await alone(bytes, inputs));
       held.push(session.memoryBytes);
     }
@@ -215,25 +228,16 @@ describe("programs of one model", () => {
   });
 
   it("go one by one where the limit lets two not be", async () => {
-    const b = onnxModel("limited", { opset: 18 });
-    const x = b.input("x", "float32", ["n", 1024]);
-    b.output(
-      b.node("Softmax", [b.node("Add", [x, weight(b, [1024])])], { axis: 0 }),
-      "float32",
-      undefined,
-      "y",
-    );
-    const bytes = b.toBytes();
+    const bytes = wide();
     const memoryLimit = 6 << 20;
     const session = await late(bytes, { memoryLimit });
     for (const n of [400, 500, 400, 300]) {
-      const inputs: Inputs = { x: { dtype: "float32", shape: [n, 1024], data: floats(n * 1024) as Float32Array<ArrayBuffer> } }; // prettier-ignore
+      const inputs = rows(n);
       expect(told(await session.run(inputs))).toBe(await alone(bytes, inputs));
       expect(session.memoryBytes).toBeLessThanOrEqual(memoryLimit);
     }
-    const tooLarge = session.run({ x: { dtype: "float32", shape: [2000, 1024], data: new Float32Array(2000 * 1024) } }); // prettier-ignore
-    await expect(tooLarge).rejects.toMatchObject({ code: "out-of-memory" });
-    const inputs: Inputs = { x: { dtype: "float32", shape: [7, 1024], data: floats(7168) as Float32Array<ArrayBuffer> } }; // prettier-ignore
+    await expect(session.run(rows(2000))).rejects.toMatchObject({ code: "out-of-memory" });
+    const inputs = rows(7);
     expect(told(await session.run(inputs))).toBe(await alone(bytes, inputs));
     session.dispose();
   });

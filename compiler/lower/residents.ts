@@ -7,24 +7,18 @@
  */
 import type { Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
-import type { Kernel } from "../ir/kernel.ts";
 import { rootsOf, type ScheduledCall, type ScheduledProgram } from "../ir/program.ts";
 
-/** Numbers for contents, the same ones for all bindings of a model. */
-export class ResidentNumbers {
+/** Numbers for contents, the same ones for all bindings of a model: for tensors, and for texts that tell what is made of them. */
+export class ContentNumbers {
   private readonly tensors = new WeakMap<Tensor, number>();
   private readonly texts = new Map<string, number>();
   private count = 0;
 
-  ofTensor(tensor: Tensor): number {
-    const number = this.tensors.get(tensor) ?? this.count++;
-    this.tensors.set(tensor, number);
-    return number;
-  }
-
-  ofText(text: string): number {
-    const number = this.texts.get(text) ?? this.count++;
-    this.texts.set(text, number);
+  of(content: Tensor | string): number {
+    const known = (typeof content === "string" ? this.texts : this.tensors) as Map<unknown, number>;
+    const number = known.get(content) ?? this.count++;
+    known.set(content, number);
     return number;
   }
 }
@@ -41,7 +35,7 @@ export interface Settled {
 export function settle(
   scheduled: ScheduledProgram,
   residents: ReadonlyMap<number, number>,
-  numbering: ResidentNumbers,
+  numbering: ContentNumbers,
 ): Settled {
   const { program, values, init, run } = scheduled;
   const rootOf = rootsOf(values);
@@ -50,7 +44,7 @@ export function settle(
     writers.set(rootOf(id), (writers.get(rootOf(id)) ?? 0) + 1);
   const numbers = new Map<ValueId, number>();
   for (const [id, tensor] of program.constants)
-    if (rootOf(id) === id && !writers.has(id)) numbers.set(id, numbering.ofTensor(tensor));
+    if (rootOf(id) === id && !writers.has(id)) numbers.set(id, numbering.of(tensor));
   const known = new Map<ValueId, number>();
   const isKnown = (id: ValueId): boolean => {
     const address = residents.get(numbers.get(id) ?? -1);
@@ -61,7 +55,7 @@ export function settle(
     const text = textOf(call, (id) => numbers.get(rootOf(id)));
     if (text === undefined || call.outputs.some((id) => rootOf(id) !== id || writers.get(id) !== 1))
       return true;
-    call.outputs.forEach((id, position) => numbers.set(id, numbering.ofText(`${position} ${text}`)));
+    call.outputs.forEach((id, position) => numbers.set(id, numbering.of(`${position} ${text}`)));
     return !call.outputs.map(isKnown).every(Boolean);
   });
   for (const id of program.constants.keys()) isKnown(id);
@@ -75,9 +69,13 @@ function textOf(call: ScheduledCall, numberOf: (id: ValueId) => number | undefin
   if (call.kind !== "kernel" || call.when) return undefined;
   const inputs = call.inputs.map(numberOf);
   if (call.inputs.length === 0 || inputs.includes(undefined)) return undefined;
-  return JSON.stringify([inputs, call.kernel satisfies Kernel], (key, value: unknown) => {
-    // Expressions are numbered within one binding.
+  // Expressions are numbered within one binding; here, in the order in which they come, each written once.
+  const seen = new Map<unknown, number>();
+  return JSON.stringify([inputs, call.kernel], (key, value: unknown) => {
     if (key === "id") return undefined;
+    const { id } = (value ?? {}) as { readonly id?: unknown };
+    if (seen.has(id)) return { seen: seen.get(id) };
+    if (id !== undefined) seen.set(id, seen.size);
     const isPlain =
       typeof value !== "bigint" &&
       (typeof value !== "number" || (Number.isFinite(value) && !Object.is(value, -0)));
