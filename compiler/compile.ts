@@ -13,6 +13,7 @@ import { clearInternTable } from "./ir/intern.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import { openModel, portsOf, sectionsOf, typesOfInputs, type OpenedModel } from "./openModel.ts";
 import type { CompileOptions, CompileReport, PortDescription } from "./options.ts";
+import { rangeBinder } from "./rangeBinder.ts";
 import { FollowingStages } from "./following.ts";
 import { bindGraph, build, StageClock, type Compiled } from "./pipeline.ts";
 import { ContentNumbers } from "./lower/residents.ts";
@@ -79,7 +80,7 @@ function lateArtifact(opened: OpenedModel, options: CompileOptions, clock: Stage
 }
 
 /** Does the work of one binding, at once or when what it needs has been loaded. */
-export type Binding = (graph: Graph, bind: () => BoundStage) => BoundStage | Promise<BoundStage>;
+export type Binding = <T>(graph: Graph, bind: () => T) => T | Promise<T>;
 
 /** The first stage of a model; `openSource` of `index.ts` says more. */
 export function openStage(bytes: Uint8Array, options: CompileOptions, when: Binding): Stage {
@@ -101,6 +102,12 @@ function stageOf(staging: Staging, graph: Graph): Stage {
     ...staging.ports,
     bind: (inputs, values, place) =>
       staging.when(graph, () => bindStage(staging, graph, following, inputs, values, place)),
+    bindRange: (range, at, values, place) =>
+      staging.when(graph, () => {
+        const { options, numbering } = staging;
+        const shared = place && { ...place, numbering };
+        return rangeBinder()(graph, range, at, new Map(Object.entries(values)), options, shared);
+      }),
   };
 }
 

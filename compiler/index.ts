@@ -23,6 +23,7 @@ import { openModel } from "./openModel.ts";
 import { groupWith, loadGroups, MissingGroup, type Group } from "./ops/table.ts";
 import type { CompileOptions } from "./options.ts";
 import { StageClock } from "./pipeline.ts";
+import { loadRangeBinder, MissingRangeBinder } from "./rangeBinder.ts";
 
 export {
   CompileError,
@@ -134,6 +135,7 @@ async function whenLoaded<T>(graph: Graph, work: () => T): Promise<T> {
       // Operators of one group may expand into those of another.
       if (error instanceof MissingGroup) await loadGroups([error.group]);
       else if (error instanceof MissingGpuBackend) await loadGpuBackend();
+      else if (error instanceof MissingRangeBinder) await loadRangeBinder();
       else throw error;
     }
   }

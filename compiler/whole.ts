@@ -15,6 +15,8 @@ import { openModel } from "./openModel.ts";
 import { addAllGroups } from "./ops/rare/all.ts";
 import type { CompileOptions } from "./options.ts";
 import { StageClock } from "./pipeline.ts";
+import { addRangeBinder } from "./rangeBinder.ts";
+import { bindRange } from "./ranged.ts";
 
 export {
   CompileError,
@@ -32,6 +34,7 @@ export { describe, openDimensions, type CompileResult, type ModelDescription } f
 addAllGroups();
 addGraphModelFrontend(graphModels);
 addGpuBackend({ buildForGpu, packForGpu, readGpuPlan });
+addRangeBinder(bindRange);
 
 /** As `compile` of `index.ts`, in the call. */
 export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {

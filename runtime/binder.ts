@@ -43,6 +43,26 @@ export interface CommonPlace {
   readonly residents: ReadonlyMap<number, number>;
 }
 
+/** A size that follows from a number n: `slope * n + offset`. */
+export interface LinearSize {
+  readonly slope: number;
+  readonly offset: number;
+}
+
+/** Types of inputs for all values of a number n from `low` to `high`. */
+export interface ShapeRange {
+  readonly low: number;
+  readonly high: number;
+  readonly inputs: Readonly<Record<string, { readonly dtype: DType; readonly shape: readonly LinearSize[] }>>;
+}
+
+/** A program for a {@link ShapeRange}: its inputs and outputs have room for `high`. */
+export interface RangedStage extends Required<Pick<BoundStage, "artifact">>, Pick<BoundStage, "residents"> {
+  /** The input that tells n: one int32. Beyond the sizes that n gives, other inputs must be zero. */
+  readonly parameter: string;
+  readonly outputs: Readonly<Record<string, readonly LinearSize[]>>;
+}
+
 /** A part of a model that can be bound: the whole of it, or what is left behind a cut. */
 export interface Stage {
   /** Inputs and outputs of the whole model. */
@@ -66,6 +86,18 @@ export interface Stage {
     values: Readonly<Record<string, Tensor>>,
     place?: CommonPlace,
   ): BoundStage | Promise<BoundStage>;
+  /**
+   * Compiles a program for a range of sizes, where that can be done: undefined where only running tells a shape, or a
+   * program for one size does something else than that for another.
+   *
+   * @param at the value of n that is wanted now
+   */
+  bindRange?(
+    range: ShapeRange,
+    at: number,
+    values: Readonly<Record<string, Tensor>>,
+    place?: CommonPlace,
+  ): RangedStage | undefined | Promise<RangedStage | undefined>;
 }
 
 /** A program for given shapes, and what follows it if the program had to be cut where shapes depend on data. */

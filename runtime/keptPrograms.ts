@@ -70,8 +70,13 @@ export class KeptPrograms {
     return { ...(record.note as BoundProgram), ...(record.bytes && { artifact: record.bytes }) };
   }
 
-  put(key: string, { artifact, constants, next }: BoundProgram): void {
+  /** One more was compiled. */
+  compiled(): void {
     this.#record.programs.compiled++;
+  }
+
+  put(key: string, { artifact, constants, next }: BoundProgram): void {
+    this.compiled();
     // What is only known of values, of texts for one, costs little and would crowd out programs.
     if (artifact === undefined) return;
     const note = {

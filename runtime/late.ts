@@ -4,7 +4,7 @@
  * Invariant: programs are kept by everything that went into binding them (the stage, types, and values that it was
  * told), the least recently used leaving first; so equal runs bind nothing.
  */
-import { type BoundStage, type Stage, type TensorShape } from "./binder.ts";
+import { type BoundStage, type RangedStage, type Stage, type TensorShape } from "./binder.ts";
 import { type BoundProgram, type KeptPrograms, type Ports } from "./keptPrograms.ts";
 import { copyOf, type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
@@ -14,6 +14,7 @@ import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
 import { type BoundEngine, type DeviceOptions, type openBound } from "./device.ts";
 import { peekHeader } from "./open.ts";
+import { numberOf, rangeOf, rangeUpTo, type RangedProgram, runRanged } from "./ranges.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
@@ -29,18 +30,36 @@ interface ReadyStage extends Pick<BoundStage, "constants"> {
   readonly engine: BoundEngine | undefined;
   /** Bytes of the common memory that are its own. */
   readonly own: number;
+  /** Of a program for several sizes: which, and what it is a program of besides. */
+  readonly ranged?: RangedProgram & { readonly group: string };
   readonly next:
     (Omit<NonNullable<BoundStage["next"]>, "stage"> & { readonly stage: NamedStage }) | undefined;
 }
 
-/** What comes of binding a stage. */
-interface Made {
-  readonly found: BoundProgram;
+/** What runs, and bytes of the common memory that are its own. */
+interface Placed {
   readonly engine?: BoundEngine;
   readonly own?: number;
 }
 
 type Tensors = ReadonlyMap<string, Tensor>;
+type Shapes = ReadonlyMap<string, TensorShape>;
+
+/** What has come of a stage, with the values that it was told, so far. */
+interface History {
+  readonly shapes: Shapes;
+  /** How often there was no program for a range of sizes. */
+  readonly refused: number;
+}
+
+/** After this many ranges without a program none is asked for any more. */
+const MOST_REFUSED = 2;
+const MOST_HISTORIES = 64;
+
+/** What late sessions may be told besides. */
+export interface LateOptions extends DeviceOptions {
+  readonly ranges?: boolean | undefined;
+}
 
 /** Binds, keeps and runs the programs of one model. */
 export class LateModel {
@@ -49,11 +68,13 @@ export class LateModel {
   readonly #root: NamedStage;
   readonly #kept: KeptPrograms | undefined;
   readonly #capacity: number;
-  readonly #options: DeviceOptions;
+  readonly #options: LateOptions;
   /** Least recently used first. */
   readonly #ready = new Map<string, ReadyStage>();
   /** The names of stages that the compiler has given. */
   readonly #ids = new WeakMap<Stage, string>();
+  /** By stage and values. */
+  readonly #histories = new Map<string, History>();
   readonly #start: typeof openBound;
   /** What programs lie in, where they need not be of use in another session. */
   #common: CommonMemory | undefined;
@@ -67,7 +88,7 @@ export class LateModel {
     ports: Ports,
     open: () => Promise<Stage>,
     capacity: number,
-    options: DeviceOptions,
+    options: LateOptions,
     start: typeof openBound,
     kept?: KeptPrograms,
   ) {
@@ -133,14 +154,16 @@ export class LateModel {
     let values = pick([...strings, ...(this.stage.demands ?? [])], inputs);
     for (;;) {
       check();
-      const { engine, next, constants = {} } = await this.#bound(stage, available, values);
+      const { engine, ranged, next, constants = {} } = await this.#bound(stage, available, values);
       check();
       const outputs = new Map<string, Tensor>([
         ...Object.entries(constants).map(
           ([name, known]) =>
             [name, Object.hasOwn(into, name) ? copyInto(name, known, into[name]!) : copyOf(known)] as const,
         ),
-        ...(await runOn(engine, available, into)),
+        ...(ranged
+          ? runRanged(ranged, numberOf(ranged.range, available)!, available, into)
+          : await runOn(engine, available, into)),
       ]);
       for (const [name, output] of outputs) if (isOutput(name, ports)) found.set(name, output);
       if (next === undefined) break;
@@ -163,46 +186,83 @@ export class LateModel {
     this.#common = this.#newMemory();
   }
 
-  async #bound(
-    stage: NamedStage,
-    inputs: ReadonlyMap<string, TensorShape>,
-    values: Tensors,
-  ): Promise<ReadyStage> {
+  async #bound(stage: NamedStage, inputs: Shapes, values: Tensors): Promise<ReadyStage> {
     const key = keyOf(stage.id, inputs, values);
-    const kept = this.#ready.get(key);
-    if (kept !== undefined) {
-      this.#ready.delete(key);
-      this.#ready.set(key, kept);
-      return kept;
-    }
-    const types = Object.fromEntries(
-      [...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const),
-    );
-    const bind = async (): Promise<BoundStage> =>
-      (await stage.open()).bind(types, Object.fromEntries(values), this.#common?.place);
+    const group = keyOf(stage.id, new Map(), values);
+    const known = this.#known(key, group, inputs);
+    if (known !== undefined) return known;
     if (this.#common?.isWasted) this.dispose();
-    const made = async (): Promise<Made> => {
-      const found = (await this.#kept?.get(key)) ?? (await this.#compiled(key, bind));
-      // Room first, so that the memory of one program more is never asked for.
-      for (const [oldest, { engine, own }] of this.#ready) {
-        if (this.#ready.size < this.#capacity) break;
-        this.#ready.delete(oldest);
-        engine?.program.dispose();
-        this.#common?.left(own);
-      }
-      return { found, ...(found.artifact && (await this.#open(found.artifact, found.residents))) };
-    };
-    const {
-      found,
-      engine,
-      own = 0,
-    } = await made().catch((error: unknown) => {
-      // There may be room where no other program is.
-      if (!this.#common?.place.base || !isTooLarge(error)) throw error;
-      this.dispose();
-      return made();
-    });
-    const { constants, next } = found;
+    const kept = await this.#kept?.get(key);
+    const ranged = kept === undefined ? await this.#forRange(stage, group, inputs, values) : undefined;
+    return ranged ?? this.#forShapes(stage, key, inputs, values, kept);
+  }
+
+  /** What is ready for these inputs, a program of their own before one for a range of sizes. */
+  #known(key: string, group: string, inputs: Shapes): ReadyStage | undefined {
+    const fits = ({ ranged }: ReadyStage): boolean =>
+      ranged?.group === group && numberOf(ranged.range, inputs) !== undefined;
+    const name = this.#ready.has(key) ? key : [...this.#ready].find(([, ready]) => fits(ready))?.[0];
+    if (name === undefined) return undefined;
+    const ready = this.#ready.get(name)!;
+    this.#ready.delete(name);
+    this.#ready.set(name, ready);
+    return ready;
+  }
+
+  /** A program for inputs that grow or shrink from run to run, once they have; undefined where there is none. */
+  async #forRange(
+    stage: NamedStage,
+    group: string,
+    inputs: Shapes,
+    values: Tensors,
+  ): Promise<ReadyStage | undefined> {
+    const { device = "wasm", ranges = true } = this.#options;
+    if (!ranges || device !== "wasm") return undefined;
+    const { shapes, refused } = this.#histories.get(group) ?? { refused: 0 };
+    this.#histories.delete(group);
+    for (const oldest of this.#histories.keys()) {
+      if (this.#histories.size < MOST_HISTORIES) break;
+      this.#histories.delete(oldest);
+    }
+    this.#histories.set(group, { shapes: typesOf(inputs), refused });
+    const change = shapes && refused < MOST_REFUSED ? rangeOf(shapes, inputs) : undefined;
+    if (change === undefined) return undefined;
+    const { at } = change;
+    for (const range of [change.range, rangeUpTo(change.range, at)]) {
+      const opened = await stage.open();
+      let made: RangedStage | undefined;
+      const { engine, own = 0 } = await this.#placed(async () => {
+        made = await opened.bindRange?.(range, at, Object.fromEntries(values), this.#common?.place);
+        return made ?? {};
+      });
+      if (made === undefined || engine?.kind !== "wasm") continue;
+      const { parameter, outputs } = made;
+      this.#kept?.compiled();
+      const ranged = { range, parameter, outputs, program: engine.program, group };
+      const ready: ReadyStage = { engine, own, ranged, next: undefined };
+      this.#ready.set(JSON.stringify([group, range]), ready);
+      return ready;
+    }
+    this.#histories.set(group, { shapes: typesOf(inputs), refused: refused + 1 });
+    return undefined;
+  }
+
+  async #forShapes(
+    stage: NamedStage,
+    key: string,
+    inputs: Shapes,
+    values: Tensors,
+    kept: BoundProgram | undefined,
+  ): Promise<ReadyStage> {
+    const bind = async (): Promise<BoundStage> =>
+      (await stage.open()).bind(
+        Object.fromEntries(typesOf(inputs)),
+        Object.fromEntries(values),
+        this.#common?.place,
+      );
+    let found: BoundProgram | undefined = kept;
+    const { engine, own = 0 } = await this.#placed(async () => (found = kept ?? (await this.#compiled(key, bind)))); // prettier-ignore
+    const { constants, next } = found!;
     const open = next && (async () => next.stage ?? (await bind()).next!.stage);
     const ready: ReadyStage = {
       ...(constants === undefined ? {} : { constants }),
@@ -212,6 +272,29 @@ export class LateModel {
     };
     this.#ready.set(key, ready);
     return ready;
+  }
+
+  /** Makes a program and a place for it. */
+  async #placed(make: () => Promise<Pick<BoundStage, "artifact" | "residents">>): Promise<Placed> {
+    const place = async (): Promise<Placed> => {
+      const { artifact, residents } = await make();
+      // Room first, so that the memory of one program more is never asked for.
+      for (const [oldest, { engine, own }] of this.#ready) {
+        if (this.#ready.size < this.#capacity) break;
+        this.#ready.delete(oldest);
+        engine?.program.dispose();
+        this.#common?.left(own);
+      }
+      return artifact ? this.#open(artifact, residents) : {};
+    };
+    try {
+      return await place();
+    } catch (error) {
+      // There may be room where no other program is.
+      if (!this.#common?.place.base || !isTooLarge(error)) throw error;
+      this.dispose();
+      return place();
+    }
   }
 
   /** What the compiler makes, which is kept for later sessions. */
@@ -228,10 +311,7 @@ export class LateModel {
     return bound;
   }
 
-  async #open(
-    artifact: Uint8Array,
-    residents: BoundStage["residents"],
-  ): Promise<Pick<Made, "engine" | "own">> {
+  async #open(artifact: Uint8Array, residents: BoundStage["residents"]): Promise<Placed> {
     const reader = new ByteReader(artifact);
     const header = await peekHeader(reader, this.#options);
     if (header.plan.kind !== "bound") {
@@ -299,6 +379,11 @@ function keyOf(stage: string, inputs: ReadonlyMap<string, TensorShape>, values: 
     return [name, dtype, ...shape, sha256Hex(bytes)];
   });
   return JSON.stringify([stage, types, contents]);
+}
+
+/** Types without the tensors that have them. */
+function typesOf(inputs: Shapes): Map<string, TensorShape> {
+  return new Map([...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
 }
 
 function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {

@@ -31,6 +31,11 @@ export interface LoadOptions extends Pick<DeviceOptions, "device" | "webgpu" | "
   readonly memoryLimit?: number | undefined;
   /** Most programs that a late session keeps for shapes it has seen. Default: 8. */
   readonly keptPrograms?: number | undefined;
+  /**
+   * Whether inputs of a late session that grow or shrink from run to run, such as sentences, share programs that are made
+   * for a range of sizes. Default: true. Off, each size has a program of its own, which is compiled when it comes.
+   */
+  readonly ranges?: boolean | undefined;
   /** Takes the code of this level instead of the best that the engine supports; for tests and comparisons. */
   readonly variant?: Feature | undefined;
   /**

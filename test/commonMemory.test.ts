@@ -120,7 +120,7 @@ function inputsOf({ shapes }: Case, n: number): Inputs {
 }
 
 const late = (bytes: Uint8Array, options: LoadOptions = {}): Promise<Session> =>
-  load(bytes, { compiler: () => ({ openSource }), ...options });
+  load(bytes, { compiler: () => ({ openSource }), ranges: false, ...options });
 
 /** Bits and shapes of outputs, as a text. */
 function told(outputs: Tensors): string {

@@ -23,7 +23,7 @@ function decoder(): Uint8Array {
 }
 
 const open = (threads: number): Promise<Session> =>
-  load(decoder(), { threads, compiler: () => import("../../compiler/index.ts") });
+  load(decoder(), { threads, ranges: false, compiler: () => import("../../compiler/index.ts") });
 
 async function run(session: Session, past: number): Promise<string> {
   const outputs = (await session.run({
