@@ -186,6 +186,21 @@ describe("refusals", () => {
     expect(code).toBe("shape-mismatch");
   });
 
+  it("a loop that goes on while its own result says so", () => {
+    const code = codeOf((b) => {
+      const x = b.input("x", "float32", [3]);
+      const body = b.subgraph("body", (g) => {
+        g.input("i", "int64", []);
+        g.input("more", "bool", []);
+        const next = g.node("Neg", [g.input("carried", "float32", [3])]);
+        g.output("y", "bool", []);
+        g.output(next, "float32", [3]);
+      });
+      b.output(b.node("Loop", [b.scalar("int64", 3), "", x], { body }, { output: "y" }), "float32", [3]);
+    });
+    expect(code).toBe("graph-invalid");
+  });
+
   it.each([
     ["none at all", "", "graph-invalid"],
     ["of another shape", "int64 [1, 1, 3, 2]", "shape-mismatch"],

@@ -58,6 +58,8 @@ function loop(walk: Walk, node: OpNode): void {
   while (done < limit) {
     const value = walk.constants.get(condition);
     if (!value) {
+      // What the body gives may be no tensor at all, which is told here.
+      if (!walk.types.has(condition) && !walk.deferredValues.has(condition)) walk.known(condition);
       goOnLater(walk, node, [count, condition, ...states], slices, done);
       return;
     }
