@@ -6,7 +6,7 @@
  * tells damage, since whoever may write to the storage of a site may run code on it anyway; failing to keep one costs a
  * warning and, next time, a compilation.
  */
-import { type BoundStage, type Stage } from "./binder.ts";
+import { type BoundStage, type RangedStage, type ShapeRange, type Stage } from "./binder.ts";
 import { sha256Hex } from "./sha256.ts";
 import { type LoadRecord } from "./stats.ts";
 import { type CachedSource, type StoredRecord } from "./store/options.ts";
@@ -21,6 +21,11 @@ export interface BoundProgram extends Omit<BoundStage, "next"> {
     readonly id: string;
     readonly stage?: Stage;
   };
+}
+
+/** A program for a range of sizes, but for its code. */
+export interface KeptRange extends Pick<RangedStage, "parameter" | "outputs"> {
+  readonly range: ShapeRange;
 }
 
 export class KeptPrograms {
@@ -70,13 +75,27 @@ export class KeptPrograms {
     return { ...(record.note as BoundProgram), ...(record.bytes && { artifact: record.bytes }) };
   }
 
-  /** One more was compiled. */
-  compiled(): void {
-    this.#record.programs.compiled++;
+  /** The ranges of sizes for which there are programs: of a stage and the values that it was told. */
+  async ranges(group: string): Promise<readonly KeptRange[]> {
+    const record = await this.#get(nameOfRanges(group));
+    return (record?.note as readonly KeptRange[] | undefined) ?? [];
+  }
+
+  /** Keeps a program for a range under `key`, and that there is one. */
+  putRange(
+    group: string,
+    { range, parameter, outputs, artifact }: KeptRange & Pick<RangedStage, "artifact">,
+    key: string,
+  ): void {
+    this.put(key, { artifact });
+    if (!this.keeps) return;
+    // Another page may add one at the same time: what is not listed is compiled again.
+    const note = this.ranges(group).then((others) => ({ note: [...others, { range, parameter, outputs }] }));
+    this.#put(nameOfRanges(group), note);
   }
 
   put(key: string, { artifact, constants, next }: BoundProgram): void {
-    this.compiled();
+    this.#record.programs.compiled++;
     // What is only known of values, of texts for one, costs little and would crowd out programs.
     if (artifact === undefined) return;
     const note = {
@@ -96,15 +115,18 @@ export class KeptPrograms {
     }
   }
 
-  #put(name: string, record: StoredRecord): void {
+  #put(name: string, record: StoredRecord | Promise<StoredRecord>): void {
     this.#writing = this.#writing
-      .then(() => this.#source.records?.())
-      .then((records) => records?.put(`${this.#targets} ${name}`, record))
+      .then(async () => (await this.#source.records?.())?.put(`${this.#targets} ${name}`, await record))
       .catch((error: unknown) =>
         this.#record.warn("cache-full", `a program is not stored: ${reasonOf(error)}`),
       );
     this.#source.behind?.(this.#writing);
   }
+}
+
+function nameOfRanges(group: string): string {
+  return `ranges ${sha256Hex(new TextEncoder().encode(group))}`;
 }
 
 function nameOf(key: string): string {

@@ -4,7 +4,13 @@
  * Invariant: programs are kept by everything that went into binding them (the stage, types, and values that it was
  * told), the least recently used leaving first; so equal runs bind nothing.
  */
-import { type BoundStage, type RangedStage, type Stage, type TensorShape } from "./binder.ts";
+import {
+  type BoundStage,
+  type RangedStage,
+  type ShapeRange,
+  type Stage,
+  type TensorShape,
+} from "./binder.ts";
 import { type BoundProgram, type KeptPrograms, type Ports } from "./keptPrograms.ts";
 import { copyOf, type NumericData, type Tensor } from "./dtype.ts";
 import { TilewrightError } from "./errors.ts";
@@ -14,7 +20,7 @@ import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
 import { type BoundEngine, type DeviceOptions, type openBound } from "./device.ts";
 import { peekHeader } from "./open.ts";
-import { numberOf, rangeOf, rangeUpTo, type RangedProgram, runRanged } from "./ranges.ts";
+import { numberOf, type Shapes, typesOf, type RangedProgram, runRanged, SizeHistory } from "./ranges.ts";
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
@@ -43,19 +49,6 @@ interface Placed {
 }
 
 type Tensors = ReadonlyMap<string, Tensor>;
-type Shapes = ReadonlyMap<string, TensorShape>;
-
-/** What has come of a stage, with the values that it was told, so far. */
-interface History {
-  readonly shapes: Shapes;
-  /** How often there was no program for a range of sizes. */
-  readonly refused: number;
-}
-
-/** After this many ranges without a program none is asked for any more. */
-const MOST_REFUSED = 2;
-const MOST_HISTORIES = 64;
-
 /** What late sessions may be told besides. */
 export interface LateOptions extends DeviceOptions {
   readonly ranges?: boolean | undefined;
@@ -73,8 +66,7 @@ export class LateModel {
   readonly #ready = new Map<string, ReadyStage>();
   /** The names of stages that the compiler has given. */
   readonly #ids = new WeakMap<Stage, string>();
-  /** By stage and values. */
-  readonly #histories = new Map<string, History>();
+  readonly #sizes = new SizeHistory();
   readonly #start: typeof openBound;
   /** What programs lie in, where they need not be of use in another session. */
   #common: CommonMemory | undefined;
@@ -201,8 +193,9 @@ export class LateModel {
   #known(key: string, group: string, inputs: Shapes): ReadyStage | undefined {
     const fits = ({ ranged }: ReadyStage): boolean =>
       ranged?.group === group && numberOf(ranged.range, inputs) !== undefined;
-    const name = this.#ready.has(key) ? key : [...this.#ready].find(([, ready]) => fits(ready))?.[0];
-    if (name === undefined) return undefined;
+    const own = this.#ready.has(key);
+    const name = own ? key : [...this.#ready].find(([, ready]) => fits(ready))?.[0];
+    if (name === undefined || (!own && this.#sizes.comesAgain(key))) return undefined;
     const ready = this.#ready.get(name)!;
     this.#ready.delete(name);
     this.#ready.set(name, ready);
@@ -218,33 +211,38 @@ export class LateModel {
   ): Promise<ReadyStage | undefined> {
     const { device = "wasm", ranges = true } = this.#options;
     if (!ranges || device !== "wasm") return undefined;
-    const { shapes, refused } = this.#histories.get(group) ?? { refused: 0 };
-    this.#histories.delete(group);
-    for (const oldest of this.#histories.keys()) {
-      if (this.#histories.size < MOST_HISTORIES) break;
-      this.#histories.delete(oldest);
-    }
-    this.#histories.set(group, { shapes: typesOf(inputs), refused });
-    const change = shapes && refused < MOST_REFUSED ? rangeOf(shapes, inputs) : undefined;
-    if (change === undefined) return undefined;
-    const { at } = change;
-    for (const range of [change.range, rangeUpTo(change.range, at)]) {
-      const opened = await stage.open();
-      let made: RangedStage | undefined;
-      const { engine, own = 0 } = await this.#placed(async () => {
-        made = await opened.bindRange?.(range, at, Object.fromEntries(values), this.#common?.place);
-        return made ?? {};
+    const found = (await this.#kept?.ranges(group))?.find(
+      ({ range }) => numberOf(range, inputs) !== undefined,
+    );
+    const stored = found && (await this.#kept?.get(rangeKey(group, found.range)));
+    if (stored?.artifact) return this.#asRange(group, found!, async () => ({ ...found!, ...stored, artifact: stored.artifact! })); // prettier-ignore
+    const wanted = this.#sizes.rangesFor(group, inputs);
+    for (const { range, at } of wanted) {
+      const { bindRange } = await stage.open();
+      const ready = await this.#asRange(group, { range }, async () => {
+        const made = await bindRange?.(range, at, Object.fromEntries(values), this.#common?.place);
+        if (made) this.#kept?.putRange(group, { range, ...made }, rangeKey(group, range));
+        return made;
       });
-      if (made === undefined || engine?.kind !== "wasm") continue;
-      const { parameter, outputs } = made;
-      this.#kept?.compiled();
-      const ranged = { range, parameter, outputs, program: engine.program, group };
-      const ready: ReadyStage = { engine, own, ranged, next: undefined };
-      this.#ready.set(JSON.stringify([group, range]), ready);
-      return ready;
+      if (ready) return ready;
     }
-    this.#histories.set(group, { shapes: typesOf(inputs), refused: refused + 1 });
+    if (wanted.length > 0) this.#sizes.refuse(group);
     return undefined;
+  }
+
+  async #asRange(
+    group: string,
+    { range }: { readonly range: ShapeRange },
+    make: () => Promise<RangedStage | undefined>,
+  ): Promise<ReadyStage | undefined> {
+    let made: RangedStage | undefined;
+    const { engine, own = 0 } = await this.#placed(async () => (made = await make()) ?? {});
+    if (made === undefined || engine?.kind !== "wasm") return undefined;
+    const { parameter, outputs } = made;
+    const ranged = { range, parameter, outputs, program: engine.program, group };
+    const ready: ReadyStage = { engine, own, ranged, next: undefined };
+    this.#ready.set(rangeKey(group, range), ready);
+    return ready;
   }
 
   async #forShapes(
@@ -381,9 +379,8 @@ function keyOf(stage: string, inputs: ReadonlyMap<string, TensorShape>, values: 
   return JSON.stringify([stage, types, contents]);
 }
 
-/** Types without the tensors that have them. */
-function typesOf(inputs: Shapes): Map<string, TensorShape> {
-  return new Map([...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
+function rangeKey(group: string, { low, high, inputs }: ShapeRange): string {
+  return JSON.stringify([group, low, high, inputs]);
 }
 
 function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {

@@ -10,19 +10,90 @@ import { type NumericTensor } from "./inputs.ts";
 import { type Into, roomFor } from "./into.ts";
 import { inputViews, type Program } from "./program.ts";
 
-type Shapes = ReadonlyMap<string, TensorShape>;
+export type Shapes = ReadonlyMap<string, TensorShape>;
 
 /** Most of a program's room that a run leaves empty: a quarter, and 15 where sizes are small. */
 const FEWEST = 16;
 const SHARE = 4;
 /** The least n: a dimension of 1 is another program, one that broadcasts. */
 const LEAST = 2;
+/** Ends of narrower ranges say too little of what lies between. */
+const LEAST_WIDTH = 3;
+
+/** Sizes of this many runs are remembered; one that came so often among them has earned a program of its own. */
+const RECENT = 32;
+const OFTEN = 4;
+
+/** What makes the same program for another size: a stage, and the values that it was told. */
+interface Group {
+  readonly shapes: Shapes;
+  /** How often there was no program for a range of sizes. */
+  refused: number;
+}
+
+/** After this many ranges without a program none is asked for any more. */
+const MOST_REFUSED = 2;
+const MOST_GROUPS = 64;
+
+/** A range of sizes, and the value of its number that is wanted now. */
+export interface WantedRange {
+  readonly range: ShapeRange;
+  readonly at: number;
+}
+
+/** What sizes have come so far, and what they say of those to come. */
+export class SizeHistory {
+  /** Least recently used first. */
+  readonly #groups = new Map<string, Group>();
+  readonly #recent: string[] = [];
+
+  /**
+   * Another run with inputs that a program for a range of sizes could take. Whether they have come so often of late
+   * that a program of their own, which is faster, pays: a cache that grows by one has each size once.
+   *
+   * @param key of the sizes
+   */
+  comesAgain(key: string): boolean {
+    this.#recent.push(key);
+    if (this.#recent.length > RECENT) this.#recent.shift();
+    return this.#recent.filter((recent) => recent === key).length >= OFTEN;
+  }
+
+  /**
+   * Ranges around the sizes of these inputs for which a program is worth a try, best first: none for the first inputs of
+   * their group, nor where they have changed in more than one way.
+   */
+  rangesFor(group: string, inputs: Shapes): readonly WantedRange[] {
+    const { shapes, refused } = this.#groups.get(group) ?? { refused: 0 };
+    this.#groups.delete(group);
+    const [oldest] = this.#groups.keys();
+    if (this.#groups.size >= MOST_GROUPS) this.#groups.delete(oldest!);
+    this.#groups.set(group, { shapes: typesOf(inputs), refused });
+    const wanted = shapes && refused < MOST_REFUSED ? rangeOf(shapes, inputs) : undefined;
+    if (wanted === undefined) return [];
+    const { range, at } = wanted;
+    // A model may have a longest input, and this may be it.
+    const shorter = { ...range, low: Math.max(LEAST, Math.min(range.low, at - FEWEST)), high: at };
+    return range.high === at || at - shorter.low < LEAST_WIDTH ? [wanted] : [wanted, { range: shorter, at }];
+  }
+
+  /** There was no program for the ranges that were wanted last. */
+  refuse(group: string): void {
+    const known = this.#groups.get(group);
+    if (known) known.refused++;
+  }
+}
+
+/** Types without the tensors that have them. */
+export function typesOf(inputs: Shapes): Map<string, TensorShape> {
+  return new Map([...inputs].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
+}
 
 /**
  * The number by which inputs have grown from one run to another, with the range of it that a program should be made for.
  * Undefined where they have changed in more than one way.
  */
-export function rangeOf(before: Shapes, now: Shapes): { range: ShapeRange; at: number } | undefined {
+export function rangeOf(before: Shapes, now: Shapes): WantedRange | undefined {
   const changes: { readonly from: number; readonly to: number }[] = [];
   for (const [name, { dtype, shape }] of now) {
     const earlier = before.get(name);
@@ -51,11 +122,6 @@ export function rangeOf(before: Shapes, now: Shapes): { range: ShapeRange; at: n
     inputs[name] = { dtype, shape: sizes };
   }
   return { range: { low, high, inputs }, at };
-}
-
-/** The same range, no further than `at`: a model may have a longest input. */
-export function rangeUpTo({ low, inputs }: ShapeRange, at: number): ShapeRange {
-  return { low: Math.max(LEAST, Math.min(low, at - 2)), high: at, inputs };
 }
 
 function sizeAt({ slope, offset }: LinearSize, n: number): number {

@@ -13,6 +13,8 @@ let count = 0;
 interface Place {
   readonly url: string;
   readonly database: string;
+  /** As of `load`. */
+  readonly ranges?: boolean;
 }
 
 /** A model at an address of its own. */
@@ -45,10 +47,14 @@ interface Answer {
   readonly compilers: number;
 }
 
-async function answer({ url, database }: Place, ...runs: readonly (readonly number[])[]): Promise<Answer> {
+async function answer(
+  { url, database, ranges }: Place,
+  ...runs: readonly (readonly number[])[]
+): Promise<Answer> {
   let compilers = 0;
   const session = await load(url, {
     cache: { database, revalidate: "never" },
+    ranges,
     compiler: () => {
       compilers++;
       return import("../../compiler/index.ts");
@@ -105,6 +111,22 @@ describe("programs on disk", () => {
     });
   });
 
+  it("for a range of sizes are found by another load, for every size within it", async () => {
+    const place = twice();
+    const ones = (count: number): number[] => new Array<number>(count).fill(1);
+    const twos = (count: number): string => new Array<string>(count).fill("2").join();
+    const first = await answer(place, ones(20), ones(23));
+    expectAnswer(first, { y: `${twos(20)}; ${twos(23)}`, stored: 0, compiled: 2, compilers: 1 });
+    expectAnswer(await answer(place, ones(25), ones(32)), {
+      y: `${twos(25)}; ${twos(32)}`,
+      stored: 1,
+      compiled: 0,
+      compilers: 0,
+    });
+    const other = await answer(place, ones(20), ones(33));
+    expectAnswer(other, { y: `${twos(20)}; ${twos(33)}`, stored: 1, compiled: 1, compilers: 1 });
+  });
+
   it("follow one another where shapes depend on data, and go over to the compiler between two of them", async () => {
     const place = chained();
     const first = await answer(place, [0, 1, 1]);
@@ -135,7 +157,7 @@ describe("programs on disk", () => {
   });
 
   it("leave with their model, and the oldest for newer ones", async () => {
-    const place = twice();
+    const place = { ...twice(), ranges: false };
     const shapes = Array.from({ length: 18 }, (_, n) => new Array<number>(n + 1).fill(1));
     await answer(place, ...shapes);
     const [model] = await listCache(place);
