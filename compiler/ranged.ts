@@ -9,7 +9,7 @@ import { clearInternTable } from "./ir/intern.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { CompileOptions } from "./options.ts";
-import { NotRanged, unifyGraphs } from "./passes/ranged.ts";
+import { endCalls, NotRanged, unifyGraphs } from "./passes/ranged.ts";
 import { bindGraph, build, StageClock, type SharedPlace } from "./pipeline.ts";
 
 /** Most values of n that a graph is bound for beyond the ends of the range. */
@@ -41,7 +41,7 @@ export function bindRange(
       graph.nodes.length,
       { ...options, unsealed: true },
       clock,
-      undefined,
+      (scheduled) => endCalls(scheduled, ranged),
       place,
     );
     const outputs = ranged.graph.outputs.map(({ id, name }) => [name, ranged.shapes.get(id)!] as const);

@@ -49,18 +49,21 @@ export interface LinearSize {
   readonly offset: number;
 }
 
+/** The sizes of a tensor's dimensions. */
+export type LinearShape = readonly LinearSize[];
+
 /** Types of inputs for all values of a number n from `low` to `high`. */
 export interface ShapeRange {
   readonly low: number;
   readonly high: number;
-  readonly inputs: Readonly<Record<string, { readonly dtype: DType; readonly shape: readonly LinearSize[] }>>;
+  readonly inputs: Readonly<Record<string, { readonly dtype: DType; readonly shape: LinearShape }>>;
 }
 
 /** A program for a {@link ShapeRange}: its inputs and outputs have room for `high`. */
 export interface RangedStage extends Required<Pick<BoundStage, "artifact">>, Pick<BoundStage, "residents"> {
   /** The input that tells n: one int32. Beyond the sizes that n gives, other inputs must be zero. */
   readonly parameter: string;
-  readonly outputs: Readonly<Record<string, readonly LinearSize[]>>;
+  readonly outputs: Readonly<Record<string, LinearShape>>;
 }
 
 /** A part of a model that can be bound: the whole of it, or what is left behind a cut. */

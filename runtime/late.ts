@@ -20,7 +20,7 @@ import { namesOf } from "./format/container.ts";
 import { type Into, roomFor } from "./into.ts";
 import { type BoundEngine, type DeviceOptions, type openBound } from "./device.ts";
 import { peekHeader } from "./open.ts";
-import { numberOf, type Shapes, typesOf, type RangedProgram, runRanged, SizeHistory } from "./ranges.ts";
+import { numberOf, type RangedProgram, runRanged, type Shapes, SizeHistory, typesOf, type WantedRange } from "./ranges.ts"; // prettier-ignore
 import { ByteReader } from "./reader.ts";
 import { sha256Hex } from "./sha256.ts";
 
@@ -185,7 +185,9 @@ export class LateModel {
     if (known !== undefined) return known;
     if (this.#common?.isWasted) this.dispose();
     const kept = await this.#kept?.get(key);
-    const ranged = kept === undefined ? await this.#forRange(stage, group, inputs, values) : undefined;
+    const wanted = this.#sizes.came(group, inputs);
+    const ranged =
+      kept === undefined ? await this.#forRange(stage, group, inputs, values, wanted) : undefined;
     return ranged ?? this.#forShapes(stage, key, inputs, values, kept);
   }
 
@@ -208,6 +210,7 @@ export class LateModel {
     group: string,
     inputs: Shapes,
     values: Tensors,
+    wanted: readonly WantedRange[],
   ): Promise<ReadyStage | undefined> {
     const { device = "wasm", ranges = true } = this.#options;
     if (!ranges || device !== "wasm") return undefined;
@@ -216,7 +219,6 @@ export class LateModel {
     );
     const stored = found && (await this.#kept?.get(rangeKey(group, found.range)));
     if (stored?.artifact) return this.#asRange(group, found!, async () => ({ ...found!, ...stored, artifact: stored.artifact! })); // prettier-ignore
-    const wanted = this.#sizes.rangesFor(group, inputs);
     for (const { range, at } of wanted) {
       const { bindRange } = await stage.open();
       const ready = await this.#asRange(group, { range }, async () => {

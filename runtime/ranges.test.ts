@@ -60,25 +60,25 @@ describe("the range of sizes", () => {
 describe("the history of sizes", () => {
   it("wants a range when a second size comes, and one up to it where the model may take no longer ones", () => {
     const history = new SizeHistory();
-    expect(history.rangesFor("a", shapes([20]))).toEqual([]);
-    expect(history.rangesFor("b", shapes([23]))).toEqual([]);
-    const wanted = history.rangesFor("a", shapes([23]));
+    expect(history.came("a", shapes([20]))).toEqual([]);
+    expect(history.came("b", shapes([23]))).toEqual([]);
+    const wanted = history.came("a", shapes([23]));
     expect(wanted.map(({ range, at }) => [range.low, range.high, at])).toEqual([
       [17, 32, 23],
       [7, 23, 23],
     ]);
-    expect(history.rangesFor("a", shapes([23]))).toEqual([]);
+    expect(history.came("a", shapes([23]))).toEqual([]);
   });
 
   it("gives up where there was none twice", () => {
     const history = new SizeHistory();
     for (const n of [20, 40, 60]) {
-      history.rangesFor("a", shapes([n]));
+      history.came("a", shapes([n]));
       history.refuse("a");
     }
-    expect(history.rangesFor("a", shapes([80]))).toEqual([]);
-    history.rangesFor("b", shapes([20]));
-    expect(history.rangesFor("b", shapes([80]))).not.toEqual([]);
+    expect(history.came("a", shapes([80]))).toEqual([]);
+    history.came("b", shapes([20]));
+    expect(history.came("b", shapes([80]))).not.toEqual([]);
   });
 
   it("says which sizes come again and again", () => {

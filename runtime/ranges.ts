@@ -60,10 +60,10 @@ export class SizeHistory {
   }
 
   /**
-   * Ranges around the sizes of these inputs for which a program is worth a try, best first: none for the first inputs of
-   * their group, nor where they have changed in more than one way.
+   * Inputs that nothing is ready for. Gives the ranges around their sizes for which a program is worth a try, best first:
+   * none for the first inputs of their group, nor where they have changed in more than one way.
    */
-  rangesFor(group: string, inputs: Shapes): readonly WantedRange[] {
+  came(group: string, inputs: Shapes): readonly WantedRange[] {
     const { shapes, refused } = this.#groups.get(group) ?? { refused: 0 };
     this.#groups.delete(group);
     const [oldest] = this.#groups.keys();

@@ -4,7 +4,7 @@
  * memory, so that an access that wraps or overruns traps, and all bytes between them are checked afterwards.
  */
 import { Code, Locals, ModuleBuilder } from "../compiler/backend/wasm/assembler.ts";
-import { emitNest, emitNestInParts } from "../compiler/backend/wasm/emit.ts";
+import { emitNest } from "../compiler/backend/wasm/emit.ts";
 import { cutOf, unitsOf } from "../compiler/backend/wasm/units.ts";
 import type { ValueType } from "../compiler/backend/wasm/opcodes.ts";
 import { prepareNest } from "../compiler/backend/wasm/program.ts";
@@ -103,7 +103,7 @@ export function emittedKernel(
   relaxed: boolean,
   inParts: boolean,
 ): (data: readonly NumericData[], parts?: number) => NumericData[] {
-  const code = inParts ? emitNestInParts(nest) : emitNest(nest);
+  const code = emitNest(nest, inParts);
   const math = Object.fromEntries(code.mathNames.map((name) => [name, mathFunction(name)!]));
   const instances = new Map<number, (...parameters: number[]) => void>();
   const instance = (pages: number): ((...parameters: number[]) => void) => {

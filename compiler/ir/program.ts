@@ -4,6 +4,7 @@
  * producer; `outputs` of a call are in the order of its kernel's output buffers.
  */
 import { elementCount, type DType, type Tensor } from "./dtype.ts";
+import type { LinearShape } from "../../runtime/binder.ts";
 import type { ValueId } from "./graph.ts";
 import { layoutOf, type Kernel, type Layout } from "./kernel.ts";
 import type { Schedule } from "./schedule.ts";
@@ -117,6 +118,14 @@ export interface Parts {
 
 export const ONE_PART: Parts = { count: 1, threads: 1 };
 
+/** How far results matter where a number tells that each run is given. */
+export interface Ends {
+  /** The value that holds the number: one int32. */
+  readonly parameter: ValueId;
+  /** Shapes of the outputs, by position; undefined where all of it matters. */
+  readonly shapes: readonly (LinearShape | undefined)[];
+}
+
 export interface ScheduledKernel {
   readonly kind: "kernel";
   readonly nodes: readonly string[];
@@ -128,6 +137,8 @@ export interface ScheduledKernel {
    * of them reads may be anything where an earlier one is not so.
    */
   readonly when?: readonly Test[];
+  /** What lies beyond need not be computed. */
+  readonly ends?: Ends;
   readonly inputs: readonly ValueId[];
   readonly outputs: readonly ValueId[];
 }

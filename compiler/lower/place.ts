@@ -90,6 +90,7 @@ export function placeProgram(
     }
     for (const id of call.inputs) if (id) see(id, step);
     for (const { value } of call.when ?? []) see(value, step);
+    if (call.kind === "kernel" && call.ends) see(call.ends.parameter, step);
     if (call.kind === "library") {
       for (const a of call.library.arguments)
         if (a.kind === "data" && !data.has(a.tensor)) data.set(a.tensor, `data:${data.size}${mark}`);

@@ -41,7 +41,8 @@ export function togetherness(
         const block = blockOf(id);
         return block ? [{ ...block, id }] : [];
       };
-      touched = { loads: call.inputs.flatMap(at), stores: [...call.outputs.flatMap(at), ...scratchOf(call)] };
+      const read = call.ends ? [...call.inputs, call.ends.parameter] : call.inputs;
+      touched = { loads: read.flatMap(at), stores: [...call.outputs.flatMap(at), ...scratchOf(call)] };
       known.set(call, touched);
     }
     return touched;

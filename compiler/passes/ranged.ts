@@ -8,6 +8,7 @@ import { allocate, elementCount, type Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { add, cast, constant, load, mul, type Expr } from "../ir/expr.ts";
 import { coordinate, singleAssign, type Kernel } from "../ir/kernel.ts";
+import type { ScheduledCall, ScheduledProgram } from "../ir/program.ts";
 import type { BoundGraph, BoundNode } from "./bind.ts";
 import { isSame, lineThrough, mostOf, NotRanged, shapeThrough, type LinearShape, type Samples } from "./ranged/size.ts"; // prettier-ignore
 import { across, same, unifyKernels, type RangedKernel } from "./ranged/unify.ts";
@@ -20,6 +21,28 @@ export interface RangedGraph {
   readonly parameter: ValueId;
   /** Shapes of all values. */
   readonly shapes: ReadonlyMap<ValueId, LinearShape>;
+  /** The same, for what need not be computed beyond its ends: there, anything will do. */
+  readonly ends: ReadonlyMap<ValueId, LinearShape>;
+}
+
+/** A program whose calls know how far their results matter. */
+export function endCalls(
+  scheduled: ScheduledProgram,
+  { parameter, ends, graph }: RangedGraph,
+): ScheduledProgram {
+  const shapeOf = (id: ValueId): LinearShape | undefined => {
+    const shape = ends.get(id);
+    // A pass may have given a value other dimensions.
+    const asMade = graph.types.get(id)?.shape;
+    const isSame = String(asMade) === String(scheduled.values.get(id)?.shape);
+    return shape && isSame ? shape : undefined;
+  };
+  const run = scheduled.run.map((call): ScheduledCall => {
+    if (call.kind !== "kernel") return call;
+    const shapes = call.outputs.map(shapeOf);
+    return shapes.some((shape) => shape !== undefined) ? { ...call, ends: { parameter, shapes } } : call;
+  });
+  return { ...scheduled, run };
 }
 
 /** @throws NotRanged */
@@ -37,6 +60,8 @@ class Join {
   private readonly nodes: BoundNode[] = [];
   /** Dimensions of values beyond whose ends zeros must lie. */
   private readonly zeroed = new Map<ValueId, Set<number>>();
+  /** Those of them that have these zeros from what they are copies of. */
+  private readonly handedOn = new Set<ValueId>();
 
   constructor(samples: Samples, graphs: readonly BoundGraph[]) {
     this.samples = samples;
@@ -81,7 +106,19 @@ class Join {
       types: this.types,
       constants: this.constants,
     };
-    return { graph, parameter: this.parameter, shapes: this.shapes };
+    return { graph, parameter: this.parameter, shapes: this.shapes, ends: this.ends() };
+  }
+
+  private ends(): Map<ValueId, LinearShape> {
+    const ends = new Map<ValueId, LinearShape>();
+    for (const [id, shape] of this.shapes) {
+      const zeroed = this.zeroed.get(id);
+      const open = shape.map((size, d) =>
+        zeroed?.has(d) ? { slope: 0, offset: mostOf(size, this.samples.range) } : size,
+      );
+      if (open.some(({ slope }) => slope > 0)) ends.set(id, open);
+    }
+    return ends;
   }
 
   private fresh(name: string): ValueId {
@@ -136,7 +173,7 @@ class Join {
     return new Map(
       node.outputs.flatMap((id, i) => {
         const dims = this.zeroed.get(id);
-        return dims ? [[i, dims] as const] : [];
+        return dims && !this.handedOn.has(id) ? [[i, dims] as const] : [];
       }),
     );
   }
@@ -160,7 +197,7 @@ class Join {
     });
     if (moved.includes(undefined)) return;
     for (const dim of moved) this.ask(source, dim!);
-    this.zeroed.delete(output);
+    this.handedOn.add(output);
   }
 
   /** A copy of a constant with zeros beyond its end. */

@@ -15,6 +15,7 @@ import { Code } from "./assembler.ts";
 import type { ValueType } from "./opcodes.ts";
 import type { Frame } from "./pointers.ts";
 import { touchOf } from "./touch.ts";
+import type { Limit } from "../../lower/limits.ts";
 import { cutOf, isCut, unitsOf, type Cut } from "./units.ts";
 import type { Accumulator } from "./scalar.ts";
 import { memoryForms, scalarBinary, scalarType, vectorBinary } from "./select.ts";
@@ -23,20 +24,15 @@ import { canVectorise, VectorWriter } from "./vector.ts";
 
 type Written<Kind extends Leaf<Accumulator>["kind"]> = LeafOf<Accumulator, Kind>;
 
-/** Emits the function's code. Parameters are the buffers' byte addresses, in order. */
-export function emitNest(nest: Nest): Code {
-  return new Emitter(
-    nest,
-    nest.buffers.map(() => "i32"),
-  ).run();
-}
-
 /**
- * The same with two parameters more: which of the nest's units (see units.ts) are run, from the first up to, without,
- * the second.
+ * Emits the function's code. Parameters are the buffers' byte addresses, in order; where there are limits, the address of
+ * the number that they follow from; then, in parts, which of the nest's units (see units.ts) are run, from the first up
+ * to, without, the second.
  */
-export function emitNestInParts(nest: Nest): Code {
-  return new Emitter(nest, [...nest.buffers.map(() => "i32" as const), "i32", "i32"]).runPart();
+export function emitNest(nest: Nest, inParts = false, limits?: ReadonlyMap<ForStatement, Limit>): Code {
+  const more = (limits ? 1 : 0) + (inParts ? 2 : 0);
+  const emitter = new Emitter(nest, new Array<ValueType>(nest.buffers.length + more).fill("i32"));
+  return emitter.run(inParts, limits);
 }
 
 /** The units of a list of statements that are run: locals that hold the first, and one more than the last. */
@@ -56,17 +52,37 @@ class Emitter extends VectorWriter {
   });
   private readonly scratchLocals = new Map<ValueType, number>();
   private combinedNames: Set<string> | undefined;
+  /** Locals that hold where loops end at the latest. */
+  private readonly ends = new Map<ForStatement, number>();
 
-  run(): Code {
-    this.statements(this.nest.body, { scope: this.values.root, values: [] });
+  run(inParts: boolean, limits?: ReadonlyMap<ForStatement, Limit>): Code {
+    const { body, buffers } = this.nest;
+    if (limits) this.computeLimits(buffers.length, limits);
+    const from = buffers.length + (limits ? 1 : 0);
+    const part = inParts ? { from, to: from + 1, cut: cutOf(this.nest) } : undefined;
+    this.statements(body, { scope: this.values.root, values: [] }, part);
     return this.withConstants(this.code);
   }
 
-  runPart(): Code {
-    const { body, buffers } = this.nest;
-    const part = { from: buffers.length, to: buffers.length + 1, cut: cutOf(this.nest) };
-    this.statements(body, { scope: this.values.root, values: [] }, part);
-    return this.withConstants(this.code);
+  /** Puts into locals how far loops go. */
+  private computeLimits(number: number, limits: ReadonlyMap<ForStatement, Limit>): void {
+    const { code } = this;
+    const known = new Map<string, number>();
+    for (const [loop, { size, step }] of limits) {
+      const text = `${size.slope} ${size.offset} ${step}`;
+      let local = known.get(text);
+      if (local === undefined) {
+        known.set(text, (local = this.locals.fresh("i32")));
+        code
+          .get(number)
+          .access("i32.load", 0)
+          .i32(size.slope)
+          .op("i32.mul")
+          .i32(size.offset + step - 1);
+        code.op("i32.add").i32(step).op("i32.div_s").set(local);
+      }
+      this.ends.set(loop, local);
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -128,6 +144,7 @@ class Emitter extends VectorWriter {
     const outside = this.code;
     const { variable, from, extent } = statement;
     const counter = part || inside ? this.locals.fresh("i32") : this.locals.take("i32");
+    const limit = this.ends.get(statement);
     const frame: Frame = { variable, counter, last: from + extent - 1, pointers: new Map() };
     const deeper = part && { ...part.cut, levels: part.cut.levels - 1 };
     const units = deeper ? unitsOf(statement.body, deeper) : 1;
@@ -149,6 +166,16 @@ class Emitter extends VectorWriter {
       outside.get(part.to).i32(units - 1).op("i32.add").i32(units).op("i32.div_u").i32(from); // prettier-ignore
       outside.op("i32.add").set(end);
     } else outside.i32(from).set(counter);
+    if (limit !== undefined) {
+      const last = end;
+      const most = (): unknown => (last === undefined ? outside.i32(from + extent) : outside.get(last));
+      end = this.locals.fresh("i32");
+      most();
+      outside.get(limit);
+      most();
+      outside.get(limit).op("i32.lt_s").select("i32").set(end);
+      outside.get(counter).get(end).op("i32.lt_s").if();
+    }
     for (const pointer of frame.pointers.values()) {
       this.pointer(pointer.buffer, pointer.outer);
       if (part) outside.get(counter).i32(pointer.stride).op("i32.mul").op("i32.add");
@@ -175,6 +202,7 @@ class Emitter extends VectorWriter {
     if (end === undefined) outside.i32(from + extent);
     else outside.get(end);
     outside.op("i32.lt_s").brIf(0).end();
+    if (limit !== undefined) outside.end();
     for (const pointer of frame.pointers.values()) this.locals.release(pointer.local);
     if (!part && !inside) this.locals.release(counter);
   }

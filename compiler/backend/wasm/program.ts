@@ -15,7 +15,8 @@ import type { Together } from "../../lower/together.ts";
 import { drawsAnew, type LibraryArgument, type LibraryRoutine, type Places, type ScheduledCall, type ScheduledKernel, type Test } from "../../ir/program.ts"; // prettier-ignore
 import { nanosecondsOf } from "../../passes/time.ts";
 import { Code, Locals, ModuleBuilder, type FunctionType } from "./assembler.ts";
-import { emitNest, emitNestInParts } from "./emit.ts";
+import { limitsOf } from "../../lower/limits.ts";
+import { emitNest } from "./emit.ts";
 import type { ValueType } from "./opcodes.ts";
 import { loadLoop, multiplyAddLoop } from "./peak.ts";
 import {
@@ -92,14 +93,15 @@ export function kernelCode(call: ScheduledKernel, key: string, nests: Map<string
   }
   let code = emitted.get(nest);
   if (!code) {
-    code = unlessWarming(call.parts.count > 1 ? emitNestInParts(nest) : emitNest(nest));
+    code = unlessWarming(emitNest(nest, call.parts.count > 1, call.ends && limitsOf(nest, call.ends.shapes)));
     emitted.set(nest, code);
   }
   return code;
 }
 
-function typeOf({ kernel, parts }: ScheduledKernel): FunctionType {
-  const takes = new Array<ValueType>(kernel.buffers.length + (parts.count > 1 ? 2 : 0)).fill("i32");
+function typeOf({ kernel, parts, ends }: ScheduledKernel): FunctionType {
+  const more = (ends ? 1 : 0) + (parts.count > 1 ? 2 : 0);
+  const takes = new Array<ValueType>(kernel.buffers.length + more).fill("i32");
   return { takes, gives: [] };
 }
 
@@ -169,6 +171,7 @@ export function emitProgram(
       const stride = i < ids.length ? 0 : places.scratchStride(call, i);
       if (thread !== undefined && stride) code.get(thread).i32(stride).op("i32.mul").op("i32.add");
     });
+    if (call.ends) code.i32(places.address(call.ends.parameter));
     if (part !== undefined) {
       const { count } = call.parts;
       const units = unitsOf(nestOf(call).body, cutOf(nestOf(call)));

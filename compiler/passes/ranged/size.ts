@@ -2,15 +2,14 @@
  * Sizes that follow from one number n, which each run tells. In: what a size was for some values of n. Out: the line
  * through them. Invariant: a line goes through every value that it was made of, and its coefficients are whole numbers.
  */
-import type { LinearSize } from "../../../runtime/binder.ts";
+import type { LinearShape, LinearSize } from "../../../runtime/binder.ts";
 
 /** Thrown where what is there for several sizes has no common form. */
 export class NotRanged extends Error {
   override readonly name = "NotRanged";
 }
 
-/** The sizes of a tensor's dimensions. */
-export type LinearShape = readonly LinearSize[];
+export type { LinearShape } from "../../../runtime/binder.ts";
 
 /** What all parts of a program are made for and of. */
 export interface Samples {
