@@ -4,7 +4,7 @@
  * at run time. Invariant: pure, and done in one go: between the start of a binding and its program nothing else
  * runs, since expressions are interned in one table. `index.ts` and `whole.ts` are the entries that users see.
  *
- * @throws MissingGroup (all functions here) where an operator is needed whose group has not been loaded
+ * @throws MissingPart (all functions here) where something is needed that has not been loaded
  */
 import { writeArtifact, type Port } from "../runtime/format.ts";
 import type { BoundStage, CommonPlace, Stage, TensorShape } from "../runtime/binder.ts";
@@ -106,7 +106,9 @@ function stageOf(staging: Staging, graph: Graph): Stage {
       staging.when(graph, () => {
         const { options, numbering } = staging;
         const shared = place && { ...place, numbering };
-        return rangeBinder()(graph, range, at, new Map(Object.entries(values)), options, shared);
+        return rangeBinder
+          .get()
+          .bindRange(graph, range, at, new Map(Object.entries(values)), options, shared);
       }),
   };
 }

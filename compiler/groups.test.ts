@@ -1,9 +1,11 @@
-/** Groups of rare operators: they come when a model needs them, and change nothing but when. */
+/** Groups of rare operators, and what dissolves others: they come when a model needs them, and change nothing but when. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { onnxModel, type OnnxModelBuilder } from "./frontend/onnx/write.ts";
 import type * as Compiler from "./index.ts";
 import { rareNames } from "./ops/rare/names.ts";
 import type * as Table from "./ops/table.ts";
+import type * as Vanishing from "./passes/bind/vanishing.ts";
+import { addAllVanishing } from "./passes/bind/allVanishing.ts";
 import * as whole from "./whole.ts";
 
 /** y = op(x) on numbers that come at run time. */
@@ -38,21 +40,58 @@ function nested(): OnnxModelBuilder {
   return b;
 }
 
+/** A loop that is as long as the sequence of what it made. */
+function loop(): OnnxModelBuilder {
+  const b = onnxModel("loop", { opset: 22 });
+  const x = b.input("x", "float32", [2, 3]);
+  const body = b.subgraph("body", (g) => {
+    const [, condition, state] = [g.input("i", "int64", []), g.input("more", "bool", []), g.input("s", "float32", [2, 3])]; // prettier-ignore
+    g.output(g.node("Identity", [condition]), "bool");
+    g.output(g.node("Add", [state, g.node("Sin", [state])]), "float32");
+  });
+  const last = b.node("Loop", [b.scalar("int64", 3n), "", x], { body });
+  const parts = b.node("SplitToSequence", [last], { axis: 1 });
+  b.output(b.node("ConcatFromSequence", [parts], { axis: 0 }), "float32", undefined, "y");
+  return b;
+}
+
+/** x and the derivative of the sum of its squares. */
+function gradient(): OnnxModelBuilder {
+  const b = onnxModel("gradient", { opset: 22 });
+  b.importOpset("ai.onnx.preview.training", 1);
+  const x = b.input("x", "float32", [3]);
+  const y = b.node("ReduceSum", [b.node("Mul", [x, x])], { keepdims: 0 });
+  const dx = b.node("Gradient", [x], { xs: [x], y }, { domain: "ai.onnx.preview.training" });
+  b.output(b.node("Add", [x, dx]), "float32", undefined, "dx");
+  return b;
+}
+
+/** A number that is a text on its way. */
+function texts(): OnnxModelBuilder {
+  const b = onnxModel("texts", { opset: 22 });
+  const x = b.input("x", "float32", [2]);
+  const text = b.node("Cast", [b.scalar("float32", 1.5)], { to: 8 });
+  b.output(b.node("Add", [x, b.node("Cast", [text], { to: 1 })]), "float32", undefined, "y");
+  return b;
+}
+
 describe("rare operators", () => {
   let compiler: typeof Compiler;
   let table: typeof Table;
+  let vanishing: typeof Vanishing;
 
   beforeEach(async () => {
     vi.resetModules();
     compiler = await import("./index.ts");
     table = await import("./ops/table.ts");
+    vanishing = await import("./passes/bind/vanishing.ts");
   });
 
   const isLoaded = (op: string, domain = ""): boolean => {
     try {
-      return table.findOperator(domain, op) !== undefined;
+      return (vanishing.vanishingDoor({ domain, op })?.get() ?? table.findOperator(domain, op)) !== undefined;
     } catch (error) {
-      if (error instanceof table.MissingGroup) return false;
+      if (error instanceof Error && error.name === "MissingPart") return false;
       throw error;
     }
   };
@@ -65,7 +104,9 @@ describe("rare operators", () => {
       false,
     ]);
     await compiler.compile(model("Det", [3, 3]).toBytes());
-    expect([isLoaded("Det"), isLoaded("Scaler", "ai.onnx.ml")]).toEqual([true, false]);
+    expect([isLoaded("Det"), isLoaded("Scaler", "ai.onnx.ml"), isLoaded("If")]).toEqual([true, false, false]);
+    await compiler.compile(nested().toBytes());
+    expect([isLoaded("If"), isLoaded("Gradient", "ai.onnx.preview.training")]).toEqual([true, false]);
   });
 
   it.each([
@@ -73,6 +114,9 @@ describe("rare operators", () => {
     ["of ai.onnx.ml", model("Normalizer", [2, 3], "ai.onnx.ml")],
     ["that expand into those of another group", attention()],
     ["in a subgraph", nested()],
+    ["that are loops and sequences", loop()],
+    ["that are derivatives", gradient()],
+    ["that others expand into", texts()],
   ])("%s compile to the same bytes as with everything there", async (_, built) => {
     const bytes = built.toBytes();
     const { artifact } = await compiler.compile(bytes);
@@ -101,6 +145,15 @@ describe("rare operators", () => {
 
   it("are known by name before that, so that an unknown one is told at once", async () => {
     await expect(compiler.compile(model("Scalar", [2], "ai.onnx.ml").toBytes())).rejects.toThrow(/Scaler/);
+  });
+
+  it("that are dissolved are known by name, each to its own door", () => {
+    for (const [domain, op] of vanishing
+      .vanishingOperators()
+      .map((name) => ["", ...name.split(":")].slice(-2)))
+      expect(isLoaded(op!, domain!), op!).toBe(false);
+    const names = addAllVanishing().flatMap((ops) => Object.keys(ops));
+    expect(vanishing.vanishingOperators().toSorted()).toEqual(names.toSorted());
   });
 
   it("are all found in their groups", async () => {

@@ -2,7 +2,7 @@
  * The compiler, for pages: bytes of a model in, bytes of an artifact out. In: an ONNX or TF.js model and options. Out: a
  * `.tile` file, bound to shapes or, where dimensions stay free or shapes depend on data, to be bound at run time.
  * Invariant: pure; neither the DOM nor Node is needed, so the same code runs in a page, a worker and Node. What most
- * models do not need (groups of rare operators, printing, interpreting) is downloaded when it is first needed, which
+ * models do not need (rare operators, control flow, printing, interpreting) is downloaded when it is first needed, which
  * is why functions return promises; `whole.ts` is the same compiler all at once.
  */
 import type { Stage } from "../runtime/binder.ts";
@@ -14,16 +14,15 @@ import {
   type CompileResult,
   type ModelDescription,
 } from "./compile.ts";
-import { loadGraphModelFrontend, MissingFrontend } from "./frontend/graphModel.ts";
-import { loadGpuBackend, MissingGpuBackend } from "./gpuBackend.ts";
+import { MissingPart } from "./door.ts";
 import type { inspect as inspectNow } from "./inspect.ts";
 import type { Tensor } from "./ir/dtype.ts";
-import type { Graph } from "./ir/graph.ts";
+import type { Graph, OpNode } from "./ir/graph.ts";
 import { openModel } from "./openModel.ts";
-import { groupWith, loadGroups, MissingGroup, type Group } from "./ops/table.ts";
+import { groupWith, loadGroups } from "./ops/table.ts";
 import type { CompileOptions } from "./options.ts";
+import { vanishingDoor } from "./passes/bind.ts";
 import { StageClock } from "./pipeline.ts";
-import { loadRangeBinder, MissingRangeBinder } from "./rangeBinder.ts";
 
 export {
   CompileError,
@@ -50,8 +49,8 @@ export { type CompileResult, type ModelDescription } from "./compile.ts";
  */
 export async function compile(model: Uint8Array, options: CompileOptions = {}): Promise<CompileResult> {
   const clock = new StageClock(options);
-  const opened = await whenReadable(() => openModel(model, options, clock));
-  return whenLoaded(opened.graph, () => compileOpened(opened, options, clock));
+  const opened = await whenLoaded(() => openModel(model, options, clock));
+  return whenBindable(opened.graph, () => compileOpened(opened, options, clock));
 }
 
 /**
@@ -61,12 +60,12 @@ export async function compile(model: Uint8Array, options: CompileOptions = {}): 
  * @throws CompileError when the model cannot be read or imported
  */
 export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Stage | Promise<Stage> {
-  const open = (): Stage => openStage(bytes, options, whenLoaded);
+  const open = (): Stage => openStage(bytes, options, whenBindable);
   try {
     return open();
   } catch (error) {
-    if (!(error instanceof MissingFrontend)) throw error;
-    return whenReadable(open);
+    if (!(error instanceof MissingPart)) throw error;
+    return whenLoaded(open);
   }
 }
 
@@ -76,14 +75,14 @@ export function openSource(bytes: Uint8Array, options: CompileOptions = {}): Sta
  * @throws CompileError (the promise rejects) when the model cannot be read or imported
  */
 export async function describe(bytes: Uint8Array, options: CompileOptions = {}): Promise<ModelDescription> {
-  return whenReadable(() => describeNow(bytes, options));
+  return whenLoaded(() => describeNow(bytes, options));
 }
 
 /** The names of dimensions that `compile` would need to make a bound program, by input. */
 export async function openDimensions(
   ...[bytes, options]: Parameters<typeof openDimensionsNow>
 ): Promise<ReturnType<typeof openDimensionsNow>> {
-  return whenReadable(() => openDimensionsNow(bytes, options));
+  return whenLoaded(() => openDimensionsNow(bytes, options));
 }
 
 /**
@@ -94,8 +93,8 @@ export async function openDimensions(
 export async function inspect(...args: Parameters<typeof inspectNow>): Promise<string> {
   const [bytes, , options = {}] = args;
   const { inspect } = await import("./inspect.ts");
-  const { graph } = await whenReadable(() => openModel(bytes, options, new StageClock()));
-  return whenLoaded(graph, () => inspect(...args));
+  const { graph } = await whenLoaded(() => openModel(bytes, options, new StageClock()));
+  return whenBindable(graph, () => inspect(...args));
 }
 
 /**
@@ -110,43 +109,38 @@ export async function interpret(
   options: CompileOptions = {},
 ): Promise<Record<string, Tensor>> {
   const { interpret } = await import("./interpret.ts");
-  const { graph } = await whenReadable(() => openModel(bytes, options, new StageClock()));
-  return whenLoaded(graph, () => interpret(bytes, inputs, options));
+  const { graph } = await whenLoaded(() => openModel(bytes, options, new StageClock()));
+  return whenBindable(graph, () => interpret(bytes, inputs, options));
 }
 
-/** Reads a model, once the frontend for its kind is there. */
-async function whenReadable<T>(read: () => T): Promise<T> {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof MissingFrontend)) throw error;
-    await loadGraphModelFrontend();
-    return read();
-  }
+/** Does work for a graph: what its operators need is loaded first, and at once. */
+async function whenBindable<T>(graph: Graph, work: () => T): Promise<T> {
+  const nodes = nodesIn(graph);
+  await Promise.all([
+    loadGroups(nodes.flatMap(({ domain, op }) => groupWith(domain, op) ?? [])),
+    ...nodes.map((node) => vanishingDoor(node)?.load()),
+  ]);
+  return whenLoaded(work);
 }
 
-/** Loads the groups that the operators of a graph are in, then those that `work` finds missing. */
-async function whenLoaded<T>(graph: Graph, work: () => T): Promise<T> {
-  await loadGroups(groupsIn(graph));
+/** Does work, once everything is there that it finds missing. */
+async function whenLoaded<T>(work: () => T): Promise<T> {
   for (;;) {
     try {
       return work();
     } catch (error) {
-      // Operators of one group may expand into those of another.
-      if (error instanceof MissingGroup) await loadGroups([error.group]);
-      else if (error instanceof MissingGpuBackend) await loadGpuBackend();
-      else if (error instanceof MissingRangeBinder) await loadRangeBinder();
-      else throw error;
+      if (!(error instanceof MissingPart)) throw error;
+      await error.load();
     }
   }
 }
 
-function groupsIn(graph: Graph, found = new Set<Group>()): Set<Group> {
-  for (const { domain, op, attributes } of graph.nodes) {
-    const group = groupWith(domain, op);
-    if (group) found.add(group);
-    for (const attribute of attributes.values())
-      if (attribute.kind === "graph") groupsIn(attribute.value, found);
-  }
-  return found;
+/** The nodes of a graph and of all graphs in it. */
+function nodesIn({ nodes }: Graph): OpNode[] {
+  return nodes.flatMap((node) => [
+    node,
+    ...[...node.attributes.values()].flatMap((attribute) =>
+      attribute.kind === "graph" ? nodesIn(attribute.value) : [],
+    ),
+  ]);
 }

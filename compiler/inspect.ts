@@ -11,9 +11,8 @@ import type { Program, ScheduledProgram } from "./ir/program.ts";
 import { WGSL_SECTION } from "../runtime/format/gpu.ts";
 import { placeProgram } from "./lower/place.ts";
 import { WeightStore } from "./lower/weightStore.ts";
-import { addGpuBackend } from "./gpuBackend.ts";
+import { gpuBackend } from "./gpuBackend.ts";
 import { buildForGpu, packForGpu, readGpuPlan } from "./pipelineGpu.ts";
-import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { printGraph, printKernel, printNest, printSchedule } from "./ir/text/index.ts";
@@ -63,7 +62,7 @@ function printBound(
   clock: StageClock,
 ): string {
   const target = stage === "wgsl" ? "webgpu" : "wasm";
-  addGpuBackend({ buildForGpu, packForGpu, readGpuPlan });
+  gpuBackend.add({ buildForGpu, packForGpu, readGpuPlan });
   const program = stage === "graph" ? lowerGraph(bound) : optimize(bound, options, clock, undefined, target);
   if (stage === "graph" || stage === "fused") {
     return printProgram({ ...program, calls: program.calls.filter((call) => wanted(call.nodes)) });
@@ -118,7 +117,7 @@ function printShaders(
   const { plan, sections, scheduled } = buildForGpu(program, {
     reuse: enabled(options, "reuse"),
     weights: new WeightStore(4),
-    device: gpuDevice(options.gpu ?? "software"),
+    device: options.gpu,
     floats: options.gpuFloats,
   });
   const { modules, pipelines, run } = plan.variants[0]!;

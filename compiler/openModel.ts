@@ -12,7 +12,7 @@ import { graphModelFrontend, looksLikeJson } from "./frontend/graphModel.ts";
 import type { Graph, GraphInput, TensorType, ValueId } from "./ir/graph.ts";
 import { operatorNames, supports } from "./ops/table.ts";
 import type { CompileOptions } from "./options.ts";
-import { vanishes } from "./passes/bind.ts";
+import { vanishingDoor } from "./passes/bind.ts";
 import type { StageClock } from "./pipeline.ts";
 
 export interface OpenedModel {
@@ -51,7 +51,7 @@ export function openModel(bytes: Uint8Array, options: CompileOptions, clock: Sta
     return file;
   };
   const { graph, about } = looksLikeJson(source)
-    ? graphModelFrontend().open(source, externalData, clock)
+    ? graphModelFrontend.get().open(source, externalData, clock)
     : openOnnx(source, externalData, clock);
   checkNames(graph, options);
   options.trace?.("import", () => `${graph.nodes.length} nodes, ${graph.constants.size} constants`);
@@ -75,7 +75,7 @@ function openOnnx(
 
 /** Control flow and containers are dissolved while binding and have no definitions of their own. */
 function supported(domain: string, op: string): boolean {
-  return supports(domain, op) || vanishes(domain, op);
+  return supports(domain, op) || vanishingDoor({ domain, op }) !== undefined;
 }
 
 interface Content {

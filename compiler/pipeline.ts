@@ -25,7 +25,6 @@ import { type ContentNumbers, settle } from "./lower/residents.ts";
 import { WeightStore } from "./lower/weightStore.ts";
 import type { GpuBuild } from "./pipelineGpu.ts";
 import { gpuBackend } from "./gpuBackend.ts";
-import { gpuDevice } from "./tune/gpuDevice.ts";
 import { lowerGraph } from "./lower/program.ts";
 import { scheduleProgram } from "./tune/scheduleProgram.ts";
 import { compileStages, type CompileOptions, type CompileReport, type CompileStage, type CompileTarget, type KernelReport, type PassName, type VariantName } from "./options.ts"; // prettier-ignore
@@ -149,9 +148,11 @@ export function optimize(
   }
   if (enabled(options, "simplify") && target === "webgpu") {
     program = clock.time("simplify", () =>
-      gpuBackend().packForGpu(program, options.gpu ?? "software", (nodes) =>
-        trace?.("simplify", () => "bytes are multiplied four at a time", nodes),
-      ),
+      gpuBackend
+        .get()
+        .packForGpu(program, options.gpu ?? "software", (nodes) =>
+          trace?.("simplify", () => "bytes are multiplied four at a time", nodes),
+        ),
     );
   }
   if (target === "wasm") program = clock.time("layout", () => splitAtEdges(program));
@@ -186,7 +187,7 @@ export function build(
 ): Compiled {
   let unfused = 0;
   const targets = options.targets ?? ["wasm"];
-  const forTheGpu = targets.includes("webgpu") ? gpuBackend() : undefined;
+  const forTheGpu = targets.includes("webgpu") ? gpuBackend.get() : undefined;
   const weightStore = new WeightStore(forTheGpu ? 4 : 1);
   const reuse = enabled(options, "reuse");
   const lowered = (program: Program): unknown => (unfused = bytesOfProgram(program));
@@ -197,7 +198,7 @@ export function build(
       forTheGpu!.buildForGpu(forGpu, {
         reuse,
         weights: weightStore,
-        device: gpuDevice(options.gpu ?? "software"),
+        device: options.gpu,
         floats: options.gpuFloats,
       }),
     );
@@ -396,7 +397,10 @@ function gpuOnly(
   };
   const sections = [...gpu.sections, { name: "weights", data: weights.parts }];
   const artifact = clock.time("pack", () =>
-    writeArtifact(plan, sections, { unsealed: options.unsealed ?? false, gpuPlan: gpuBackend().readGpuPlan }),
+    writeArtifact(plan, sections, {
+      unsealed: options.unsealed ?? false,
+      gpuPlan: gpuBackend.get().readGpuPlan,
+    }),
   );
   const report: CompileReport = {
     ...commonReport(bound, opsIn, gpu.scheduled, unfused, weights.parts, clock),

@@ -77,7 +77,7 @@ interface VariantBuild extends Omit<GpuBuild, "plan" | "report"> {
 
 export interface GpuSettings {
   /** What schedules are made for; default: a software adapter, whose tiles suit small GPUs as well. */
-  readonly device?: GpuDevice;
+  readonly device?: GpuKind | undefined;
   readonly reuse: boolean;
   readonly floats?: GpuFloats | undefined;
   /** Where constants are put. */
@@ -116,7 +116,7 @@ export function packForGpu(program: Program, kind: GpuKind, hit: (nodes: string)
 
 export function buildForGpu(given: Program, settings: GpuSettings): GpuBuild {
   const program = settings.floats === "float16" ? inHalves(given) : given;
-  const device = settings.device ?? gpuDevice("software");
+  const device = gpuDevice(settings.device ?? "software");
   const sides = joined(chooseSides(program), program, device);
   const halves = sides.reasons.size === 0 ? nativeHalves(program) : undefined;
   const texts = new ModuleTexts();

@@ -5,8 +5,8 @@
  */
 import type { Stage } from "../runtime/binder.ts";
 import { compileOpened, openStage, type CompileResult } from "./compile.ts";
-import { addGraphModelFrontend } from "./frontend/graphModel.ts";
-import { addGpuBackend } from "./gpuBackend.ts";
+import { graphModelFrontend } from "./frontend/graphModel.ts";
+import { gpuBackend } from "./gpuBackend.ts";
 import { buildForGpu, packForGpu, readGpuPlan } from "./pipelineGpu.ts";
 import { graphModels } from "./frontend/tfjs/index.ts";
 import { inspect as inspectLoaded } from "./inspect.ts";
@@ -15,7 +15,8 @@ import { openModel } from "./openModel.ts";
 import { addAllGroups } from "./ops/rare/all.ts";
 import type { CompileOptions } from "./options.ts";
 import { StageClock } from "./pipeline.ts";
-import { addRangeBinder } from "./rangeBinder.ts";
+import { addAllVanishing } from "./passes/bind/allVanishing.ts";
+import { rangeBinder } from "./rangeBinder.ts";
 import { bindRange } from "./ranged.ts";
 
 export {
@@ -32,9 +33,10 @@ export { VERSION as version } from "./version.ts";
 export { describe, openDimensions, type CompileResult, type ModelDescription } from "./compile.ts";
 
 addAllGroups();
-addGraphModelFrontend(graphModels);
-addGpuBackend({ buildForGpu, packForGpu, readGpuPlan });
-addRangeBinder(bindRange);
+addAllVanishing();
+graphModelFrontend.add(graphModels);
+gpuBackend.add({ buildForGpu, packForGpu, readGpuPlan });
+rangeBinder.add({ bindRange });
 
 /** As `compile` of `index.ts`, in the call. */
 export function compile(model: Uint8Array, options: CompileOptions = {}): CompileResult {

@@ -76,7 +76,11 @@ const LAYERS: readonly Layer[] = [
   },
 
   // The compiler, from the bottom up.
-  { name: "compiler-base", files: /^compiler\/(base64|diagnostic|trace|globals\.d)\.ts$/, imports: [FORMAT] },
+  {
+    name: "compiler-base",
+    files: /^compiler\/(base64|diagnostic|door|trace|globals\.d)\.ts$/,
+    imports: [FORMAT],
+  },
   { name: "compiler-ir", files: /^compiler\/ir\//, imports: COMPILER_BASE },
   { name: "compiler-ops", files: /^compiler\/ops\//, imports: COMPILER_IR },
   {

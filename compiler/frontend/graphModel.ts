@@ -1,9 +1,9 @@
 /**
  * The door to the TF.js frontend, which most pages never need: a chunk of its own. In: bytes. Out: whether they are
- * JSON, and the frontend once it has been loaded. Invariant: `MissingFrontend` is thrown before anything was done, so
- * that a caller loads it and begins again.
+ * JSON, and the frontend once it has been loaded. Invariant: as of door.ts.
  */
 import type { Port } from "../../runtime/format.ts";
+import { Door } from "../door.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { FileBeside } from "./tfjs/model.ts";
 
@@ -22,26 +22,10 @@ export interface GraphModelFrontend {
   };
 }
 
-/** Thrown where a TF.js model is opened before the frontend was loaded: load it and begin again. */
-export class MissingFrontend extends Error {
-  override readonly name = "MissingFrontend";
-}
-
-let frontend: GraphModelFrontend | undefined;
-
-/** @throws MissingFrontend */
-export function graphModelFrontend(): GraphModelFrontend {
-  if (!frontend) throw new MissingFrontend("the frontend for TF.js models has not been loaded");
-  return frontend;
-}
-
-export function addGraphModelFrontend(loaded: GraphModelFrontend): void {
-  frontend = loaded;
-}
-
-export async function loadGraphModelFrontend(): Promise<void> {
-  if (!frontend) addGraphModelFrontend((await import("./tfjs/index.ts")).graphModels);
-}
+export const graphModelFrontend = new Door<GraphModelFrontend>(
+  "the frontend for TF.js models",
+  async () => (await import("./tfjs/index.ts")).graphModels,
+);
 
 /** Whether bytes are JSON, as a TF.js model is; no other kind of model begins like that. */
 export function looksLikeJson(bytes: Uint8Array): boolean {

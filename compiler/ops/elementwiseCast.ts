@@ -9,7 +9,6 @@ import { bytesPerElement, computeType, dtypes, isFloat, type DType } from "../ir
 import { add, binary, bitcast, cast, constant, TRUE, type BitsType, type Expr } from "../ir/expr.ts";
 import { axesOver, coordinates, KernelWriter, mapKernel, type Expander, type OpCall, type OpDefinition, type OpImplementation } from "./define.ts"; // prettier-ignore
 import { knownNumber, requireNumeric } from "./elementwise.ts";
-import { castStrings } from "./stringCast.ts";
 
 /**
  * The dtype that an attribute names: as ONNX's number, or as our own word (which expansions may write).
@@ -54,7 +53,10 @@ function castOperator(op: string, target: (call: OpCall) => DType): OpDefinition
     implementation: (call) => {
       const dtype = target(call);
       if (dtype === "string" || call.input(0).dtype === "string") {
-        return { kind: "host", evaluate: (_, [input]) => [castStrings(call, input!, dtype)] };
+        return {
+          kind: "expand",
+          expand: (_, to) => [to.node("tilewright:CastStrings", [call.node.inputs[0]!], { to: dtype })],
+        };
       }
       return {
         kind: "compute",

@@ -1,12 +1,14 @@
 /**
- * Cast between strings and numbers. In: a tensor of one, known while binding. Out: a tensor of the other. Invariant:
- * a float becomes the shortest decimal that reads back as the same value of its type; what is not the text of a
- * number is refused. Source: ONNX operator Cast 25: "INF", "-INF" and "NaN", in either case, name what is no number.
+ * Cast between strings and numbers, which Cast expands into. In: a tensor of one, known while binding. Out: a tensor of
+ * the other. Invariant: a float becomes the shortest decimal that reads back as the same value of its type; what is not
+ * the text of a number is refused. Source: ONNX operator Cast 25: "INF", "-INF" and "NaN", in either case, name what is
+ * no number.
  */
 import { allocate, computeType, isFloat, type DType, type Tensor } from "../ir/dtype.ts";
 import { castFunction, loadFunction, storeFunction } from "../ir/numeric.ts";
-import type { OpCall } from "./define.ts";
-import { stringTensor } from "./stringForm.ts";
+import type { OpCall, OpDefinition } from "./define.ts";
+import { typeAttribute } from "./elementwiseCast.ts";
+import { hostOperator, stringTensor } from "./stringForm.ts";
 
 type Scalar = number | bigint;
 
@@ -68,7 +70,7 @@ function numbersOf(call: OpCall, texts: readonly string[], dtype: DType): Tensor
 }
 
 /** Converts a known tensor of or to strings. */
-export function castStrings(call: OpCall, from: Tensor, dtype: DType): Tensor {
+function castStrings(call: OpCall, from: Tensor, dtype: DType): Tensor {
   const { shape } = from;
   if (dtype === from.dtype) return from;
   if (from.dtype === "string") {
@@ -82,3 +84,11 @@ export function castStrings(call: OpCall, from: Tensor, dtype: DType): Tensor {
   });
   return stringTensor(shape, texts);
 }
+
+export const stringCastOps: readonly OpDefinition[] = [
+  hostOperator(
+    "CastStrings",
+    (call, [from]) => [castStrings(call, from!, typeAttribute(call, "to")!)],
+    "tilewright",
+  ),
+];

@@ -6,9 +6,10 @@
  * `compiler/index.ts` loads a group on demand, `compiler/whole.ts` has them all from the start.
  */
 import { InternalError } from "../diagnostic.ts";
+import { MissingPart } from "../door.ts";
 import { contractOps } from "./contract.ts";
 import type { OpDefinition } from "./define.ts";
-import type { Differential, OperatorGradient } from "./gradient/differential.ts";
+import type { OperatorGradient } from "./gradient/differential.ts";
 import { normaliseOps } from "./normalise.ts";
 import { normaliseRowOps } from "./normaliseRow.ts";
 import { reduceOps } from "./reduce.ts";
@@ -19,7 +20,6 @@ import { scanOps } from "./elementwiseScan.ts";
 import { indexingOps } from "./indexing.ts";
 import { movementOps } from "./movement.ts";
 import { padOps } from "./movementPad.ts";
-import { quantOps } from "./quant.ts";
 import { resizeOps } from "./resize.ts";
 import { rareNames } from "./rare/names.ts";
 import { windowOps } from "./window.ts";
@@ -33,7 +33,6 @@ const families: readonly (readonly OpDefinition[])[] = [
   movementOps,
   padOps,
   indexingOps,
-  quantOps,
   resizeOps,
   contractOps,
   windowOps,
@@ -42,16 +41,11 @@ const families: readonly (readonly OpDefinition[])[] = [
   normaliseRowOps,
 ];
 
-/** What it takes to differentiate. */
-interface Derivatives {
-  /** Of whatever operators, by the names that {@link findGradient} takes. */
-  readonly gradients: ReadonlyMap<string, OperatorGradient>;
-  readonly Differential: typeof Differential;
-}
-
 /** What a module of a group has. */
-export interface GroupModule extends Partial<Derivatives> {
+export interface GroupModule {
   readonly operators: readonly OpDefinition[];
+  /** How operators of whatever group are differentiated, by the names that {@link findGradient} takes. */
+  readonly gradients?: ReadonlyMap<string, OperatorGradient>;
 }
 
 /** Groups of rare operators, each a chunk of its own. */
@@ -72,11 +66,9 @@ const loaders = {
 export type Group = keyof typeof loaders;
 
 /** Thrown where an operator is needed whose group has not been loaded: load it and begin again. */
-export class MissingGroup extends Error {
-  readonly group: Group;
+export class MissingGroup extends MissingPart {
   constructor(group: Group, op: string) {
-    super(`the group "${group}" has not been loaded, which has the operator ${op}`);
-    this.group = group;
+    super(`the group "${group}", which has the operator ${op},`, () => loadGroups([group]));
   }
 }
 
@@ -86,7 +78,7 @@ function key(domain: string, op: string): string {
 
 const table = new Map<string, OpDefinition>();
 const loaded = new Set<Group>();
-let loadedDerivatives: Derivatives | undefined;
+let loadedGradients: GroupModule["gradients"];
 /** The group of each rare operator. */
 const groupOf = new Map<string, Group>();
 for (const [group, text] of Object.entries(rareNames)) {
@@ -106,8 +98,7 @@ add(families.flat());
 export function addGroup(group: Group, module: GroupModule): void {
   if (loaded.has(group)) return;
   add(module.operators);
-  const { gradients, Differential } = module;
-  if (gradients && Differential) loadedDerivatives = { gradients, Differential };
+  loadedGradients = module.gradients ?? loadedGradients;
   loaded.add(group);
 }
 
@@ -136,19 +127,14 @@ export function findOperator(domain: string, op: string): OpDefinition | undefin
   return undefined;
 }
 
-/** @throws MissingGroup where they have not been loaded */
-export function derivatives(): Derivatives {
-  if (!loadedDerivatives) throw new MissingGroup("training", "Gradient");
-  return loadedDerivatives;
-}
-
 /**
  * How an operator is differentiated; undefined where it has no derivative of its own.
  *
  * @throws MissingGroup where the derivatives have not been loaded
  */
 export function findGradient(domain: string, op: string): OperatorGradient | undefined {
-  return derivatives().gradients.get(domain === "" ? op : `${domain}:${op}`);
+  if (!loadedGradients) throw new MissingGroup("training", "Gradient");
+  return loadedGradients.get(domain === "" ? op : `${domain}:${op}`);
 }
 
 export function supports(domain: string, op: string): boolean {

@@ -15,7 +15,7 @@ import { Walk } from "./bind/walk.ts";
 
 export type { BindOptions, BoundGraph, BoundNode, Computation, Rest } from "./bind/boundGraph.ts";
 export { buffersRead } from "./bind/compute.ts";
-export { vanishes, vanishingOperators } from "./bind/walk.ts";
+export { vanishingDoor, vanishingOperators } from "./bind/vanishing.ts";
 
 /**
  * @param inputTypes types of the inputs by id; of a sequence, those of its elements (`elementName`)

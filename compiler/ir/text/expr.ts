@@ -9,7 +9,8 @@ import * as x from "../expr.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../expr.ts";
 import { operands, visit } from "../walk.ts";
 import type { Buffer } from "../kernel.ts";
-import { float32Text, nameText, numberText, parseAll, type Reader } from "./token.ts";
+import { nameText } from "./name.ts";
+import { float32Text, numberText, parseAll, type Reader } from "./token.ts";
 
 /** The names that a text may use without saying more; both directions must be given the same. */
 export interface TextScope {

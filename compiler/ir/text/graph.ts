@@ -17,7 +17,8 @@ import type {
   ValueId,
 } from "../graph.ts";
 import { braces } from "./kernel.ts";
-import { float32Text, floatText, nameText, numberText, parseAll, type Reader } from "./token.ts";
+import { nameText } from "./name.ts";
+import { float32Text, floatText, numberText, parseAll, type Reader } from "./token.ts";
 
 /** Most elements of a constant that is printed in full without being asked to. */
 const SMALL = 16;

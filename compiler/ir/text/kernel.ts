@@ -7,7 +7,8 @@ import { dtypes, type ComputeType } from "../dtype.ts";
 import { acc, type Expr } from "../expr.ts";
 import type { Assign, Axis, Block, Buffer, Halo, Kernel, Layout, Reduction } from "../kernel.ts";
 import { bufferText, printExpr, readBuffer, readExpr, type TextScope } from "./expr.ts";
-import { nameText, numberText, parseAll, type Reader } from "./token.ts";
+import { nameText } from "./name.ts";
+import { numberText, parseAll, type Reader } from "./token.ts";
 
 const reductions = ["sum", "max", "min", "prod"] as const;
 

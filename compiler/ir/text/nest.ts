@@ -7,7 +7,8 @@ import type { ComputeType } from "../dtype.ts";
 import type { ForStatement, Nest, Statement } from "../nest.ts";
 import { printExpr, readExpr, type TextScope } from "./expr.ts";
 import { braces, bufferLine, readBuffers, readRange, readTarget, targetText } from "./kernel.ts";
-import { nameText, parseAll, type Reader } from "./token.ts";
+import { nameText } from "./name.ts";
+import { parseAll, type Reader } from "./token.ts";
 
 const modes = ["serial", "grid", "group", "together", "unroll", "vector"] as const;
 const reductions = ["sum", "max", "min", "prod"] as const;

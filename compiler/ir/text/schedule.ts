@@ -3,7 +3,8 @@
  * parsing a printed schedule gives an equal one.
  */
 import type { Schedule, Step } from "../schedule.ts";
-import { nameText, parseAll, type Reader } from "./token.ts";
+import { nameText } from "./name.ts";
+import { parseAll, type Reader } from "./token.ts";
 
 export function printSchedule(schedule: Schedule): string {
   return schedule.map((step) => `${stepText(step)}\n`).join("");

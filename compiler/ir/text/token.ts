@@ -4,6 +4,7 @@
  * JSON string, so any name survives printing and parsing.
  */
 import { fail } from "../../diagnostic.ts";
+import { isReserved } from "./name.ts";
 
 export interface Token {
   readonly kind: "word" | "string" | "number" | "shared" | "symbol" | "end";
@@ -25,32 +26,6 @@ const pattern = new RegExp(
     .join("|"),
   "y",
 );
-
-const plainWord = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
-
-/** Words with a meaning of their own where a name may stand. */
-const reserved: ReadonlySet<string> = new Set([
-  "_",
-  "in",
-  "inf",
-  "nan",
-  "f64.inf",
-  "f64.nan",
-  "true",
-  "false",
-  "acc",
-  "let",
-  "for",
-  "loop",
-  "carried",
-  "strides",
-  "halo",
-]);
-
-/** A name as the text form writes it. */
-export function nameText(name: string): string {
-  return plainWord.test(name) && !reserved.has(name) ? name : JSON.stringify(name);
-}
 
 /** Reads tokens one after another; throws CompileError with line and column when the text is not as expected. */
 export class Reader {
@@ -113,7 +88,7 @@ export class Reader {
   name(): string {
     const token = this.take();
     if (token.kind === "string") return token.text;
-    if (token.kind !== "word" || reserved.has(token.text))
+    if (token.kind !== "word" || isReserved(token.text))
       this.failAt(token.at, `expected a name, found "${token.text}"`);
     return token.text;
   }

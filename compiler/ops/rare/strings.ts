@@ -3,8 +3,14 @@
  * one of them. Invariant: the same operators are listed in `names.ts`, made by `npm run coverage`.
  */
 import type { OpDefinition } from "../define.ts";
+import { stringCastOps } from "../stringCast.ts";
 import { stringLabelOps } from "../stringLabels.ts";
 import { stringOps } from "../strings.ts";
 import { textOps } from "../text.ts";
 
-export const operators: readonly OpDefinition[] = [...stringOps, ...stringLabelOps, ...textOps];
+export const operators: readonly OpDefinition[] = [
+  ...stringOps,
+  ...stringCastOps,
+  ...stringLabelOps,
+  ...textOps,
+];

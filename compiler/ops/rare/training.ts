@@ -4,9 +4,8 @@
  */
 import type { OpDefinition } from "../define.ts";
 import { lossOps } from "../loss.ts";
-import { Differential } from "../gradient/differential.ts";
 import { gradients } from "../gradient/table.ts";
 import { trainingOps } from "../training.ts";
 
-export { Differential, gradients };
+export { gradients };
 export const operators: readonly OpDefinition[] = [...lossOps, ...trainingOps];

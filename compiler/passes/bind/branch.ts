@@ -5,12 +5,13 @@
  * as the model itself would. Everything here is total and without effects, so computing both branches is only a matter
  * of time, which `passes/guards.ts` saves again.
  */
-import { fail, formatDiagnostic } from "../../diagnostic.ts";
+import { formatDiagnostic } from "../../diagnostic.ts";
 import { elementCount } from "../../ir/dtype.ts";
-import type { Graph, OpNode, ValueId } from "../../ir/graph.ts";
-import type { Trial, Vanishing, Walk } from "./walk.ts";
+import type { OpNode, ValueId } from "../../ir/graph.ts";
+import { bodyOf, type VanishingOps } from "./vanishing.ts";
+import type { Trial, Walk } from "./walk.ts";
 
-export const branchOps: readonly (readonly [string, Vanishing])[] = [["If", branch]];
+export const branchOps: VanishingOps = { If: branch };
 
 function branch(walk: Walk, node: OpNode): void {
   const id = node.inputs[0] ?? "";
@@ -73,11 +74,4 @@ function alike(walk: Walk, a: ValueId | undefined, b: ValueId | undefined): bool
   const [x, y] = [walk.types.get(a), walk.types.get(b)];
   if (!x || !y || [a, b].some((id) => walk.mustWait(id) || walk.madeOnHost.has(id))) return false;
   return x.dtype !== "string" && x.dtype === y.dtype && x.shape.join() === y.shape.join();
-}
-
-/** A graph among a node's attributes. */
-export function bodyOf(node: OpNode, attribute: string): Graph {
-  const found = node.attributes.get(attribute);
-  if (found?.kind === "graph") return found.value;
-  return fail("attribute-invalid", `${node.op} without its ${attribute}`, { node: node.name, op: node.op });
 }

@@ -8,23 +8,31 @@ import { fail } from "../../diagnostic.ts";
 import type { Tensor } from "../../ir/dtype.ts";
 import type { OpNode, ValueId } from "../../ir/graph.ts";
 import { NeedsValue } from "../../ops/define.ts";
-import { bodyOf } from "./branch.ts";
-import type { Vanishing, Walk } from "./walk.ts";
+import { bodyOf, type VanishingOps } from "./vanishing.ts";
+import type { Walk } from "./walk.ts";
 
-export const containerOps: readonly (readonly [string, Vanishing])[] = [
-  ["SequenceConstruct", (walk, node) => walk.lists.set(node.outputs[0]!, node.inputs)],
-  ["SequenceEmpty", (walk, node) => walk.lists.set(node.outputs[0]!, [])],
-  ["SequenceInsert", sequenceInsert],
-  ["SequenceErase", sequenceErase],
-  ["SequenceAt", sequenceAt],
-  ["SequenceLength", sequenceLength],
-  ["SequenceMap", sequenceMap],
-  ["SplitToSequence", splitToSequence],
-  ["ConcatFromSequence", concatFromSequence],
-  ["Optional", optional],
-  ["OptionalHasElement", optionalHasElement],
-  ["OptionalGetElement", optionalGetElement],
-];
+export const containerOps: VanishingOps = {
+  SequenceConstruct: sequenceConstruct,
+  SequenceEmpty: sequenceEmpty,
+  SequenceInsert: sequenceInsert,
+  SequenceErase: sequenceErase,
+  SequenceAt: sequenceAt,
+  SequenceLength: sequenceLength,
+  SequenceMap: sequenceMap,
+  SplitToSequence: splitToSequence,
+  ConcatFromSequence: concatFromSequence,
+  Optional: optional,
+  OptionalHasElement: optionalHasElement,
+  OptionalGetElement: optionalGetElement,
+};
+
+function sequenceConstruct(walk: Walk, node: OpNode): void {
+  walk.lists.set(node.outputs[0]!, node.inputs);
+}
+
+function sequenceEmpty(walk: Walk, node: OpNode): void {
+  walk.lists.set(node.outputs[0]!, []);
+}
 
 function sequenceInsert(walk: Walk, node: OpNode): void {
   const list = listOf(walk, node, 0);

@@ -7,15 +7,12 @@
 import { fail, InternalError } from "../../diagnostic.ts";
 import { isFloat } from "../../ir/dtype.ts";
 import type { OpNode, TensorType, ValueId } from "../../ir/graph.ts";
-import { derivatives } from "../../ops/table.ts";
-import { bodyOf } from "./branch.ts";
-import { expander } from "./compute.ts";
+import { Differential } from "../../ops/gradient/differential.ts";
 import { Tape, type TapeEntry } from "./tape.ts";
-import type { Vanishing, Walk } from "./walk.ts";
+import { bodyOf, type VanishingOps } from "./vanishing.ts";
+import type { Walk } from "./walk.ts";
 
-export const gradientOps: readonly (readonly [string, Vanishing])[] = [
-  ["ai.onnx.preview.training:Gradient", gradient],
-];
+export const gradientOps: VanishingOps = { "ai.onnx.preview.training:Gradient": gradient };
 
 function gradient(walk: Walk, node: OpNode): void {
   const where = { node: node.name, op: node.op };
@@ -27,7 +24,7 @@ function gradient(walk: Walk, node: OpNode): void {
     return;
   }
   // Each input under a name of its own, since the same value may come in as several.
-  const to = expander(walk, node);
+  const to = walk.expander(node);
   const args = node.inputs.map((id) => {
     const own = walk.fresh();
     const constant = walk.constants.get(id);
@@ -98,8 +95,7 @@ function backwards(
     });
   }
   const wanted = inputs.map((id) => tape.isActive(id));
-  const { Differential } = derivatives();
-  const made = rule(new Differential(call, expander(walk, call.node), dy, wanted));
+  const made = rule(new Differential(call, walk.expander(call.node), dy, wanted));
   inputs.forEach((id, i) => {
     const part = made[i];
     if (!wanted[i] || part === undefined) return;

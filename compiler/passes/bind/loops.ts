@@ -7,15 +7,12 @@
 import { fail } from "../../diagnostic.ts";
 import { allocate, elementCount } from "../../ir/dtype.ts";
 import type { Attribute, OpNode, ValueId } from "../../ir/graph.ts";
-import { bodyOf } from "./branch.ts";
 import { integerAttribute, stack } from "./containers.ts";
 import { roll } from "./rolled.ts";
-import type { Vanishing, Walk } from "./walk.ts";
+import { bodyOf, type VanishingOps } from "./vanishing.ts";
+import type { Walk } from "./walk.ts";
 
-export const loopOps: readonly (readonly [string, Vanishing])[] = [
-  ["Loop", loop],
-  ["Scan", scan],
-];
+export const loopOps: VanishingOps = { Loop: loop, Scan: scan };
 
 /** Attribute of a Loop that goes on: how many iterations earlier programs did. */
 const DONE = "done";

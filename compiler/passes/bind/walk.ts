@@ -7,37 +7,13 @@
 import { CompileError, fail, type Diagnostic } from "../../diagnostic.ts";
 import type { Tensor } from "../../ir/dtype.ts";
 import type { Attribute, Graph, OpNode, ValueId } from "../../ir/graph.ts";
-import { NeedsValue, type InferredType } from "../../ops/define.ts";
+import { NeedsValue, type Expander, type InferredType } from "../../ops/define.ts";
 import { tensorOf } from "../evaluate.ts";
 import type { TraceSink } from "../../trace.ts";
 import type { BindOptions, BoundNode } from "./boundGraph.ts";
-import { compute } from "./compute.ts";
-import { containerOps } from "./containers.ts";
-import { branchOps } from "./branch.ts";
+import { compute, expander } from "./compute.ts";
 import type { Tape } from "./tape.ts";
-import { gradientOps } from "./gradient.ts";
-import { loopOps } from "./loops.ts";
-
-/** Binds a node whose outputs are none of its own: it becomes other nodes, lists, or names of other values. */
-export type Vanishing = (walk: Walk, node: OpNode) => void;
-
-/** By "op" of ai.onnx or "domain:op". */
-const vanishing: ReadonlyMap<string, Vanishing> = new Map([
-  ...branchOps,
-  ...loopOps,
-  ...containerOps,
-  ...gradientOps,
-]);
-
-/** Whether an operator is dissolved while binding, without a definition in the table. */
-export function vanishes(domain: string, op: string): boolean {
-  return vanishing.has(domain === "" ? op : `${domain}:${op}`);
-}
-
-/** Names of all operators that are dissolved: "op" of ai.onnx or "domain:op". */
-export function vanishingOperators(): string[] {
-  return [...vanishing.keys()];
-}
+import { vanishingOf } from "./vanishing.ts";
 
 const FOLD_LIMIT = 16384;
 const MAX_UNROLLED_NODES = 10_000;
@@ -207,7 +183,7 @@ export class Walk {
       return;
     }
     try {
-      const special = vanishing.get(node.domain === "" ? node.op : `${node.domain}:${node.op}`);
+      const special = vanishingOf(node);
       if (special) special(this, node);
       else if (node.op === "Identity" && (this.isContainer(node.inputs[0]) || this.isSized(node.inputs[0])))
         this.rename(node.outputs[0]!, node.inputs[0]!);
@@ -273,6 +249,11 @@ export class Walk {
     ]);
     this.process(this.nodeOf(parent, op, inputs, [output], new Map(entries)));
     return this.resolve(output);
+  }
+
+  /** What writes nodes in the place of `parent`, as its expansion would. */
+  expander(parent: OpNode): Expander {
+    return expander(this, parent);
   }
 
   // -------------------------------------------------------------------------------------------------------------
