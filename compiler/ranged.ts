@@ -9,11 +9,17 @@ import { clearInternTable } from "./ir/intern.ts";
 import type { Graph, TensorType, ValueId } from "./ir/graph.ts";
 import type { Tensor } from "./ir/dtype.ts";
 import type { CompileOptions } from "./options.ts";
-import { endCalls, NotRanged, unifyGraphs } from "./passes/ranged.ts";
+import type { ScheduledProgram } from "./ir/program.ts";
+import type { BoundGraph } from "./passes/bind.ts";
+import { endCalls, NotRanged, unifyGraphs, type RangedGraph, type Samples } from "./passes/ranged.ts";
 import { bindGraph, build, StageClock, type SharedPlace } from "./pipeline.ts";
 
-/** Most values of n that a graph is bound for beyond the ends of the range. */
+/** Most numbers of a model about which a graph is bound beyond the ends of the range. */
 const MOST_BETWEEN = 6;
+/** So few samples show whether sizes lie on lines at all; the others are only bound for what passes. */
+const FIRST_SAMPLES = 3;
+/** Ends of narrower ranges say too little of what lies between. */
+const LEAST_WIDTH = 3;
 
 export function bindRange(
   graph: Graph,
@@ -23,76 +29,98 @@ export function bindRange(
   options: CompileOptions,
   place: SharedPlace | undefined,
 ): RangedStage | undefined {
-  const samples = { at: samplesOf(graph, range, at), range };
   const clock = new StageClock();
-  try {
-    const bound = samples.at.map((n) => {
-      clearInternTable();
-      const types = Object.entries(range.inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [
-        id,
-        { dtype, shape: shape.map(({ slope, offset }) => slope * n + offset) },
-      ]);
-      return clock.time("bind", () => bindGraph(graph, new Map(types), known, options));
-    });
+  const bindAt = (n: number): BoundGraph => {
     clearInternTable();
-    const ranged = clock.time("bind", () => unifyGraphs(samples, bound));
-    const { artifact, residents } = build(
-      ranged.graph,
-      graph.nodes.length,
-      { ...options, unsealed: true },
-      clock,
-      (scheduled) => endCalls(scheduled, ranged),
-      place,
-    );
+    const types = Object.entries(range.inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [
+      id,
+      { dtype, shape: shape.map(({ slope, offset }) => slope * n + offset) },
+    ]);
+    return clock.time("bind", () => bindGraph(graph, new Map(types), known, options));
+  };
+  const { low } = range;
+  try {
+    const high = highest(range, at, bindAt);
+    if (high - low < LEAST_WIDTH) return undefined;
+    const samples = samplesOf(graph, { low, high }, at);
+    const ranged = unified({ low, high }, samples, bindAt);
+    const change = (scheduled: ScheduledProgram): ScheduledProgram => endCalls(scheduled, ranged);
+    const unsealed = { ...options, unsealed: true };
+    const { artifact, residents } = build(ranged.graph, graph.nodes.length, unsealed, clock, change, place);
     const outputs = ranged.graph.outputs.map(({ id, name }) => [name, ranged.shapes.get(id)!] as const);
     return {
+      high,
       artifact,
       ...(residents ? { residents } : {}),
       parameter: ranged.parameter,
       outputs: Object.fromEntries(outputs),
     };
   } catch (error) {
-    // Too long for the model, or not the same for each n.
     if (!(error instanceof NotRanged || error instanceof CompileError)) throw error;
     options.trace?.("bind", () => `no program for n from ${range.low} to ${range.high}: ${error.message}`);
     return undefined;
   }
 }
 
+/** The end of the range, or the number that is wanted now: a model may take no longer inputs. */
+function highest({ high }: ShapeRange, at: number, bindAt: (n: number) => unknown): number {
+  try {
+    bindAt(high);
+    return high;
+  } catch (error) {
+    if (high === at || !(error instanceof CompileError)) throw error;
+    return at;
+  }
+}
+
+/** What the graph is for all of these n. @throws NotRanged */
+function unified(
+  range: Samples["range"],
+  samples: readonly number[],
+  bindAt: (n: number) => BoundGraph,
+): RangedGraph {
+  const bound: BoundGraph[] = [];
+  for (const n of samples) {
+    bound.push(bindAt(n));
+    const isNow = bound.length === FIRST_SAMPLES || bound.length === samples.length;
+    if (!isNow) continue;
+    clearInternTable();
+    const ranged = unifyGraphs({ at: samples.slice(0, bound.length), range }, bound);
+    if (bound.length === samples.length) return ranged;
+  }
+  throw new NotRanged("no samples");
+}
+
 /**
- * For which n to bind. What a size becomes on its way through shape arithmetic bends only where it meets another number
- * (the end of a slice, an equal dimension, a condition), and such numbers stand in the model; so the ends of the
- * range with their neighbours, and every number of the model that lies between, with its neighbours, tell.
+ * For which n to bind; the first of them differ most. What a size becomes on its way through shape arithmetic bends only
+ * where it meets another number: the end of a slice, a size that is asked for. One bend shows at the ends of the range,
+ * whose neighbours lie on other lines; where there are two, or a number is a case of its own, those numbers stand in the
+ * model. So the ends with their neighbours, and every number of the model that lies between, with its neighbours, tell.
  */
 export function samplesOf(
   graph: Graph,
   { low, high }: Pick<ShapeRange, "low" | "high">,
   at: number,
 ): number[] {
-  const samples = new Set([low, low + 1, high - 1, high, at]);
+  const samples = new Set([high, low, at, low + 1, high - 1]);
   const between = [...numbersIn(graph)].filter((number) => number > low + 1 && number < high - 1);
   for (const number of between.slice(0, MOST_BETWEEN))
     samples
       .add(number)
       .add(number - 1)
       .add(number + 1);
-  return [...samples].filter((n) => n >= low && n <= high).sort((a, b) => a - b);
+  return [...samples].filter((n) => n >= low && n <= high);
 }
 
-/** Whole numbers that a model compares sizes with: attributes and small constants. */
+/** Whole numbers that a model may compare sizes with: small constants of its graph and of the graphs within. */
 function numbersIn(graph: Graph, found = new Set<number>()): Set<number> {
   const most = 64;
-  for (const { attributes } of graph.nodes) {
-    for (const attribute of attributes.values()) {
+  for (const { attributes } of graph.nodes)
+    for (const attribute of attributes.values())
       if (attribute.kind === "graph") numbersIn(attribute.value, found);
-      else if (attribute.kind === "int" || attribute.kind === "ints")
-        for (const value of [attribute.value].flat()) found.add(Number(value));
-    }
-  }
-  for (const { dtype, data, shape } of graph.constants.values()) {
+  for (const { dtype, data } of graph.constants.values()) {
     if ((dtype === "int64" || dtype === "int32") && data.length <= most)
       for (const value of data) found.add(Math.abs(Number(value)));
-    for (const dim of shape) found.add(dim);
   }
   return found;
 }

@@ -61,6 +61,8 @@ export interface ShapeRange {
 
 /** A program for a {@link ShapeRange}: its inputs and outputs have room for `high`. */
 export interface RangedStage extends Required<Pick<BoundStage, "artifact">>, Pick<BoundStage, "residents"> {
+  /** The end of the range, which may be less than was wanted: a model may take no longer inputs. */
+  readonly high: number;
   /** The input that tells n: one int32. Beyond the sizes that n gives, other inputs must be zero. */
   readonly parameter: string;
   readonly outputs: Readonly<Record<string, LinearShape>>;

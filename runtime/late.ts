@@ -210,37 +210,40 @@ export class LateModel {
     group: string,
     inputs: Shapes,
     values: Tensors,
-    wanted: readonly WantedRange[],
+    wanted: WantedRange | undefined,
   ): Promise<ReadyStage | undefined> {
     const { device = "wasm", ranges = true } = this.#options;
     if (!ranges || device !== "wasm") return undefined;
     const found = (await this.#kept?.ranges(group))?.find(
       ({ range }) => numberOf(range, inputs) !== undefined,
     );
-    const stored = found && (await this.#kept?.get(rangeKey(group, found.range)));
-    if (stored?.artifact) return this.#asRange(group, found!, async () => ({ ...found!, ...stored, artifact: stored.artifact! })); // prettier-ignore
-    for (const { range, at } of wanted) {
-      const { bindRange } = await stage.open();
-      const ready = await this.#asRange(group, { range }, async () => {
-        const made = await bindRange?.(range, at, Object.fromEntries(values), this.#common?.place);
-        if (made) this.#kept?.putRange(group, { range, ...made }, rangeKey(group, range));
-        return made;
-      });
-      if (ready) return ready;
-    }
-    if (wanted.length > 0) this.#sizes.refuse(group);
-    return undefined;
+    const artifact = found && (await this.#kept?.get(rangeKey(group, found.range)))?.artifact;
+    if (artifact) return this.#asRange(group, found.range, { ...found, high: found.range.high, artifact });
+    if (wanted === undefined) return undefined;
+    const { range, at } = wanted;
+    const { bindRange } = await stage.open();
+    const ready = await this.#asRange(group, range, async () => {
+      const made = await bindRange?.(range, at, Object.fromEntries(values), this.#common?.place);
+      const kept = made && { ...range, high: made.high };
+      if (made) this.#kept?.putRange(group, { ...made, range: kept! }, rangeKey(group, kept!));
+      return made;
+    });
+    if (ready === undefined) this.#sizes.refuse(group);
+    return ready;
   }
 
   async #asRange(
     group: string,
-    { range }: { readonly range: ShapeRange },
-    make: () => Promise<RangedStage | undefined>,
+    wanted: ShapeRange,
+    stage: RangedStage | (() => Promise<RangedStage | undefined>),
   ): Promise<ReadyStage | undefined> {
     let made: RangedStage | undefined;
-    const { engine, own = 0 } = await this.#placed(async () => (made = await make()) ?? {});
+    const make = async (): Promise<Partial<RangedStage>> =>
+      (made = typeof stage === "function" ? await stage() : stage) ?? {};
+    const { engine, own = 0 } = await this.#placed(make);
     if (made === undefined || engine?.kind !== "wasm") return undefined;
-    const { parameter, outputs } = made;
+    const { parameter, outputs, high } = made;
+    const range = { ...wanted, high };
     const ranged = { range, parameter, outputs, program: engine.program, group };
     const ready: ReadyStage = { engine, own, ranged, next: undefined };
     this.#ready.set(rangeKey(group, range), ready);

@@ -17,8 +17,6 @@ const FEWEST = 16;
 const SHARE = 4;
 /** The least n: a dimension of 1 is another program, one that broadcasts. */
 const LEAST = 2;
-/** Ends of narrower ranges say too little of what lies between. */
-const LEAST_WIDTH = 3;
 
 /** Sizes of this many runs are remembered; one that came so often among them has earned a program of its own. */
 const RECENT = 32;
@@ -60,24 +58,19 @@ export class SizeHistory {
   }
 
   /**
-   * Inputs that nothing is ready for. Gives the ranges around their sizes for which a program is worth a try, best first:
-   * none for the first inputs of their group, nor where they have changed in more than one way.
+   * Inputs that nothing is ready for. Gives the range around their sizes for which a program is worth a try: none for the
+   * first inputs of their group, nor where they have changed in more than one way.
    */
-  came(group: string, inputs: Shapes): readonly WantedRange[] {
+  came(group: string, inputs: Shapes): WantedRange | undefined {
     const { shapes, refused } = this.#groups.get(group) ?? { refused: 0 };
     this.#groups.delete(group);
     const [oldest] = this.#groups.keys();
     if (this.#groups.size >= MOST_GROUPS) this.#groups.delete(oldest!);
     this.#groups.set(group, { shapes: typesOf(inputs), refused });
-    const wanted = shapes && refused < MOST_REFUSED ? rangeOf(shapes, inputs) : undefined;
-    if (wanted === undefined) return [];
-    const { range, at } = wanted;
-    // A model may have a longest input, and this may be it.
-    const shorter = { ...range, low: Math.max(LEAST, Math.min(range.low, at - FEWEST)), high: at };
-    return range.high === at || at - shorter.low < LEAST_WIDTH ? [wanted] : [wanted, { range: shorter, at }];
+    return shapes && refused < MOST_REFUSED ? rangeOf(shapes, inputs) : undefined;
   }
 
-  /** There was no program for the ranges that were wanted last. */
+  /** There was no program for the range that was wanted last. */
   refuse(group: string): void {
     const known = this.#groups.get(group);
     if (known) known.refused++;
