@@ -51,4 +51,23 @@ describe("packOperand", () => {
     const { plain, packed } = outputs(kernel, 1, "i1", 4);
     expect(packed).toEqual(plain);
   });
+
+  it("takes a border's elements along, also where panels do not divide the axis", () => {
+    const kernel = parseKernel(`kernel window {
+      in a: float32[5] strides [1] offset 1 halo [1] [1] 1
+      in w: float32[2]
+      out c: float32[6]
+      for i in 0..6: c[i] = sum(k in 0..2) a[i + k - 1] * w[k]
+    }`);
+    const a = Float32Array.of(1, 2, 3, 4, 5, 6, 1);
+    const w = Float32Array.of(1, 10);
+    const [plain, packed] = [new Float32Array(6), new Float32Array(6)];
+    runKernel(kernel, [a, w, plain]);
+    const { kernel: changed, packer } = packOperand(kernel, assignments(kernel)[0]!.assign, 0, "i", 4);
+    const panels = new Float32Array(elementCount(packer.buffers[1]!.shape));
+    runKernel(packer, [a, panels]);
+    runKernel(changed, [panels, w, packed]);
+    expect([...plain]).toEqual([21, 32, 43, 54, 65, 16]);
+    expect(packed).toEqual(plain);
+  });
 });

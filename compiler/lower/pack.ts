@@ -5,7 +5,7 @@
  * from end to end. The copy is an ordinary kernel: at load time for weights, before the call for activations.
  */
 import { InternalError } from "../diagnostic.ts";
-import { add, floordiv, floormod, int, loadTyped, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
+import { add, floordiv, floormod, int, loadTyped, min, mul, type Expr, type LoadExpr } from "../ir/expr.ts";
 import { axesOf, rewrite, some, substituteAxes, visit } from "../ir/walk.ts";
 import {
   assignments,
@@ -76,9 +76,12 @@ export function packOperand(
   };
 
   const position = add(mul(coordinate(panel), int(by)), coordinate(lane));
-  const index = load.index.map((e) => substituteAxes(e, new Map([[axis, position]])));
   const whole = vector.extent % by === 0;
-  const source = loadTyped(0, load.type, index, whole ? load.pad : (load.pad ?? 0));
+  // A load that finds its padding in a border has none of its own: zeros must not take the place of that border.
+  const isBordered = load.pad === undefined && !Object.is(original.layout?.halo?.value ?? 0, 0);
+  const place = whole || !isBordered ? position : min(position, int(vector.extent - 1));
+  const index = load.index.map((e) => substituteAxes(e, new Map([[axis, place]])));
+  const source = loadTyped(0, load.type, index, whole || isBordered ? load.pad : (load.pad ?? 0));
   const packer: Kernel = {
     name: `pack ${original.name}`,
     buffers: [

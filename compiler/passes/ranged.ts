@@ -82,7 +82,7 @@ class Join {
     const joined = across(this.graphs.map(({ nodes }) => nodes)).map((nodes) => {
       same(nodes.map(({ op, inputs, outputs }) => JSON.stringify([op, inputs, outputs])));
       for (const id of nodes[0]!.outputs) if (id) this.typed(id);
-      return { nodes, ranged: this.unified(nodes) };
+      return { nodes, ranged: naming(nodes, () => this.unified(nodes)) };
     });
     // From consumers to producers: who must leave zeros behind, and who only hands them on.
     for (const { nodes, ranged } of joined.toReversed()) this.passOn(nodes[0]!, ranged);
@@ -93,7 +93,7 @@ class Join {
     for (const { nodes, ranged } of joined) {
       const [node] = nodes as [BoundNode];
       const zeroed = this.zeroedOutputs(node);
-      const again = ranged && zeroed.size > 0 ? this.unified(nodes, zeroed) : ranged;
+      const again = ranged && zeroed.size > 0 ? naming(nodes, () => this.unified(nodes, zeroed)) : ranged;
       const inputs = node.inputs.map((id) => renamed.get(id) ?? id);
       this.nodes.push(again ? this.ofKernel({ ...node, inputs }, again) : { ...node, inputs });
     }
@@ -267,6 +267,15 @@ class Join {
       outputs: [id],
       computation: { kind: "kernel", kernel: { ...kernel, buffers } },
     });
+  }
+}
+
+/** What is refused tells of which operator. */
+function naming<T>([node]: readonly BoundNode[], unify: () => T): T {
+  try {
+    return unify();
+  } catch (error) {
+    throw error instanceof NotRanged ? new NotRanged(`${node!.op}: ${error.message}`) : error;
   }
 }
 

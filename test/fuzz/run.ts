@@ -29,8 +29,8 @@ Compares everyone who computes models, for 60 seconds unless told otherwise:
   operators   graphs over the whole table of operators, in every form, version and element type, with empty
               dimensions, NaN and the ends of types, inside branches, loops, scans and functions, with open
               dimensions: interpreter, WebAssembly (both variants; all passes, none, all but one; bound ahead and
-              when it runs; random schedules) and onnxruntime-web. What onnxruntime is no witness for is counted by
-              reason. Half of the time.
+              when it runs; random schedules; one program for several sizes) and onnxruntime-web. What onnxruntime is
+              no witness for is counted by reason. Half of the time.
   graphs      graphs of up to a dozen elementwise, movement, reduction and contraction nodes whose errors are
               derived: every pass on and off, and onnxruntime-web, against the interpreter. A quarter.
   mutations   damaged models and artifacts: a typed error or a right answer, in little time and memory. A quarter.

@@ -1,8 +1,9 @@
 /**
  * Whether everyone agrees on a graph. In: a graph. Out: nothing, or who differs from the interpreter and how:
  * WebAssembly in both variants, with all passes, none, or all but one, bound ahead and bound when it runs, and
- * onnxruntime-web. Invariant: dtypes, shapes and names agree exactly, elements within `tolerance.ts`; where
- * onnxruntime does not count, `exceptions.ts` names the reason.
+ * onnxruntime-web; where asked, under other schedules, on several threads, and by a program for several sizes.
+ * Invariant: dtypes, shapes and names agree exactly, elements within `tolerance.ts`; where onnxruntime does not count,
+ * `exceptions.ts` names the reason.
  */
 import { compile, CompileError, interpret, openSource, passNames, type CompileOptions, type PassName, type VariantName } from "../../../compiler/whole.ts"; // prettier-ignore
 import type { Tensor } from "../../../runtime/dtype.ts";
@@ -15,6 +16,7 @@ import { refusalOf } from "./refusals.ts";
 import { feedsOf, modelOf, type FuzzGraph } from "./graph.ts";
 import { withNodes } from "./minimise.ts";
 import type { OnnxRuntime } from "./ort.ts";
+import { chooseSizes, rangedDifference, type Ranged, type Sizes } from "./ranged.ts";
 import { rescheduledDifference, threadsDifference } from "./reschedule.ts";
 import { epsilonOf, exactResults, sensitivity, valuesOf, type Computer } from "./tolerance.ts";
 
@@ -29,6 +31,7 @@ export type Oracle =
   | { readonly kind: "onnxruntime" }
   | { readonly kind: "interpreter" }
   | { readonly kind: "rescheduled"; readonly seed: number }
+  | { readonly kind: "ranged"; readonly seed: number }
   | { readonly kind: "threads" };
 
 export interface Disagreement {
@@ -38,6 +41,7 @@ export interface Disagreement {
 
 export function nameOf(oracle: Oracle): string {
   if (oracle.kind === "rescheduled") return "random schedules";
+  if (oracle.kind === "ranged") return "a range of sizes";
   if (oracle.kind === "threads") return "several threads";
   if (oracle.kind !== "wasm") return oracle.kind;
   const { off, variant, late } = oracle;
@@ -238,6 +242,21 @@ async function verdictOnceShaped(graph: FuzzGraph, ort: OnnxRuntime): Promise<Ve
     : verdict;
 }
 
+/** What a program for several sizes gives, of sizes that a seed chooses; undefined where none may change. */
+export async function rangedBy(
+  graph: FuzzGraph,
+  expected: Outputs,
+  seed: number,
+): Promise<Ranged | undefined> {
+  const chosen = chooseSizes(graph, seed);
+  return chosen && rangedOf(chosen.graph, expected, chosen.sizes);
+}
+
+/** The same, of sizes as they are told. */
+export function rangedOf(graph: FuzzGraph, expected: Outputs, sizes: Sizes): Promise<Ranged> {
+  return rangedDifference(graph, sizes, (actual) => compareOutputs(graph, expected, actual, "ours"));
+}
+
 /** One oracle's disagreement with the interpreter. */
 export async function disagreement(
   graph: FuzzGraph,
@@ -260,6 +279,10 @@ export async function disagreement(
   if (oracle.kind === "rescheduled") {
     const what = await rescheduledDifference(graph, oracle.seed, (want, have) => compareOutputs(graph, want, have, "ours")); // prettier-ignore
     return what === "none" || what === "late" ? undefined : what;
+  }
+  if (oracle.kind === "ranged") {
+    const ranged = await rangedBy(graph, expected, oracle.seed);
+    return ranged?.kind === "differs" ? ranged.what : undefined;
   }
   if (oracle.kind === "interpreter" || !ort) return undefined;
   const verdict = await verdictOf(graph, expected, ort);

@@ -1,7 +1,7 @@
 /**
  * What the fuzzer has found stays found: every kept graph on every oracle. In: `found.ts`. Invariant tested: the
- * interpreter, WebAssembly in both variants with all passes, none and all but each one, ahead and when it runs, and
- * onnxruntime-web agree.
+ * interpreter, WebAssembly in both variants with all passes, none and all but each one, ahead and when it runs,
+ * by a program for several sizes, and onnxruntime-web agree.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { passNames } from "../../../compiler/whole.ts";
@@ -18,6 +18,8 @@ const oracles: Oracle[] = [
   { kind: "wasm", off: [], variant: "simd", late: true },
   { kind: "wasm", off: [...passNames], variant: BEST, late: false },
   ...passNames.map((pass): Oracle => ({ kind: "wasm", off: [pass], variant: BEST, late: false })),
+  { kind: "ranged", seed: 1 },
+  { kind: "ranged", seed: 2 },
   { kind: "onnxruntime" },
 ];
 

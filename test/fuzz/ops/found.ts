@@ -720,4 +720,17 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     nodes: [{ op: "Attention", inputs: ["q", "k", "v", "mask"], outputs: ["y"], attributes: {} }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "float32", shape: [1, 1, 2, 4] } }],
   }, // prettier-ignore
+  {
+    note: "panels of a window had zeros where its border holds a zero point",
+    opset: 11,
+    wrapping: "none",
+    operands: [
+      { name: "x", dtype: "int8", shape: [1, 8, 5, 3], data: { kind: "range", seed: 3, least: -9, most: 9 }, constant: false },
+      { name: "one", dtype: "float32", shape: [], data: { kind: "ones", seed: 0 }, constant: true },
+      { name: "zero", dtype: "int8", shape: [], data: { kind: "ones", seed: 0 }, constant: true },
+      { name: "w", dtype: "int8", shape: [8, 8, 1, 3], data: { kind: "range", seed: 7, least: -9, most: 9 }, constant: false },
+    ],
+    nodes: [{ op: "QLinearConv", inputs: ["x", "one", "zero", "w", "one", "zero", "one", "zero"], outputs: ["y"], attributes: { pads: [1, 0, 0, 0] } }],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "int8", shape: [1, 8, 6, 1] } }],
+  }, // prettier-ignore
 ];

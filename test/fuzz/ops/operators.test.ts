@@ -60,6 +60,7 @@ describe("graphs over the table of operators", () => {
     expect(summary.operators.size).toBeGreaterThan(160);
     expect(summary.ort.compared).toBeGreaterThan(GRAPHS / 3);
     expect(summary.rescheduled).toBeGreaterThan(GRAPHS / 20);
+    expect(summary.ranged.programs).toBeGreaterThan(GRAPHS / 20);
   }); // prettier-ignore
 
   it("are found different where they are, and made small", async () => {

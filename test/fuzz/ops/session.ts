@@ -12,8 +12,10 @@ import {
   disagreement,
   interpreted,
   nameOf,
+  rangedBy,
   type Disagreement,
   type OrtCounts,
+  type Outputs,
 } from "./check.ts";
 import { allNodes } from "./exceptions.ts";
 import { refusalOf } from "./refusals.ts";
@@ -48,19 +50,39 @@ export interface SessionSummary {
   readonly rescheduled: number;
   /** Programs run on one, two and three threads. */
   readonly threaded: number;
+  readonly ranged: RangedCounts;
   /** Graphs that everybody refuses, by code. */
   readonly refused: ReadonlyMap<string, number>;
+}
+
+/** Graphs that had a program for several sizes, and those that had none, by reason. */
+export interface RangedCounts {
+  programs: number;
+  readonly refused: Map<string, number>;
 }
 
 /** One graph in this many is also run under random schedules, and one in so many on several threads. */
 const RESCHEDULE_EVERY = 4;
 const THREADS_EVERY = 16;
+/** One in so many is also run by a program for several sizes. */
+const RANGED_EVERY = 3;
+
+/** Of a summary. */
+const MOST_REASONS = 12;
 
 /** What two failures have in common when they are likely the same. */
 function signature({ oracle, what }: Disagreement, graph: FuzzGraph): string {
   const shape = what.replace(/\bv\d+\b/g, "v").replace(/-?[\d.]+(e[-+]?\d+)?|NaN|Infinity/g, "#");
   const ops = graph.nodes.map(({ op }) => op).sort();
   return `${oracle.kind} ${[...new Set(ops)].join(" ")} ${shape.slice(0, 60)}`;
+}
+
+/** A reason without numbers and names: what kind of thing, and of which operator. */
+function kindOf(reason: string): string {
+  const [line] = reason.split("\n") as [string];
+  return (
+    /^\[[\w-]+\] \w+/.exec(line)?.[0] ?? line.replace(/-?\d[\d.e+-]*(, -?\d[\d.e+-]*)*/g, "#").slice(0, 50)
+  );
 }
 
 async function smallest(
@@ -103,6 +125,7 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
   const counts: OrtCounts = { compared: 0, excused: new Map() };
   const operators = new Set<string>();
   const refused = new Map<string, number>();
+  const ranged: RangedCounts = { programs: 0, refused: new Map() };
   const seen = new Set<string>();
   let [number, failures, rescheduled, threaded] = [from, 0, 0, 0];
   const fail = async (graph: FuzzGraph, found: Disagreement, title: string): Promise<void> => {
@@ -129,8 +152,20 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
     if (!graph) continue;
     for (const name of used) operators.add(name);
     const found = await check(graph, own, ort, counts);
-    if (found) await fail(graph, found, title);
-    else if (own % RESCHEDULE_EVERY === 0) {
+    if (found) {
+      await fail(graph, found, title);
+      continue;
+    }
+    if (own % RANGED_EVERY === 0) {
+      const result = await rangedBy(graph, interpreted(graph) as Outputs, own);
+      if (result?.kind === "agrees") ranged.programs++;
+      else if (result?.kind === "refused") {
+        const reason = kindOf(result.reason);
+        ranged.refused.set(reason, (ranged.refused.get(reason) ?? 0) + 1);
+      } else if (result)
+        await fail(graph, { oracle: { kind: "ranged", seed: own }, what: result.what }, title);
+    }
+    if (own % RESCHEDULE_EVERY === 0) {
       const what = await rescheduledDifference(graph, own, (expected, actual) => compareOutputs(graph, expected, actual, "ours")); // prettier-ignore
       if (what === "none") rescheduled++;
       else if (what !== "late")
@@ -141,16 +176,19 @@ export async function runSession(options: SessionOptions): Promise<SessionSummar
       else if (what !== "late") await fail(graph, { oracle: { kind: "threads" }, what }, title);
     }
   }
-  return { graphs: number - from, failures, distinct: [...seen].filter((key) => key.startsWith("small ")).length, operators, ort: counts, rescheduled, threaded, refused }; // prettier-ignore
+  return { graphs: number - from, failures, distinct: [...seen].filter((key) => key.startsWith("small ")).length, operators, ort: counts, rescheduled, threaded, ranged, refused }; // prettier-ignore
 }
 
 /** The summary as text. */
 export function summaryText(summary: SessionSummary, seconds: number): string {
-  const { graphs, failures, distinct, operators, ort, rescheduled, threaded, refused } = summary;
+  const { graphs, failures, distinct, operators, ort, rescheduled, threaded, ranged, refused } = summary;
   const missing = [...samples.keys()].filter((name) => !operators.has(name));
+  const without = [...ranged.refused.values()].reduce((sum, count) => sum + count, 0);
   const excused = [...ort.excused].sort((a, b) => b[1] - a[1]);
   return [
     `${graphs} graphs in ${seconds.toFixed(0)} s, ${operators.size} of ${samples.size} operators, ${rescheduled} under random schedules and ${threaded} on several threads too; ${failures} failed (${distinct} distinct)`, // prettier-ignore
+    `one program for several sizes: ${ranged.programs} graphs have it, ${without} do not`,
+    ...[...ranged.refused].sort((a, b) => b[1] - a[1]).slice(0, MOST_REASONS).map(([reason, count]) => `  ${String(count).padStart(6)}  ${reason}`), // prettier-ignore
     ...(missing.length > 0 && missing.length <= 30 ? [`not reached: ${missing.join(", ")}`] : []),
     `onnxruntime-web: ${ort.compared} agree; no witness ${excused.reduce((sum, [, n]) => sum + n, 0)} times:`,
     ...excused.map(([reason, count]) => `  ${String(count).padStart(6)}  ${reason}`),
