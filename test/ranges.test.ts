@@ -250,6 +250,33 @@ const cases: readonly Case[] = [
     },
     inputs: (n) => ({ words: integers("int64", 50, 1, n), mask: integers("int64", 2, 1, n) }),
   },
+  one("a running sum", "CumSum", {}, (b) => [b.scalar("int64", 0)]),
+  ...(["forward", "reverse", "bidirectional"] as const).map((direction): Case => ({
+    name: `a recurrent network of n steps, ${direction}, and its last states`,
+    build(b) {
+      const x = b.input("x", "float32", ["n", 2, 3]);
+      const directions = direction === "bidirectional" ? 2 : 1;
+      const weights = [weight(b, directions, 16, 3), weight(b, directions, 16, 4)];
+      const names = ["y", "hidden", "cell"];
+      const made = b.nodeWithOutputs("LSTM", [x, ...weights], 3, { direction, hidden_size: 4 });
+      made.forEach((name, i) => b.output(name, "float32", undefined, names[i]!));
+    },
+    inputs: (n) => ({ x: floats(n, 2, 3) }),
+  })),
+  {
+    name: "a recurrent network whose sequences end early",
+    build(b) {
+      const x = b.input("x", "float32", ["n", 2, 3]);
+      const lengths = b.input("lengths", "int32", [2]);
+      const weights = [weight(b, 1, 12, 3), weight(b, 1, 12, 4)];
+      const made = b.nodeWithOutputs("GRU", [x, ...weights, "", lengths], 2, { hidden_size: 4 });
+      made.forEach((name, i) => b.output(name, "float32", undefined, ["y", "last"][i]!));
+    },
+    inputs: (n) => ({
+      x: floats(n, 2, 3),
+      lengths: { dtype: "int32", shape: [2], data: Int32Array.of(n - 3, n) },
+    }),
+  },
   {
     name: "several sizes on one line: twice n and three more",
     build(b) {
@@ -349,17 +376,9 @@ describe("one program for a range of sizes", () => {
 
 /** Of what is not the same for each size there is no program for several; every size is still answered. */
 const apart: readonly Case[] = [
-  {
-    name: "a recurrent network takes as many steps as n says",
-    build(b) {
-      const x = b.input("x", "float32", ["n", 1, 3]);
-      const y = b.nodeWithOutputs("LSTM", [x, weight(b, 1, 16, 3), weight(b, 1, 16, 4)], 2, {
-        hidden_size: 4,
-      });
-      give(b, y[0]!);
-    },
-    inputs: (n) => ({ x: floats(n, 1, 3) }),
-  },
+  one("a running sum from the end begins where n says", "CumSum", { reverse: 1 }, (b) => [
+    b.scalar("int64", 0),
+  ]),
   {
     name: "half of an odd number is no whole one",
     build(b) {

@@ -226,7 +226,7 @@ class Join {
       this.typed(id);
       const tensors = this.graphs.map(({ constants }) => constants.get(id)!);
       const largest = tensors[this.samples.at.indexOf(Math.max(...this.samples.at))]!;
-      if (tensors.every((tensor) => tensor === tensors[0] || beginsWith(largest, tensor)))
+      if (tensors.every((tensor) => tensor === largest || beginsWith(largest, tensor)))
         this.constants.set(id, largest);
       else this.computed(id, tensors);
     }

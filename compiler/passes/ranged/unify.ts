@@ -8,10 +8,10 @@
 import type { LinearSize } from "../../../runtime/binder.ts";
 import { acc, add, and, axis, binary, bitcast, cast, constant, int, le, load, loadTyped, lt, max, min, mul, select, sub, TRUE, unary, type BitsType, type ConstExpr, type Expr, type LoadExpr } from "../../ir/expr.ts"; // prettier-ignore
 import { holdingType } from "../../ir/dtype.ts";
-import { coordinate, identityOf, mapAssign, mapAssigns, type Assign, type Axis, type Block, type Buffer, type Kernel, type Loop, type Reduction } from "../../ir/kernel.ts"; // prettier-ignore
+import { assignments, coordinate, identityOf, mapAssign, mapAssigns, type Assign, type Axis, type Block, type Buffer, type Kernel, type Loop, type Reduction } from "../../ir/kernel.ts"; // prettier-ignore
 import { linear } from "../../ir/linear.ts";
 import { range } from "../../ir/range.ts";
-import { rewrite, some, substituteAxes } from "../../ir/walk.ts";
+import { rewrite, some, substituteAxes, visit } from "../../ir/walk.ts";
 import { isSame, lineThrough, mostOf, NotRanged, shapeThrough, sizeThrough, type LinearShape, type Samples } from "./size.ts"; // prettier-ignore
 
 /** A kernel for a range of sizes. */
@@ -122,8 +122,56 @@ class Unifier {
   private loop(loops: readonly Loop[]): Loop {
     const [{ carried }] = loops as [Loop];
     const [line, axis] = this.axis(loops.map((loop) => loop.axis));
-    if (carried && line.slope !== 0) throw new NotRanged("one step after the other, as many as n says");
-    return { kind: "loop", axis, carried, body: this.blocks(loops.map((loop) => loop.body)) };
+    const body = this.blocks(loops.map((loop) => loop.body));
+    const stops = carried && line.slope !== 0;
+    return { kind: "loop", axis, carried, body: stops ? this.stopped(body, loops[0]!, line, axis) : body };
+  }
+
+  /**
+   * The body of a loop one step after the other, of which there are as many as n says: in the steps after the last, what
+   * is seen when the loop is over stays as it is, and nothing else matters then. Where steps go from the end of a buffer
+   * to its start, those that there are not come first, and what they could leave for the others stays as it is, too.
+   */
+  private stopped(body: readonly Block[], loop: Loop, line: LinearSize, axis: Axis): Block[] {
+    const step = coordinate(axis);
+    const along = (e: Expr): number => linear(e).terms.get(step) ?? 0;
+    const isBackwards = assignments({ body }).some(({ assign }) => assign.index.some((e) => along(e) < 0));
+    const missing = (): Expr => sub(int(axis.extent), this.size(line));
+    const isThere = (): Expr => (isBackwards ? le(missing(), step) : lt(step, this.size(line)));
+    const memo = new Map<Expr, Expr>();
+    const shifted = (e: Expr): Expr => substituteAxes(e, new Map([[axis.name, sub(step, missing())]]), memo);
+    // Where a step that is not there stores first: beyond this size.
+    const past = isBackwards ? line.offset + 1 - axis.extent : line.offset;
+    const isBeyond = ({ index }: Assign, shape: LinearShape): boolean =>
+      index.some((e, d) => {
+        const { constant, terms } = linear(e);
+        const isAlong = terms.size === 1 && along(e) === (isBackwards ? -1 : 1);
+        return isAlong && line.slope === shape[d]!.slope && constant + past >= shape[d]!.offset;
+      });
+    const { buffers } = this.kernels[0]!;
+    const seen = this.usedOutside(loop, isBackwards);
+    return mapAssigns(body, (moving) => {
+      const assign = isBackwards ? mapAssign(moving, shifted) : moving;
+      const { out, index, value } = assign;
+      const buffer = out - this.shift;
+      const { role, dtype } = buffers[buffer]!;
+      if ((role !== "out" && !seen.has(buffer)) || isBeyond(assign, this.shapes[buffer]!)) return assign;
+      return { ...assign, value: select(isThere(), value, load(out, dtype, index)) };
+    });
+  }
+
+  /** Buffers that are read, or also those that are written, elsewhere than in this loop. */
+  private usedOutside(loop: Loop, orWritten: boolean): ReadonlySet<number> {
+    const found = new Set<number>();
+    for (const { assign, loops } of assignments(this.kernels[0]!)) {
+      if (loops.includes(loop)) continue;
+      if (orWritten) found.add(assign.out);
+      for (const e of [assign.value, ...assign.index, ...(assign.reduce ? [assign.reduce.body] : [])])
+        visit(e, (x) => {
+          if (x.kind === "load") found.add(x.buffer);
+        });
+    }
+    return found;
   }
 
   private axis(axes: readonly Axis[]): [LinearSize, Axis] {

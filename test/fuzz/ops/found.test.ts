@@ -6,9 +6,10 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { passNames } from "../../../compiler/whole.ts";
 import { BEST } from "../agreement.ts";
-import { disagreement, interpreted, nameOf, type Oracle } from "./check.ts";
+import { disagreement, interpreted, nameOf, rangedOf, type Oracle } from "./check.ts";
 import { foundGraphs } from "./found.ts";
 import { OnnxRuntime } from "./ort.ts";
+import { sizesEqualTo } from "./ranged.ts";
 
 const ort = new OnnxRuntime();
 afterAll(() => ort.end());
@@ -28,5 +29,19 @@ describe.each(foundGraphs)("found: $note", (graph) => {
     const expected = interpreted(graph);
     if (typeof expected === "string") throw new Error(expected);
     expect(await disagreement(graph, expected, oracle, ort)).toBeUndefined();
+  });
+});
+
+describe.each(foundGraphs.filter(({ sizes }) => sizes))("found: $note", ({ sizes, ...graph }) => {
+  it.each([BEST, "simd"] as const)("%s, for several sizes", async (variant) => {
+    const { n, low, high, at } = sizes!;
+    const expected = interpreted(graph);
+    if (typeof expected === "string") throw new Error(expected);
+    const range = { low, high, inputs: sizesEqualTo(n, graph) };
+    for (const session of [false, true]) {
+      const ranged = await rangedOf(graph, expected, { range, at, n, variant, off: [], session });
+      // Right, or refused.
+      expect(ranged.kind === "differs" ? ranged.what : "").toBe("");
+    }
   });
 });

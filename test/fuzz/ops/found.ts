@@ -5,7 +5,13 @@
  */
 import type { FuzzGraph } from "./graph.ts";
 
-export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
+export interface FoundGraph extends FuzzGraph {
+  readonly note: string;
+  /** Found by a program for several sizes: every size of an input that is `n` then is one of these. */
+  readonly sizes?: Readonly<Record<"n" | "low" | "high" | "at", number>>;
+}
+
+export const foundGraphs: readonly FoundGraph[] = [
   {
     note: "erf of float64 was computed in float32",
     opset: 25,
@@ -732,5 +738,20 @@ export const foundGraphs: readonly (FuzzGraph & { readonly note: string })[] = [
     ],
     nodes: [{ op: "QLinearConv", inputs: ["x", "one", "zero", "w", "one", "zero", "one", "zero"], outputs: ["y"], attributes: { pads: [1, 0, 0, 0] } }],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "int8", shape: [1, 8, 6, 1] } }],
+  }, // prettier-ignore
+  {
+    note: "a constant that is another one for the least size only",
+    sizes: { n: 2, low: 2, high: 11, at: 7 },
+    opset: 17,
+    wrapping: "dynamic",
+    operands: [
+      { name: "x", dtype: "float32", shape: [2, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "k", dtype: "int64", shape: [1], data: { kind: "values", values: [2] }, constant: true },
+    ],
+    nodes: [
+      { op: "EyeLike", inputs: ["x"], outputs: ["eye"], attributes: { k: -1, dtype: 1 } },
+      { op: "TopK", inputs: ["eye", "k"], outputs: ["least", "y"], attributes: { axis: 0, largest: 0, sorted: 1 } },
+    ],
+    outputs: [{ name: "y", type: { kind: "tensor", dtype: "int64", shape: [2, 1] } }],
   }, // prettier-ignore
 ];
