@@ -15,6 +15,8 @@ import {
   type PageBench,
   type PageDevice,
   PROGRESS_PREFIX,
+  type SeriesJob,
+  type SeriesPageResult,
 } from "./protocol.ts";
 
 declare global {
@@ -22,8 +24,8 @@ declare global {
   var tilewrightBench: PageBench | undefined;
 }
 
-export type Measured =
-  | { readonly kind: "result"; readonly result: JobResult }
+export type Measured<Result = JobResult> =
+  | { readonly kind: "result"; readonly result: Result }
   /** The page did not come back; `where` is the last thing that it said it would do. */
   | { readonly kind: "lost"; readonly where: string; readonly reason: string };
 
@@ -91,7 +93,29 @@ export class BenchBrowser {
   }
 
   async measure(job: Job, timeoutMs: number): Promise<Measured> {
-    const page = await this.#open();
+    return this.#watched(await this.#open(), timeoutMs, (page) =>
+      page.evaluate((given) => globalThis.tilewrightBench!.measure(given), job),
+    );
+  }
+
+  /** A series of runs in a browser context of its own, which has its own process and caches nothing. */
+  async series(job: SeriesJob, timeoutMs: number): Promise<Measured<readonly SeriesPageResult[]>> {
+    const context = await (await this.#started()).createBrowserContext();
+    try {
+      return await this.#watched(await settled(this.#opened(await context.newPage())), timeoutMs, (page) =>
+        page.evaluate((given) => globalThis.tilewrightBench!.series(given), job),
+      );
+    } finally {
+      await context.close().catch(() => {});
+    }
+  }
+
+  /** What the page answers, or where it was when it no longer came back; it is closed, or its browser ended. */
+  async #watched<Result>(
+    page: Page,
+    timeoutMs: number,
+    ask: (page: Page) => Promise<Result>,
+  ): Promise<Measured<Result>> {
     let where = "loading";
     page.on("console", (message) => {
       const text = message.text();
@@ -104,8 +128,7 @@ export class BenchBrowser {
       page.once("error", give("the page crashed"));
     });
     try {
-      const measured = page.evaluate((given) => globalThis.tilewrightBench!.measure(given), job);
-      const result = await Promise.race([measured, lost]);
+      const result = await Promise.race([ask(page), lost]);
       await page.close();
       return { kind: "result", result };
     } catch (error) {

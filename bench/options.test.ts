@@ -24,6 +24,13 @@ it("reads lists and filters", () => {
   expect(options.runtimes).toEqual(["tilewright", "ort-wasm"]);
 });
 
+it("reads series of runs", () => {
+  const options = readOptions(["--sizes", "--tokens", "9", "--passes", "2", "--filter", "gpt"]);
+  if (typeof options === "string") throw new Error("no options");
+  expect(options.series.map(({ name }) => name)).toEqual(["gen-gpt-decode, 9 tokens"]);
+  expect(options.passes).toBe(2);
+});
+
 it.each([
   [[], /nothing to measure/],
   [["--kernels", "--filter", "no such kernel"], /nothing to measure/],
@@ -32,6 +39,11 @@ it.each([
   [["--kernels", "--runtimes", "ort"], /there is no runtime "ort"/],
   [["--generated", "resnet"], /there is no generated model "resnet"/],
   [["--models", "/nowhere/at/all"], /is no folder/],
+  [["--sizes", "--filter", "no such series"], /nothing to measure/],
+  [["--sizes", "--tokens", "256"], /room for 255/],
+  [["--sizes", "--tokens", "1.5"], /no whole number/],
+  [["--sizes", "--passes", "0"], /no positive number/],
+  [["--sizes", "--host", "node-webgpu"], /takes a browser/],
   [["--from", "a.json"], /--report DIR/],
   [["--colour"], /colour/],
 ])("refuses %j", (words, message) => {

@@ -10,9 +10,10 @@ import { type GpuKind, gpuKinds } from "../compiler/options.ts";
 import { kernelCases, type KernelCase } from "./kernels/cases.ts";
 import { generatedGroups, generatedModels } from "./generated/table.ts";
 import { modelFolders } from "./models.ts";
+import { MOST_NEW_TOKENS, seriesCases, type SeriesCase } from "./sizes/series.ts";
 import { REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 
-const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3" };
+const DEFAULTS = { runtimes: "tilewright,ort-wasm", threads: "1", seconds: "3", tokens: "64", passes: "3" };
 /** The fewest timed runs of a model, however long one takes. */
 export const MINIMUM_RUNS = 3;
 
@@ -35,14 +36,19 @@ What
                         ${lines(generatedGroups["others"]!)}
   --kernels             single kernels of real networks (${[...new Set(kernelCases.map(({ group }) => group))].join(", ")}),
                         beside the multiply-add peak and the read bandwidth measured in the same page
+  --sizes               series of runs whose sizes change from run to run, each from a fresh page on and with our compiler
+                        in it: a decoder whose cache grows by a token (gen-gpt-decode), an encoder of sentences
+                        (gen-minilm); --runtimes tilewright-each-size compiles a program for each size
 
 Options
-  --filter TEXT,...     only models and kernels whose name (or group) contains one of these
+  --filter TEXT,...     only models, kernels and series whose name (or group) contains one of these
   --runtimes NAME,...   out of ${Object.keys(runtimeTable).join(", ")}
                         (default ${DEFAULTS.runtimes})
   --threads N,...       thread counts; each runtime takes part once with each (default ${DEFAULTS.threads})
   --cold N              also N starts of each in a fresh process: from an empty page to the first answer
   --warm N              also N starts of pages that come again, from the HTTP cache, for us from IndexedDB
+  --tokens N            that the decoder of --sizes makes, ${MOST_NEW_TOKENS} at most (default ${DEFAULTS.tokens})
+  --passes N            of --sizes: fresh pages in which each series is made (default ${DEFAULTS.passes})
   --phases              also where the milliseconds of such a start go, in one more that is watched, and what the
                         platform alone takes to download, hash and hold as many bytes
   --memory              also the peak memory of a page that loads the model and runs it (Linux only)
@@ -62,6 +68,7 @@ Examples
   npm run bench -- --kernels --filter gemm --seconds 1
   npm run bench -- --from models.json,kernels.json --report ../results
   npm run bench -- --generated all --accuracy --cold 5 --memory
+  npm run bench -- --sizes --threads 1,2
   npm run bench -- --host node-webgpu --gpu discrete --kernels --filter gemm,conv
 
 Columns: median, min: milliseconds per run, inputs and outputs in ordinary memory; Tilewright writes its outputs to the
@@ -73,7 +80,10 @@ is compared with the stored outputs. ratio: the median of ${REFERENCE} at as man
 multiply-add peak of one core times the threads; a convolution counts the operations of the direct way, so one that
 needs fewer can be above 100. best: of the shortest run and the best burst of the peak. % of reads: bytes that must
 move at least, over the bandwidth of reading that many. With several thread counts the engine may know a runtime's
-WebAssembly from the lane before: times of starting are those of --cold.`;
+WebAssembly from the lane before: times of starting are those of --cold. Of --sizes: create is to a session whose sizes are
+open; first, median, slowest (after the first) and all: its runs, compiling for new sizes included; compiling: those
+runs that compiled, and programs that were; MB: WebAssembly memory of our session. Every run that is timed is compared,
+and so is every token.`;
 
 export interface Options {
   readonly host: BrowserName | "node-webgpu";
@@ -82,6 +92,10 @@ export interface Options {
   /** Names of generated models. */
   readonly generated: readonly string[];
   readonly kernels: readonly KernelCase[];
+  /** Series of runs whose sizes change. */
+  readonly series: readonly SeriesCase[];
+  /** Fresh pages in which each series is made. */
+  readonly passes: number;
   readonly runtimes: readonly string[];
   readonly threads: readonly number[];
   readonly seconds: number;
@@ -111,6 +125,9 @@ export function readOptions(words: readonly string[]): Options | string {
       models: { type: "string" },
       generated: { type: "string" },
       kernels: { type: "boolean", default: false },
+      sizes: { type: "boolean", default: false },
+      tokens: { type: "string", default: DEFAULTS.tokens },
+      passes: { type: "string", default: DEFAULTS.passes },
       cold: { type: "string" },
       warm: { type: "string" },
       memory: { type: "boolean", default: false },
@@ -130,32 +147,36 @@ export function readOptions(words: readonly string[]): Options | string {
   });
   if (values.help) return HELP;
   const filters = list(values.filter);
-  const passes = (...names: readonly string[]): boolean =>
+  const isWanted = (...names: readonly string[]): boolean =>
     filters.length === 0 || filters.some((text) => names.some((name) => name.includes(text)));
   const folders = list(values.models)
     .flatMap(modelFolders)
-    .filter((folder) => passes(basename(folder)));
-  const kernels = values.kernels ? kernelCases.filter(({ name, group }) => passes(name, group)) : [];
-  const generated = generatedNames(values.generated).filter((name) => passes(name));
+    .filter((folder) => isWanted(basename(folder)));
+  const kernels = values.kernels ? kernelCases.filter(({ name, group }) => isWanted(name, group)) : [];
+  const tokens = whole("tokens", values.tokens);
+  if (tokens > MOST_NEW_TOKENS) throw new Error(`--tokens ${tokens}: there is room for ${MOST_NEW_TOKENS}`);
+  const series = values.sizes ? seriesCases(tokens).filter(({ name }) => isWanted(name)) : [];
+  const generated = generatedNames(values.generated).filter((name) => isWanted(name));
   const from = list(values.from);
   if (from.length > 0 && values.report === undefined) throw new Error("--from is for --report DIR");
-  if (folders.length + generated.length + kernels.length + from.length === 0) {
+  if (folders.length + generated.length + kernels.length + series.length + from.length === 0) {
     throw new Error(
-      "there is nothing to measure: give --models DIR, --generated NAME or --kernels (and a --filter that matches); " +
-        "see --help",
+      "there is nothing to measure: give --models DIR, --generated NAME, --kernels or --sizes (and a --filter that " +
+        "matches); see --help",
     );
   }
-  const threads = list(values.threads).map((text) => positive("threads", text));
+  const threads = list(values.threads).map((text) => whole("threads", text));
   if (threads.length === 0) throw new Error("--threads names none");
-  const broken = threads.find((count) => !Number.isInteger(count));
-  if (broken !== undefined) throw new Error(`--threads ${broken} is no whole number`);
   const host = oneOf("host", ["chromium", "firefox", "node-webgpu"] as const, values.host);
+  if (series.length > 0 && host === "node-webgpu") throw new Error("--sizes takes a browser");
   return {
     host,
     gpu: values.gpu === undefined ? undefined : oneOf("gpu", gpuKinds, values.gpu),
     folders,
     generated,
     kernels,
+    series,
+    passes: whole("passes", values.passes),
     cold: values.cold === undefined ? 0 : positive("cold", values.cold),
     warm: values.warm === undefined ? 0 : positive("warm", values.warm),
     memory: values.memory,
@@ -206,6 +227,12 @@ function oneOf<T extends string>(option: string, words: readonly T[], text: stri
   const found = words.find((word) => word === text);
   if (found === undefined) throw new Error(`--${option} ${text} is none of ${words.join(", ")}`);
   return found;
+}
+
+function whole(option: string, text: string): number {
+  const value = positive(option, text);
+  if (!Number.isInteger(value)) throw new Error(`--${option} ${text} is no whole number`);
+  return value;
 }
 
 function positive(option: string, text: string): number {

@@ -176,10 +176,50 @@ export interface ColdTimes {
   readonly phases?: readonly Phase[];
 }
 
+/** What of a run's outputs the next run takes, as whoever makes a text token by token passes it on. */
+export interface Feedback {
+  /** Inputs that are outputs of the run before, as they are: the output of each. */
+  readonly carried: Readonly<Record<string, string>>;
+  /** The output that says how likely each token is, and the input that takes the likeliest. */
+  readonly logits: string;
+  readonly token: string;
+}
+
+/** A series of runs whose sizes change, to be made by several lanes in one page that has seen none of them. */
+export interface SeriesJob {
+  readonly entries: readonly Entry[];
+  /** Whose outputs the others are compared with; it need not be among `entries`. */
+  readonly reference: Entry;
+  readonly atolOfRange: number;
+  /** Of each run, the inputs that are known beforehand. */
+  readonly runs: readonly StoredTensors[];
+  readonly feedback?: Feedback | undefined;
+}
+
+/** What became of one lane on one series. */
+export type SeriesPageResult =
+  | {
+      readonly runtime: string;
+      readonly status: "measured";
+      readonly startMs: number;
+      readonly createMs: number;
+      /** Of each run, with whatever its sizes made necessary. */
+      readonly runsMs: readonly number[];
+      /** Programs that the lane compiled in each run, where it tells. */
+      readonly compiled?: readonly number[];
+      /** What the session held after the last run, where it tells. */
+      readonly memoryBytes?: number;
+      /** Of all runs. */
+      readonly verification: Verification;
+      readonly notes: Readonly<Record<string, string>>;
+    }
+  | { readonly runtime: string; readonly status: "failed"; readonly stage: string; readonly reason: string };
+
 /** What the page's script puts on `globalThis.tilewrightBench`. */
 export interface PageBench {
   readonly measure: (job: Job) => Promise<JobResult>;
   readonly cold: (job: ColdJob) => Promise<ColdTimes>;
+  readonly series: (job: SeriesJob) => Promise<readonly SeriesPageResult[]>;
   /** What the page's JavaScript and WebAssembly hold, as the browser counts it. */
   readonly memoryOfPage: () => Promise<number | undefined>;
   readonly device: () => PageDevice;

@@ -7,6 +7,7 @@ import { type KernelResult } from "./kernels/table.ts";
 import { type PageDevice } from "./protocol.ts";
 import { type MeanRatio } from "./report.ts";
 import { type ModelResult } from "./session.ts";
+import { type MeasuredSeries } from "./sizes/measure.ts";
 
 export interface Environment {
   /** ISO 8601. */
@@ -39,4 +40,6 @@ export interface BenchResults extends Environment {
   /** Starts of pages that come again. */
   readonly warm?: readonly ColdModel[];
   readonly kernels: readonly KernelResult[];
+  /** Runs whose sizes change. */
+  readonly series?: readonly MeasuredSeries[];
 }

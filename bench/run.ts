@@ -32,6 +32,8 @@ import { type BenchResults } from "./results.ts";
 import { type BenchRuntime } from "./runtimes/runtime.ts";
 import { baseOf, isGpu, REFERENCE, runtimes as runtimeTable } from "./runtimes/table.ts";
 import { startServer } from "./server.ts";
+import { measureSeries, type MeasuredSeries } from "./sizes/measure.ts";
+import { isSeriesVerified, seriesTable } from "./sizes/table.ts";
 import { threadsTable } from "./threadsTable.ts";
 import { type Bench, measureModel, type ModelResult, whileServing } from "./session.ts";
 
@@ -94,6 +96,16 @@ async function run(options: Options, command: readonly string[]): Promise<number
       progress(`${index + 1}/${options.kernels.length} ${kernel.name}`);
       kernels.push(await measureKernel(bench, kernel, module));
     }
+    const series: MeasuredSeries[] = [];
+    for (const [index, { name, make }] of options.series.entries()) {
+      progress(`${index + 1}/${options.series.length} ${name}`);
+      const { passes } = options;
+      series.push(
+        await whileServing(server, (serve) =>
+          measureSeries({ browser, lanes, reference, passes }, name, make(), serve),
+        ),
+      );
+    }
     progress("");
 
     const ids = lanes.map(({ id }) => id);
@@ -107,6 +119,7 @@ async function run(options: Options, command: readonly string[]): Promise<number
     if (warms.length > 0) tables.push(coldTable(warms, base, "page again"));
     if (phases) tables.push(phaseTable(colds, "fresh page"), phaseTable(warms, "page again"));
     if (kernels.length > 0) tables.push(kernelTable(kernels, base));
+    if (series.length > 0) tables.push(seriesTable(series, base));
     console.log(tables.filter((table) => table !== "").join("\n\n"));
     const results: BenchResults = {
       ...environment,
@@ -124,11 +137,13 @@ async function run(options: Options, command: readonly string[]): Promise<number
       cold: colds,
       warm: warms,
       kernels,
+      series,
     };
     if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(results, null, 2) + "\n");
     if (options.report !== undefined) writeReport(options.report, results);
     const all = [...models, ...kernels.map(({ result }) => result)].flatMap((model) => model.results);
-    return all.every(isVerified) ? 0 : 1;
+    const sound = series.flatMap(({ results }) => results).every(isSeriesVerified);
+    return all.every(isVerified) && sound ? 0 : 1;
   } finally {
     await browser.close();
     await server.close();

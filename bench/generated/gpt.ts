@@ -20,7 +20,8 @@ export interface GptConfig {
 const SIZES = { layers: 6, width: 384, heads: 6, vocabulary: 8192 };
 export const GPT_DECODE: GptConfig = { ...SIZES, tokens: 1, past: 96 };
 export const GPT_PREFILL: GptConfig = { ...SIZES, tokens: 64, past: 0 };
-const MOST_TOKENS = 256;
+/** Places that there are numbers for. */
+export const MOST_TOKENS = 256;
 
 export function gpt(config: GptConfig): GeneratedModel {
   const { layers, width, heads, vocabulary, tokens, past } = config;

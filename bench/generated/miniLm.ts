@@ -18,11 +18,12 @@ const MOST_TOKENS = 512;
 /** The most negative float32: a masked score. */
 const NEVER = -3.4028234663852886e38;
 
-const SIZES: MiniLmConfig = { layers: 6, width: 384, heads: 12, tokens: 128, vocabulary: 30522 };
+/** That of the original, for a sentence or two. */
+export const MINILM: MiniLmConfig = { layers: 6, width: 384, heads: 12, tokens: 128, vocabulary: 30522 };
 /** A whole passage: scores that no cache of a core holds. */
-export const MINILM_LONG: MiniLmConfig = { ...SIZES, tokens: MOST_TOKENS };
+export const MINILM_LONG: MiniLmConfig = { ...MINILM, tokens: MOST_TOKENS };
 
-export function miniLm(config: MiniLmConfig = SIZES): GeneratedModel {
+export function miniLm(config: MiniLmConfig = MINILM): GeneratedModel {
   const { layers, width, heads, tokens, vocabulary } = config;
   const net = new Network("minilm", 14, 4);
   const dims = ["batch_size", "sequence_length"];

@@ -7,6 +7,7 @@ import { supports } from "../../runtime/features.ts";
 import { type PageBench, type PageDevice } from "../protocol.ts";
 import { cold, memoryOfPage } from "./cold.ts";
 import { measure } from "./measure.ts";
+import { series } from "./series.ts";
 
 function device(): PageDevice {
   return {
@@ -30,5 +31,5 @@ function clockResolution(): number {
   return smallest;
 }
 
-const bench: PageBench = { measure, cold, memoryOfPage, device };
+const bench: PageBench = { measure, cold, series, memoryOfPage, device };
 Object.assign(globalThis, { tilewrightBench: bench });

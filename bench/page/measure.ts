@@ -5,19 +5,12 @@
  * is timed whose outputs have not been compared first.
  */
 import { rmsError, type Tensors, verify, verifyRounded } from "../agreement.ts";
-import { interleave, type Clock, type Subject } from "../interleave.ts";
-import {
-  type Entry,
-  type Job,
-  type JobResult,
-  type PageResult,
-  PROGRESS_PREFIX,
-  type Verification,
-} from "../protocol.ts";
+import { interleave, type Subject } from "../interleave.ts";
+import { type Entry, type Job, type JobResult, type PageResult, type Verification } from "../protocol.ts";
+import { clockFor, copyOf, openLane, progress, reasonOf, timedOnce } from "./openLane.ts";
 import { openPeak, type Peak } from "./peak.ts";
 import { coreRoundTrip } from "./roundTrip.ts";
 import { type PageSession } from "./runtime.ts";
-import { startRuntime } from "./runtimes.ts";
 import { fetchTensors } from "./storedTensors.ts";
 
 interface Opened {
@@ -30,32 +23,6 @@ interface Opened {
 
 type Attempt =
   { readonly entry: Entry; readonly opened: Opened } | { readonly entry: Entry; readonly failed: PageResult };
-
-const clock: Clock = {
-  now: () => performance.now(),
-  // A task of its own: microtasks alone would never let the engine's other work in.
-  pause: () =>
-    new Promise((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        resolve();
-      };
-      port2.postMessage(null);
-    }),
-};
-
-/**
- * Worker threads of some runtimes spin for a while after a run before they sleep, and would take the time of the
- * next in turn: onnxruntime's pool spins for a million rounds, some milliseconds.
- */
-const REST_AFTER_THREADS_MS = 20;
-
-const restAfterThreads = (): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, REST_AFTER_THREADS_MS));
-
-/** Time for what a start leaves behind on other threads (compilation, mostly) before the next one starts. */
-const SETTLE_MS = 100;
 
 export async function measure(job: Job): Promise<JobResult> {
   const { inputs, outputs: stored, exact } = await fetchTensors(job.tensors);
@@ -113,9 +80,7 @@ async function time(
   );
   const measured = subjects.length;
   progress("timing");
-  const threaded = job.entries.some(({ threads }) => threads > 1);
-  const pause = threaded ? restAfterThreads : clock.pause;
-  const timed = await interleave([...subjects, ...(peak?.subjects ?? [])], job.timing, { ...clock, pause });
+  const timed = await interleave([...subjects, ...(peak?.subjects ?? [])], job.timing, clockFor(job.entries));
   let next = 0;
   const results = attempts.map((attempt, index): PageResult => {
     if ("failed" in attempt) return attempt.failed;
@@ -146,13 +111,7 @@ async function attempt(entry: Entry, inputs: Tensors, stored: Tensors): Promise<
     progress(`${entry.id}: ${stage}`);
   };
   try {
-    const start = startRuntime[entry.name];
-    if (start === undefined) throw new Error(`the page knows no runtime ${entry.name}`);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    enter("start");
-    const [runtime, startMs] = await timedOnce(() => start(entry.threads));
-    enter("create");
-    const [session, createMs] = await timedOnce(() => runtime.create(entry.create));
+    const { startMs, createMs, session } = await openLane(entry, enter);
     enter("first run");
     session.prepare(inputs);
     const [result, firstRunMs] = await timedOnce(() => session.run());
@@ -162,12 +121,6 @@ async function attempt(entry: Entry, inputs: Tensors, stored: Tensors): Promise<
   } catch (error) {
     return { entry, failed: failure(entry.id, stage, error) };
   }
-}
-
-async function timedOnce<T>(action: () => Promise<T>): Promise<readonly [T, number]> {
-  const start = clock.now();
-  const result = await action();
-  return [result, clock.now() - start];
 }
 
 /** The outputs to compare with: from the runtime's own attempt, or from one for this purpose only. */
@@ -189,18 +142,6 @@ async function referenceOutputs(
   return { note: `${reference.id} failed, so the stored outputs are the reference: ${reason}` };
 }
 
-function copyOf(tensors: Tensors): Tensors {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }]),
-  );
-}
-
 function failure(runtime: string, stage: string, error: unknown): PageResult {
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { runtime, status: "failed", stage, reason };
-}
-
-/** Tells the driver where the page is; it hears of it even if the page hangs right after. */
-function progress(where: string): void {
-  console.debug(PROGRESS_PREFIX + where);
+  return { runtime, status: "failed", stage, reason: reasonOf(error) };
 }

@@ -23,6 +23,8 @@ export interface PageSession {
    */
   read(result: unknown, expected: Tensors): Tensors;
   dispose(): Promise<void>;
+  /** What it holds and has done until now, where it tells. */
+  stats?(): { readonly memoryBytes: number; readonly compiled: number };
   /** Worth knowing about the session, for the report. */
   readonly notes?: Readonly<Record<string, string>>;
 }

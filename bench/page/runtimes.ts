@@ -17,6 +17,7 @@ const gpu =
 export const startRuntime: Readonly<Record<string, StartRuntime>> = {
   tilewright: startTilewright,
   "tilewright-simd": startTilewright,
+  "tilewright-each-size": startTilewright,
   "ort-wasm": async (threads) => (await import("./ortWasm.ts")).startOrt(threads),
   litert: async (threads) => (await import("./litert.ts")).startLitert(threads),
   "tfjs-wasm": async (threads) => (await import("./tfjsWasm.ts")).startTfjs(threads),

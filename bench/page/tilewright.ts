@@ -18,6 +18,8 @@ export interface TilewrightOptions {
   /** Whether the artifact is kept in IndexedDB: for starts that are not the first (--warm). */
   readonly cache?: boolean;
   readonly device?: "webgpu";
+  /** Whether sizes that change from run to run share programs; as of `load`. */
+  readonly ranges?: boolean;
 }
 
 /** Where the driver serves our library (bench/runtimes/ownBundle.ts). */
@@ -38,10 +40,18 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
   const compiler = async () => (await import(own(COMPILER_SCRIPT))) as typeof Compiler;
   return {
     async create(options, first) {
-      const { artifact, variant, device, cache = false } = options as unknown as TilewrightOptions;
+      const { artifact, variant, device, cache = false, ranges } = options as unknown as TilewrightOptions;
       const url = new URL(artifact, location.href);
       // Where a page knows what the first answer is asked for, it says so, and has it with the last byte.
-      const session = await load(url, { variant, compiler, threads, device, cache, firstRun: first });
+      const session = await load(url, {
+        variant,
+        compiler,
+        threads,
+        device,
+        cache,
+        ranges,
+        firstRun: first,
+      });
       let inputs: Tensors = {};
       // Outputs of known size go into the arrays of the first run, as in an application that runs again and again.
       const kept = session.outputs.filter(({ shape }) => shape.every((dim) => typeof dim === "number"));
@@ -62,6 +72,10 @@ export async function startTilewright(threads: number): Promise<PageRuntime> {
         },
         read: (result) => result as Tensors,
         dispose: async () => session.dispose(),
+        stats() {
+          const { memoryBytes, programs } = session.stats();
+          return { memoryBytes, compiled: programs.compiled };
+        },
         get notes() {
           return {
             binding: session.kind,

@@ -22,6 +22,10 @@ export function mergeResults(pieces: readonly BenchResults[]): BenchResults {
   const starts = (of: (piece: BenchResults) => readonly ColdModel[]): readonly ColdModel[] =>
     latest(pieces.flatMap(of), keyOf);
   const warm = starts((piece) => piece.warm ?? []);
+  const series = latest(
+    pieces.flatMap((piece) => piece.series ?? []),
+    ({ series: name }) => name,
+  );
   const lanes = [...new Set(models.flatMap(({ results }) => results.map(({ runtime }) => runtime)))];
   return {
     ...last,
@@ -36,6 +40,7 @@ export function mergeResults(pieces: readonly BenchResults[]): BenchResults {
       pieces.flatMap((piece) => piece.kernels),
       ({ kernel }) => kernel.name,
     ),
+    ...(series.length === 0 ? {} : { series }),
   };
 }
 

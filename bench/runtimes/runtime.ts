@@ -10,6 +10,8 @@ import { type Content } from "../server.ts";
 
 export interface PrepareOptions {
   readonly threads: number;
+  /** Whether sizes that the model leaves open stay so until it runs; else they are those of its test inputs. */
+  readonly openSizes?: boolean;
   /** Serves `content` to the page until the model is done; gives its path. */
   readonly serve: (name: string, content: Content) => string;
 }

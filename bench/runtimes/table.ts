@@ -7,11 +7,12 @@ import { type BenchRuntime } from "./runtime.ts";
 
 export const runtimes: Readonly<Record<string, (gpu?: GpuKind) => Promise<BenchRuntime>>> = {
   tilewright: async () => (await import("./tilewright.ts")).tilewright(),
-  "tilewright-simd": async () => (await import("./tilewright.ts")).tilewright("simd"),
+  "tilewright-simd": async () => (await import("./tilewright.ts")).tilewright({ variant: "simd" }),
+  "tilewright-each-size": async () => (await import("./tilewright.ts")).tilewright({ ranges: false }),
   "ort-wasm": async () => (await import("./ortWasm.ts")).ortWasm,
   litert: async () => (await import("./litert.ts")).litert(),
   "tfjs-wasm": async () => (await import("./tfjsWasm.ts")).tfjsWasm(),
-  "tilewright-webgpu": async (gpu) => (await import("./tilewright.ts")).tilewright(undefined, "webgpu", gpu),
+  "tilewright-webgpu": async (gpu) => (await import("./tilewright.ts")).tilewright({ device: "webgpu", gpu }),
   "ort-webgpu": async () => (await import("./ortWasm.ts")).ortWebgpu,
   "tfjs-webgpu": async () => (await import("./tfjsWasm.ts")).tfjsWebgpu(),
   "jax-js": async () => (await import("./jaxJs.ts")).jaxJs(),

@@ -1,5 +1,5 @@
 /**
- * Tilewright, compiled ahead of time. In: a model and the shapes of its test inputs. Out: the artifact, and as
+ * Tilewright, compiled ahead of time. In: a model and, unless its sizes are to stay open, the shapes of its test inputs. Out: the artifact, and as
  * downloads the runtime as an application bundles it, the artifact, and the compiler where shapes are open until the
  * model runs. Invariant: the artifact is made by the same `compile` that the command line calls, with its defaults.
  */
@@ -25,19 +25,33 @@ function bundleSize(entry: string): Promise<Size> {
   return known;
 }
 
-/** Our runtime; with `variant` it takes the code of that level even where the engine supports better. */
-export async function tilewright(variant?: Feature, device?: "webgpu", gpu?: GpuKind): Promise<BenchRuntime> {
+/** What sets one of our lanes apart from the plain one. */
+export interface Setting {
+  /** The level whose code it takes even where the engine supports better. */
+  readonly variant?: Feature;
+  readonly device?: "webgpu";
+  readonly gpu?: GpuKind | undefined;
+  /** False: where sizes stay open, each has a program of its own. */
+  readonly ranges?: boolean;
+}
+
+export async function tilewright({ variant, device, gpu, ranges }: Setting = {}): Promise<BenchRuntime> {
   const files = await ownBundle();
   return {
-    description: `Tilewright${variant === undefined ? "" : `, ${variant} code`}${device === undefined ? "" : ", WebGPU"}`,
+    description: [
+      "Tilewright",
+      ...(variant === undefined ? [] : [`${variant} code`]),
+      ...(device === undefined ? [] : ["WebGPU"]),
+      ...(ranges === false ? ["a program for each size"] : []),
+    ].join(", "),
     ...(device === undefined ? {} : { mostThreads: 1 }),
     version: manifest.version,
     files: () => files,
-    async prepare(model, { serve }) {
+    async prepare(model, { serve, openSizes = false }) {
       const inputShapes = Object.fromEntries(model.inputs.map(({ name, tensor }) => [name, tensor.shape]));
       const start = performance.now();
       const { artifact, report } = compile(model.bytes, {
-        inputShapes,
+        ...(openSizes ? {} : { inputShapes }),
         ...(device === undefined ? {} : { targets: [device], ...(gpu === undefined ? {} : { gpu }) }),
         externalData: (location) => model.external.get(location),
       });
@@ -55,6 +69,7 @@ export async function tilewright(variant?: Feature, device?: "webgpu", gpu?: Gpu
         artifact: serve("model.tile", artifact),
         ...(variant === undefined ? {} : { variant }),
         ...(device === undefined ? {} : { device }),
+        ...(ranges === undefined ? {} : { ranges }),
       };
       return {
         create: { ...create },
