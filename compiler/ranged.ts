@@ -30,20 +30,21 @@ export function bindRange(
   place: SharedPlace | undefined,
 ): RangedStage | undefined {
   const clock = new StageClock();
-  const bindAt = (n: number): BoundGraph => {
+  const bindAt = (n: number, fold = true): BoundGraph => {
     clearInternTable();
     const types = Object.entries(range.inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [
       id,
       { dtype, shape: shape.map(({ slope, offset }) => slope * n + offset) },
     ]);
-    return clock.time("bind", () => bindGraph(graph, new Map(types), known, options));
+    const passes = fold ? options.passes : { ...options.passes, fold: false };
+    return clock.time("bind", () => bindGraph(graph, new Map(types), known, { ...options, passes }));
   };
   const { low } = range;
   try {
     const high = highest(range, at, bindAt);
     if (high - low < LEAST_WIDTH) return undefined;
     const samples = samplesOf(graph, { low, high }, at);
-    const ranged = unified({ low, high }, samples, bindAt);
+    const ranged = unifiedSomehow({ low, high }, samples, bindAt);
     const change = (scheduled: ScheduledProgram): ScheduledProgram => endCalls(scheduled, ranged);
     const unsealed = { ...options, unsealed: true };
     const { artifact, residents } = build(ranged.graph, graph.nodes.length, unsealed, clock, change, place);
@@ -73,7 +74,25 @@ function highest({ high }: ShapeRange, at: number, bindAt: (n: number) => unknow
   }
 }
 
-/** What the graph is for all of these n. @throws NotRanged */
+/**
+ * What the graph is for all of these n. Constants that n cuts are computed here up to some size, and above it when the
+ * program runs: where that lies within the range, all of them are left to the program.
+ *
+ * @throws NotRanged
+ */
+function unifiedSomehow(
+  range: Samples["range"],
+  samples: readonly number[],
+  bindAt: (n: number, fold: boolean) => BoundGraph,
+): RangedGraph {
+  try {
+    return unified(range, samples, (n) => bindAt(n, true));
+  } catch (error) {
+    if (!(error instanceof NotRanged)) throw error;
+    return unified(range, samples, (n) => bindAt(n, false));
+  }
+}
+
 function unified(
   range: Samples["range"],
   samples: readonly number[],

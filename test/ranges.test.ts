@@ -278,6 +278,15 @@ const cases: readonly Case[] = [
     }),
   },
   {
+    name: "a part of a table, computed ahead for some sizes and not for others",
+    build(b) {
+      const x = b.input("x", "float32", ["n", 768]);
+      const part = b.node("Slice", [weight(b, 40, 768), b.int64s([0]), sizeOf(b, x), b.int64s([0])]);
+      give(b, b.node("Add", [x, part]));
+    },
+    inputs: (n) => ({ x: floats(n, 768) }),
+  },
+  {
     name: "several sizes on one line: twice n and three more",
     build(b) {
       const x = b.input("x", "float32", ["n", 3]);

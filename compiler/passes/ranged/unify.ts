@@ -424,5 +424,6 @@ export function across<T>(lists: readonly (readonly T[])[]): T[][] {
 
 /** @throws NotRanged unless all are the same */
 export function same(values: readonly (string | number | boolean)[]): void {
-  if (values.some((value) => value !== values[0])) throw new NotRanged(values.join(" | "));
+  const other = values.find((value) => value !== values[0]);
+  if (other !== undefined) throw new NotRanged(`${values[0]} | ${other}`);
 }
