@@ -43,9 +43,13 @@ export function shapeThrough(samples: Samples, shapes: readonly (readonly number
   return first.map((_, d) => sizeThrough(samples, shapes.map((shape) => shape[d]!))); // prettier-ignore
 }
 
+export function sizeAt({ slope, offset }: LinearSize, n: number): number {
+  return slope * n + offset;
+}
+
 /** The largest size within a range. */
-export function mostOf({ slope, offset }: LinearSize, { high }: Samples["range"]): number {
-  return slope * high + offset;
+export function mostOf(size: LinearSize, { high }: Samples["range"]): number {
+  return sizeAt(size, high);
 }
 
 export function isSame(a: LinearSize, b: LinearSize): boolean {

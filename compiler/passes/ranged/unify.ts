@@ -12,7 +12,7 @@ import { assignments, coordinate, identityOf, mapAssign, mapAssigns, type Assign
 import { linear } from "../../ir/linear.ts";
 import { range } from "../../ir/range.ts";
 import { rewrite, some, substituteAxes, visit } from "../../ir/walk.ts";
-import { isSame, lineThrough, mostOf, NotRanged, shapeThrough, sizeThrough, type LinearShape, type Samples } from "./size.ts"; // prettier-ignore
+import { isSame, lineThrough, mostOf, sizeAt, NotRanged, shapeThrough, sizeThrough, type LinearShape, type Samples } from "./size.ts"; // prettier-ignore
 
 /** A kernel for a range of sizes. */
 export interface RangedKernel {
@@ -83,8 +83,11 @@ class Unifier {
     const roomy = buffers.map((buffer, b): Buffer => ({ ...buffer, shape: this.room(this.shapes[b]!) }));
     if (this.shift)
       roomy.splice(this.inputs, 0, { name: nameBeside(buffers), dtype: "int32", shape: [1], role: "in" });
-    const blocks = this.blocks(this.kernels.map((kernel) => kernel.body));
-    return { name, buffers: roomy, body: inBounds(this.gathered(blocks), roomy) };
+    const blocks = this.gathered(this.blocks(this.kernels.map((kernel) => kernel.body)));
+    // Without n where it is needed, this was only to find out that it is.
+    if (this.shift === 1 || !this.needsSize)
+      for (const { assign, loops } of assignments({ body: blocks })) this.checkStore(assign, loops);
+    return { name, buffers: roomy, body: inBounds(blocks, roomy) };
   }
 
   private room(shape: LinearShape): number[] {
@@ -332,6 +335,32 @@ class Unifier {
 
   // -------------------------------------------------------------------------------------------------------------
   // Stores
+
+  /**
+   * What is computed beyond the end of an axis must not be stored before the end of a dimension. Scratch of a loop is
+   * what its last iteration left there, so the loop itself need not show in it; loops of one step after the other have
+   * been stopped.
+   *
+   * @throws NotRanged
+   */
+  private checkStore({ axes, index, out }: Assign, loops: readonly Loop[]): void {
+    const { range: span } = this.samples;
+    const shape = this.shapes[out - this.shift]!;
+    const isTemp = this.kernels[0]!.buffers[out - this.shift]!.role === "temp";
+    const around = loops.flatMap((loop) => (isTemp || loop.carried ? [] : [loop.axis]));
+    for (const { name, extent } of [...around, ...axes]) {
+      const size = this.axes.get(name);
+      if (!size || size.slope === 0) continue;
+      const at = axis(name, extent);
+      const leadsBeyond = index.some((e, d) => {
+        const step = linear(e).terms.get(at) ?? 0;
+        const [least] = range(sub(e, mul(at, int(step))));
+        const isBeyond = (n: number): boolean => step * sizeAt(size, n) + least >= sizeAt(shape[d]!, n);
+        return step > 0 && isBeyond(span.low) && isBeyond(span.high);
+      });
+      if (!leadsBeyond) throw new NotRanged(`stores along ${name}`);
+    }
+  }
 
   /**
    * Parts that are stored one behind the other, where n says where each begins, as one map that asks for each
