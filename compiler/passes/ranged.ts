@@ -206,6 +206,7 @@ class Join {
     const { dtype } = this.types.get(id)!;
     this.types.set(copy, this.types.get(id)!);
     this.put(copy, this.shapes.get(id)!);
+    this.zeroed.set(copy, this.zeroed.get(id)!);
     const kernels = this.samples.at.map((n): Kernel => {
       const shape = this.shapes.get(id)!.map(({ slope, offset }) => slope * n + offset);
       return mapOf(dtype, shape, [shape], (index) => load(0, dtype, index));

@@ -754,4 +754,22 @@ export const foundGraphs: readonly FoundGraph[] = [
     ],
     outputs: [{ name: "y", type: { kind: "tensor", dtype: "int64", shape: [2, 1] } }],
   }, // prettier-ignore
+  {
+    note: "zeros beyond the end of a constant that is cut were not written, and an earlier run had left something there",
+    sizes: { n: 2, low: 2, high: 5, at: 3 },
+    opset: 17,
+    wrapping: "dynamic",
+    operands: [
+      { name: "x", dtype: "float64", shape: [2, 2, 2, 1], data: { kind: "zeros", seed: 0 }, constant: false },
+      { name: "length", dtype: "int64", shape: [], data: { kind: "values", values: [9] }, constant: true },
+    ],
+    nodes: [
+      { op: "DFT", inputs: ["x", "length"], outputs: ["y"], attributes: { onesided: 1, axis: 2 } },
+      { op: "Max", inputs: ["x"], outputs: ["z"], attributes: {} },
+    ],
+    outputs: [
+      { name: "y", type: { kind: "tensor", dtype: "float64", shape: [2, 2, 5, 2] } },
+      { name: "z", type: { kind: "tensor", dtype: "float64", shape: [2, 2, 2, 1] } },
+    ],
+  }, // prettier-ignore
 ];

@@ -88,7 +88,8 @@ export function chooseSizes(graph: FuzzGraph, seed: number): { graph: FuzzGraph;
     graph: opened,
     sizes: {
       range: { low, high, inputs },
-      at: random.between(low, high),
+      // A model that takes no longer inputs ends the range there.
+      at: random.between(random.chance(0.6) ? Math.max(n, low + 3) : low, high),
       n,
       variant: random.chance(0.7) ? BEST : "simd",
       off: random.chance(0.15) ? [...passNames] : random.chance(0.2) ? [random.pick(passNames)] : [],
@@ -148,7 +149,7 @@ function wildInputs({ inputs }: ShapeRange, at: number, graph: FuzzGraph, random
 /** Runs a graph as it is by a program for several sizes. */
 export async function rangedDifference(graph: FuzzGraph, sizes: Sizes, compare: Compare): Promise<Ranged> {
   const { variant, off, session } = sizes;
-  let reason = "";
+  let reason = "too few sizes, or those that there are end before n";
   const options: CompileOptions = {
     passes: Object.fromEntries(off.map((pass) => [pass, false])),
     variants: [variant],
@@ -171,9 +172,11 @@ export async function rangedDifference(graph: FuzzGraph, sizes: Sizes, compare: 
 }
 
 async function byHand(graph: FuzzGraph, sizes: Sizes, options: CompileOptions): Promise<Outputs | undefined> {
-  const { range, at, n, variant } = sizes;
-  const made = await openSource(modelOf(graph), options).bindRange!(range, at, {});
-  if (!made) return undefined;
+  const { at, n, variant } = sizes;
+  const made = await openSource(modelOf(graph), options).bindRange!(sizes.range, at, {});
+  // The model may have ended the range before.
+  if (!made || made.high < n) return undefined;
+  const range = { ...sizes.range, high: made.high };
   const inputs = new Map(typesOf(graph));
   if (numberOf(range, inputs) !== n) throw new RangeError(`${numberOf(range, inputs)} is not ${n}`);
   const opening = { variant, threads: 1, verify: false };
