@@ -38,11 +38,13 @@ export async function loadInWorker(
   aborted.catch(() => {});
   try {
     const sent = await sendSource(source, signal);
-    const { memoryLimit, keptPrograms, variant, threads, firstRun, device, trialMilliseconds } = options;
+    const { memoryLimit, keptPrograms, ranges, variant, threads, firstRun, device, trialMilliseconds } =
+      options;
     const { updated, store: _, ...cacheOptions } = typeof cache === "object" ? cache : {};
     const sentOptions: SentOptions = {
       memoryLimit,
       keptPrograms,
+      ranges,
       variant,
       threads,
       firstRun,

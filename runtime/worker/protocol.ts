@@ -23,7 +23,14 @@ export type SentSource =
 /** Options as they cross. */
 export interface SentOptions extends Pick<
   LoadOptions,
-  "memoryLimit" | "keptPrograms" | "variant" | "threads" | "firstRun" | "device" | "trialMilliseconds"
+  | "memoryLimit"
+  | "keptPrograms"
+  | "ranges"
+  | "variant"
+  | "threads"
+  | "firstRun"
+  | "device"
+  | "trialMilliseconds"
 > {
   readonly cache?: boolean | Omit<CacheOptions, "updated" | "store">;
   /** Whether the caller gave a compiler, which cannot cross: the worker must have its own. */
