@@ -16,5 +16,11 @@ export function keyOf(call: ScheduledKernel): string {
           b.reduce && [b.reduce.op, b.reduce.axes, b.reduce.body.id],
         ];
   const buffers = kernel.buffers.map((b) => [b.dtype, b.shape, b.role, b.layout?.strides, b.layout?.offset]);
-  return JSON.stringify([buffers, kernel.body.map(block), call.schedule, call.parts.count > 1, call.ends?.shapes]);
+  return JSON.stringify([
+    buffers,
+    kernel.body.map(block),
+    call.schedule,
+    call.parts.count > 1,
+    call.ends?.shapes,
+  ]);
 }

@@ -11,7 +11,8 @@ import { coordinate, singleAssign, type Kernel } from "../ir/kernel.ts";
 import type { ScheduledCall, ScheduledProgram } from "../ir/program.ts";
 import type { BoundGraph, BoundNode } from "./bind.ts";
 import { isSame, lineThrough, mostOf, NotRanged, shapeThrough, type LinearShape, type Samples } from "./ranged/size.ts"; // prettier-ignore
-import { across, same, unifyKernels, type RangedKernel } from "./ranged/unify.ts";
+import { across, same } from "./ranged/alike.ts";
+import { unifyKernels, type RangedKernel } from "./ranged/unify.ts";
 
 export { NotRanged, type LinearShape, type Samples } from "./ranged/size.ts";
 

@@ -12,6 +12,8 @@ import { assignments, coordinate, identityOf, mapAssign, mapAssigns, type Assign
 import { linear } from "../../ir/linear.ts";
 import { range } from "../../ir/range.ts";
 import { rewrite, some, substituteAxes, visit } from "../../ir/walk.ts";
+import { across, mostAlike, renewed, same } from "./alike.ts";
+import { inBounds } from "./bounds.ts";
 import { isSame, lineThrough, mostOf, sizeAt, NotRanged, shapeThrough, sizeThrough, type LinearShape, type Samples } from "./size.ts"; // prettier-ignore
 
 /** A kernel for a range of sizes. */
@@ -47,6 +49,8 @@ export function unifyKernels(
 }
 
 const SIZE = "size";
+/** Fewer samples say too little of the others. */
+const LEAST_ALIKE = 3;
 
 class Unifier {
   needsSize = false;
@@ -59,6 +63,8 @@ class Unifier {
   private readonly shift: 0 | 1;
   /** Shapes of the buffers, as the kernels number them. */
   private readonly shapes: readonly LinearShape[];
+  /** Values of n, one for each of the expressions that are looked at together. */
+  private at: readonly number[];
   private readonly axes = new Map<string, LinearSize>();
   private readonly known = new Map<Expr, { readonly es: readonly Expr[]; readonly e: Expr }[]>();
 
@@ -69,6 +75,7 @@ class Unifier {
     zeroed: ReadonlyMap<number, ReadonlySet<number>>,
   ) {
     this.samples = samples;
+    this.at = samples.at;
     this.kernels = kernels;
     this.zeroed = zeroed;
     this.shift = sized ? 1 : 0;
@@ -252,12 +259,55 @@ class Unifier {
   private expr(es: readonly Expr[]): Expr {
     const [first] = es as [Expr];
     let known = this.known.get(first);
-    const found = known?.find((entry) => entry.es.every((e, i) => e === es[i]));
+    const found = known?.find(
+      (entry) => entry.es.length === es.length && entry.es.every((e, i) => e === es[i]),
+    );
     if (found) return found.e;
-    const e = this.unified(es);
+    const e = first.type === "index" ? this.coordinate(es) : this.unified(es);
     if (!known) this.known.set(first, (known = []));
     known.push({ es, e });
     return e;
+  }
+
+  /**
+   * Arithmetic of coordinates is simpler for some sizes: a length that is a multiple of a row's, an axis of one step. So
+   * where it has no common form, most samples give one, and the others must be what it simplifies to for them.
+   */
+  private coordinate(es: readonly Expr[]): Expr {
+    try {
+      return this.unified(es);
+    } catch (error) {
+      const { at } = this;
+      if (!(error instanceof NotRanged) || es.length < at.length) throw error;
+      const alike = mostAlike(es);
+      if (alike.length < Math.min(LEAST_ALIKE, es.length - 1)) throw error;
+      let e: Expr;
+      try {
+        this.at = alike.map((i) => at[i]!);
+        e = this.unified(alike.map((i) => es[i]!));
+      } finally {
+        this.at = at;
+      }
+      if (
+        es.some(
+          (other, i) =>
+            !alike.includes(i) &&
+            this.ofSize(e, at[i]!) !== renewed(other, (buffer) => this.numbered(buffer)),
+        )
+      )
+        throw error;
+      return e;
+    }
+  }
+
+  /** A common form for one n. */
+  private ofSize(e: Expr, n: number): Expr {
+    const told = this.needsSize ? this.n() : undefined;
+    return rewrite(e, (x) => {
+      if (x === told) return int(n);
+      const line = x.kind === "axis" ? this.axes.get(x.name) : undefined;
+      return x.kind === "axis" && line ? axis(x.name, sizeAt(line, n)) : undefined;
+    });
   }
 
   private unified(es: readonly Expr[]): Expr {
@@ -309,7 +359,7 @@ class Unifier {
   private constant(es: readonly ConstExpr[]): Expr {
     const [{ type, value }] = es as [ConstExpr];
     if (es.every((e) => Object.is(e.value, value))) return constant(type, value);
-    const line = lineThrough(this.samples.at, es.map((e) => Number(e.value))); // prettier-ignore
+    const line = lineThrough(this.at, es.map((e) => Number(e.value))); // prettier-ignore
     const { low, high } = this.samples.range;
     const isExact = line && [low, high].every((n) => Math.abs(line.slope * n + line.offset) < 2 ** 24);
     if (!isExact || type === "bool") throw new NotRanged(`numbers ${es.map((e) => e.value).join(", ")}`);
@@ -411,48 +461,8 @@ function zeroOf({ type }: Expr): number | bigint {
   return type === "i64" || type === "u64" ? 0n : 0;
 }
 
-/** A kernel whose loads stay within what there is, wherever n, or what is read for n, would lead them. */
-function inBounds(blocks: readonly Block[], buffers: readonly Buffer[]): Block[] {
-  const memo = new Map<Expr, Expr>();
-  const within = (e: Expr, dim: number): Expr => {
-    const [low, high] = range(e);
-    const notBelow = low < 0 ? max(e, int(0)) : e;
-    return high >= dim ? min(notBelow, int(dim - 1)) : notBelow;
-  };
-  const change = (e: Expr): Expr =>
-    rewrite(
-      e,
-      (x) => {
-        if (x.kind !== "load" || x.pad !== undefined) return undefined;
-        const { shape } = buffers[x.buffer]!;
-        const index = x.index.map((at, d) => within(at, shape[d]!));
-        return index.every((at, d) => at === x.index[d]) ? undefined : loadTyped(x.buffer, x.type, index);
-      },
-      memo,
-    );
-  return mapAssigns(blocks, (assign) => {
-    const changed = mapAssign(assign, change);
-    const { shape } = buffers[assign.out]!;
-    const fits = changed.index.every((at, d) => range(at)[0] >= 0 && range(at)[1] < shape[d]!);
-    if (!fits) throw new NotRanged("stores beyond the end");
-    return changed;
-  });
-}
-
 function nameBeside(buffers: readonly Buffer[]): string {
   let name = SIZE;
   while (buffers.some((buffer) => buffer.name === name)) name += "'";
   return name;
-}
-
-/** Lists of the same length, turned: one list of what stands at each position. @throws NotRanged */
-export function across<T>(lists: readonly (readonly T[])[]): T[][] {
-  same(lists.map(({ length }) => length));
-  return lists[0]!.map((_, i) => lists.map((list) => list[i]!));
-}
-
-/** @throws NotRanged unless all are the same */
-export function same(values: readonly (string | number | boolean)[]): void {
-  const other = values.find((value) => value !== values[0]);
-  if (other !== undefined) throw new NotRanged(`${values[0]} | ${other}`);
 }
