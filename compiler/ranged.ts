@@ -12,12 +12,15 @@ import type { CompileOptions } from "./options.ts";
 import type { ScheduledProgram } from "./ir/program.ts";
 import type { BoundGraph } from "./passes/bind.ts";
 import { endCalls, NotRanged, unifyGraphs, type RangedGraph, type Samples } from "./passes/ranged.ts";
-import { bindGraph, build, StageClock, type SharedPlace } from "./pipeline.ts";
+import { bindGraph, build, StageClock, type Compiled, type SharedPlace } from "./pipeline.ts";
 
 /** Most numbers of a model about which a graph is bound beyond the ends of the range. */
 const MOST_BETWEEN = 6;
 /** So few samples show whether sizes lie on lines at all; the others are only bound for what passes. */
 const FIRST_SAMPLES = 3;
+/** Where a program would need more memory than this to run, in bytes, its range ends near to what is wanted. */
+const MOST_ROOM = 128 << 20;
+const NEAR = 1.25;
 /** Ends of narrower ranges say too little of what lies between. */
 const LEAST_WIDTH = 3;
 
@@ -41,18 +44,23 @@ export function bindRange(
   };
   const { low } = range;
   try {
-    const high = highest(range, at, bindAt);
+    const upTo = (high: number): [RangedGraph, Compiled] => {
+      const samples = samplesOf(graph, { low, high }, at);
+      const ranged = unifiedSomehow({ low, high }, samples, bindAt);
+      const change = (scheduled: ScheduledProgram): ScheduledProgram => endCalls(scheduled, ranged);
+      const unsealed = { ...options, unsealed: true };
+      return [ranged, build(ranged.graph, graph.nodes.length, unsealed, clock, change, place)];
+    };
+    let high = highest(range, at, bindAt);
     if (high - low < LEAST_WIDTH) return undefined;
-    const samples = samplesOf(graph, { low, high }, at);
-    const ranged = unifiedSomehow({ low, high }, samples, bindAt);
-    const change = (scheduled: ScheduledProgram): ScheduledProgram => endCalls(scheduled, ranged);
-    const unsealed = { ...options, unsealed: true };
-    const { artifact, residents } = build(ranged.graph, graph.nodes.length, unsealed, clock, change, place);
+    let [ranged, made] = upTo(high);
+    const near = Math.max(low + LEAST_WIDTH, Math.ceil(NEAR * at));
+    if (made.report.arenaBytes > MOST_ROOM && near < high) [ranged, made] = upTo((high = near));
     const outputs = ranged.graph.outputs.map(({ id, name }) => [name, ranged.shapes.get(id)!] as const);
     return {
       high,
-      artifact,
-      ...(residents ? { residents } : {}),
+      artifact: made.artifact,
+      ...(made.residents ? { residents: made.residents } : {}),
       parameter: ranged.parameter,
       outputs: Object.fromEntries(outputs),
     };

@@ -138,7 +138,7 @@ const cases: readonly Case[] = [
     name: "a product of constants that n cuts",
     build(b) {
       const x = rows(b);
-      const all = weight(b, 5, 40);
+      const all = weight(b, 5, 80);
       const part = b.node("Slice", [all, b.int64s([0]), sizeOf(b, x), b.int64s([1])]);
       give(b, b.node("MatMul", [part, x]));
     },
@@ -305,7 +305,7 @@ const cases: readonly Case[] = [
     name: "a part of a table, computed ahead for some sizes and not for others",
     build(b) {
       const x = b.input("x", "float32", ["n", 768]);
-      const part = b.node("Slice", [weight(b, 40, 768), b.int64s([0]), sizeOf(b, x), b.int64s([0])]);
+      const part = b.node("Slice", [weight(b, 80, 768), b.int64s([0]), sizeOf(b, x), b.int64s([0])]);
       give(b, b.node("Add", [x, part]));
     },
     inputs: (n) => ({ x: floats(n, 768) }),
@@ -344,8 +344,8 @@ interface Span {
   readonly sizes: readonly number[];
   readonly most: number;
 }
-const MIDDLE: Span = { before: 40, sizes: shuffled(17, 32), most: 32 };
-const SMALL: Span = { before: 40, sizes: [9, 2, 16, 3, 8, 15], most: 16 };
+const MIDDLE: Span = { before: 70, sizes: shuffled(33, 64).slice(0, 14), most: 64 };
+const SMALL: Span = { before: 70, sizes: [9, 2, 32, 3, 16, 31], most: 32 };
 
 async function answersAlike(
   bytes: Uint8Array,
@@ -414,8 +414,8 @@ describe("one program for a range of sizes", () => {
           .map(([name, tensor]) => [name.replace("present", "past_key_values"), tensor]),
       );
     }
-    // One token by itself, then 2 to 16, 17 to 32 and 33 to 48.
-    expect(ranged.compiled).toEqual({ own: 1, ranged: 3, refused: 0 });
+    // One token by itself, then 2 to 32 and 33 to 64.
+    expect(ranged.compiled).toEqual({ own: 1, ranged: 2, refused: 0 });
     expect(own.compiled.own).toBe(39);
     ranged.session.dispose();
     own.session.dispose();
@@ -455,7 +455,7 @@ describe("sizes", () => {
   it("among which one is a case of its own are not taken for the others", async () => {
     const b = onnxModel("equal", { opset: 18 });
     const x = rows(b);
-    const isIt = b.node("Equal", [sizeOf(b, x), b.int64s([25])]);
+    const isIt = b.node("Equal", [sizeOf(b, x), b.int64s([45])]);
     const factors = [10, 1].map((factor) => b.initializer("float32", [1], [factor]));
     give(b, b.node("Mul", [x, b.node("Where", [isIt, ...factors])]));
     const compiled = await answersAlike(b.toBytes(), { inputs: onRows });

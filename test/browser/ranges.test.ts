@@ -47,7 +47,7 @@ function expectSame(found: Outputs, wanted: Outputs, where: string): void {
 }
 
 const compiler: LoadOptions["compiler"] = () => import("../../compiler/index.ts");
-const SIZES = [3, 4, 16, 9, 17, 32, 5, 31];
+const SIZES = [3, 4, 32, 9, 33, 64, 5, 63];
 
 describe("a program for a range of sizes", () => {
   for (const threads of [1, 2]) {
@@ -56,7 +56,7 @@ describe("a program for a range of sizes", () => {
       const own = await load(decoder(), { threads, compiler, ranges: false });
       for (const past of SIZES) expectSame(await run(session, past), await run(own, past), `${past} tokens`);
       const { compiled } = session.stats().programs;
-      // 3 by itself, then 2 to 16, and 17 to 32.
+      // 3 by itself, then 2 to 32, and 33 to 64.
       expect(compiled === 3, `${compiled} programs were compiled`);
       session.dispose();
       own.dispose();
