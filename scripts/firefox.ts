@@ -42,7 +42,8 @@ const FIREFOX: BrowserKind = {
   variable: "FIREFOX_PATH",
   namesOnPath: ["firefox-esr", "firefox"],
   places: () => [...usualPlaces(), ...downloadedPlaces()],
-  debianPackages: ["firefox-esr", "fonts-liberation"],
+  // Mesa has a software driver, which is all that WebGPU needs.
+  debianPackages: ["firefox-esr", "fonts-liberation", "libvulkan1", "mesa-vulkan-drivers"],
   // Playwright's Firefox is one of its own, which speaks Playwright's protocol; this is Mozilla's.
   install: {
     what: "Mozilla's build by way of @puppeteer/browsers",

@@ -13,7 +13,7 @@ import { gpuSchedules } from "../../compiler/tune/gpuHeuristic.ts";
 import { randomContraction, resultOf, sampleLarge } from "../byteContractions.ts";
 import { requestDevice, runOnGpu, type Text } from "../gpuKernels.ts";
 import { expect } from "./expect.ts";
-import { skip } from "./skip.ts";
+import { needsAdapter, skip } from "./skip.ts";
 
 /** The output of a program, each kernel on the GPU. */
 async function runOnDevice(
@@ -38,6 +38,8 @@ async function runOnDevice(
   }
   return known.get("y")!;
 }
+
+needsAdapter();
 
 describe("packed dot products", () => {
   let device: GPUDevice;

@@ -11,6 +11,7 @@ import type { Schedule } from "../../compiler/ir/schedule.ts";
 import { requestDevice, runOnGpu, type Text } from "../gpuKernels.ts";
 import { integers } from "../structuredKernels.ts";
 import { expect } from "./expect.ts";
+import { needsAdapter } from "./skip.ts";
 
 const ROWS = 3;
 
@@ -61,6 +62,8 @@ async function check(
   const what = `${op} of ${kernel.buffers[0]!.dtype}${kernel.buffers[0]!.shape.join("x")} by ${size}, ${text}`;
   expect(same, `${what}: ${got[1]!.join()} instead of ${right.join()}`);
 }
+
+needsAdapter();
 
 describe("workgroups combine what they have gathered by subgroups", () => {
   let device: GPUDevice;

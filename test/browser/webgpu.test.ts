@@ -8,6 +8,7 @@ import { TilewrightError } from "../../runtime/errors.ts";
 import { type GpuTensor, load, type Outputs } from "../../runtime/index.ts";
 import { chain, gpuArtifact, mixed, narrow, scaling } from "../gpuPrograms.ts";
 import { expect } from "./expect.ts";
+import { needsAdapter } from "./skip.ts";
 
 const usage = {
   storage: GPUBufferUsage.STORAGE,
@@ -50,6 +51,8 @@ async function contentsOf(
   staging.destroy();
   return contents;
 }
+
+needsAdapter();
 
 describe("a session on WebGPU", () => {
   it("prepares its weights once and runs", async () => {

@@ -3,7 +3,7 @@
  * the browser observes them, and memory after many sessions.
  */
 import { load } from "../../runtime/index.ts";
-import { skip } from "./skip.ts";
+import { needsAdapter, skip } from "./skip.ts";
 import { heldBytes } from "./heldBytes.ts";
 import { chain, scaling } from "../gpuPrograms.ts";
 import { expect } from "./expect.ts";
@@ -25,6 +25,8 @@ async function longTasksOfLoad(artifact: Uint8Array<ArrayBuffer>): Promise<strin
   session.dispose();
   return long.map(({ duration }) => `${duration} ms`).join(", ") || "none";
 }
+
+needsAdapter();
 
 describe("loading on WebGPU", () => {
   it(`of a model with ${PIPELINES} pipelines leaves the page responsive`, async function () {

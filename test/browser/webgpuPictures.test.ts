@@ -5,6 +5,7 @@
 import { load, type Picture, TilewrightError } from "../../runtime/index.ts";
 import { picture } from "../gpuPrograms.ts";
 import { expect } from "./expect.ts";
+import { needsAdapter } from "./skip.ts";
 
 /** Four quarters: red, green, blue, and half white. */
 const QUARTERS = ["rgb(255 0 0)", "rgb(0 255 0)", "rgb(0 0 255)", "rgb(51 102 204)"] as const;
@@ -43,6 +44,8 @@ function expectNear(actual: readonly number[], expected: readonly number[], tole
 const RED = [1, 0, 0, 0.2];
 const GREEN = [0, 1, 0, 0.4];
 const BLUE = [0, 0, 1, 0.8];
+
+needsAdapter();
 
 describe("a picture as an input", () => {
   it("becomes planes of channels", async () => {

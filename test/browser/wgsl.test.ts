@@ -14,6 +14,7 @@ import { gpuSchedules } from "../../compiler/tune/gpuHeuristic.ts";
 import { orderAxes } from "../../compiler/tune/heuristic.ts";
 import { isForGpu, requestDevice, runOnGpu, type Text } from "../gpuKernels.ts";
 import { integers, randomContraction, randomConvolution, randomMovement, randomRecurrence, randomRows } from "../structuredKernels.ts"; // prettier-ignore
+import { needsAdapter } from "./skip.ts";
 
 const KINDS: readonly GpuKind[] = ["software", "integrated", "discrete", "mobile"];
 const RUNS = 25;
@@ -49,6 +50,8 @@ async function check(
     throw new Error(`${kind}, ${text}: ${name}[${at}] is ${found[at]}, should be ${right[at]}\n${shown}`);
   });
 }
+
+needsAdapter();
 
 describe("WGSL computes what kernels mean", () => {
   const forms = { randomConvolution, randomContraction, randomRows, randomRecurrence, randomMovement };
