@@ -181,27 +181,32 @@ export class LateModel {
   async #bound(stage: NamedStage, inputs: Shapes, values: Tensors): Promise<ReadyStage> {
     const key = keyOf(stage.id, inputs, values);
     const group = keyOf(stage.id, new Map(), values);
-    const known = this.#known(key, group, inputs);
-    if (known !== undefined) return known;
+    const own = this.#used(key);
+    if (own !== undefined) return own;
+    const served = this.#rangeWith(group, inputs);
+    const earnsOwn = served !== undefined && this.#sizes.comesAgain(key);
+    if (served !== undefined && !earnsOwn) return this.#used(served)!;
     if (this.#common?.isWasted) this.dispose();
     const kept = await this.#kept?.get(key);
     const wanted = this.#sizes.came(group, inputs);
-    const ranged =
-      kept === undefined ? await this.#forRange(stage, group, inputs, values, wanted) : undefined;
+    const ranged = kept || earnsOwn ? undefined : await this.#forRange(stage, group, inputs, values, wanted);
     return ranged ?? this.#forShapes(stage, key, inputs, values, kept);
   }
 
-  /** What is ready for these inputs, a program of their own before one for a range of sizes. */
-  #known(key: string, group: string, inputs: Shapes): ReadyStage | undefined {
-    const fits = ({ ranged }: ReadyStage): boolean =>
-      ranged?.group === group && numberOf(ranged.range, inputs) !== undefined;
-    const own = this.#ready.has(key);
-    const name = own ? key : [...this.#ready].find(([, ready]) => fits(ready))?.[0];
-    if (name === undefined || (!own && this.#sizes.comesAgain(key))) return undefined;
-    const ready = this.#ready.get(name)!;
+  /** What is ready under a name, as the most recently used. */
+  #used(name: string): ReadyStage | undefined {
+    const ready = this.#ready.get(name);
+    if (ready === undefined) return undefined;
     this.#ready.delete(name);
     this.#ready.set(name, ready);
     return ready;
+  }
+
+  /** The name of a program for a range with these sizes in it. */
+  #rangeWith(group: string, inputs: Shapes): string | undefined {
+    for (const [name, { ranged }] of this.#ready)
+      if (ranged?.group === group && numberOf(ranged.range, inputs) !== undefined) return name;
+    return undefined;
   }
 
   /** A program for inputs that grow or shrink from run to run, once they have; undefined where there is none. */

@@ -470,6 +470,8 @@ describe("sizes", () => {
     expect(compiled).toEqual({ own: 1, ranged: 1, refused: 0 });
     for (const n of [24, 24, 24, 30]) await session.run(onRows(n));
     expect(compiled).toEqual({ own: 2, ranged: 1, refused: 0 });
+    for (const n of [28, 28, 28, 28, 28, 30]) await session.run(onRows(n));
+    expect(compiled).toEqual({ own: 3, ranged: 1, refused: 0 });
     session.dispose();
   });
 
