@@ -146,3 +146,14 @@ function halfToNumber(bits: number): number {
   if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
+
+/** Of the reference, which is compared with nothing. */
+export const UNCOMPARED: Verification = {
+  verified: true,
+  reference: "nothing",
+  rtol: 0,
+  atol: {},
+  worstRatio: NaN,
+  worst: "there is nothing to compare with",
+  rmsError: NaN,
+};

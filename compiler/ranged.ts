@@ -11,7 +11,14 @@ import type { Tensor } from "./ir/dtype.ts";
 import type { CompileOptions } from "./options.ts";
 import type { ScheduledProgram } from "./ir/program.ts";
 import type { BoundGraph } from "./passes/bind.ts";
-import { endCalls, NotRanged, unifyGraphs, type RangedGraph, type Samples } from "./passes/ranged.ts";
+import {
+  checkShapes,
+  endCalls,
+  NotRanged,
+  unifyGraphs,
+  type RangedGraph,
+  type Samples,
+} from "./passes/ranged.ts";
 import { bindGraph, build, StageClock, type Compiled, type SharedPlace } from "./pipeline.ts";
 
 /** Most numbers of a model about which a graph is bound beyond the ends of the range. */
@@ -109,13 +116,10 @@ function unified(
   const bound: BoundGraph[] = [];
   for (const n of samples) {
     bound.push(bindAt(n));
-    const isNow = bound.length === FIRST_SAMPLES || bound.length === samples.length;
-    if (!isNow) continue;
-    clearInternTable();
-    const ranged = unifyGraphs({ at: samples.slice(0, bound.length), range }, bound);
-    if (bound.length === samples.length) return ranged;
+    if (bound.length === FIRST_SAMPLES) checkShapes({ at: samples.slice(0, FIRST_SAMPLES), range }, bound);
   }
-  throw new NotRanged("no samples");
+  clearInternTable();
+  return unifyGraphs({ at: samples, range }, bound);
 }
 
 /**

@@ -4,7 +4,7 @@
  * compared; then all of them are timed in turns. Invariant: a runtime that fails takes nobody with it, and nothing
  * is timed whose outputs have not been compared first.
  */
-import { rmsError, type Tensors, verify, verifyRounded } from "../agreement.ts";
+import { rmsError, type Tensors, UNCOMPARED, verify, verifyRounded } from "../agreement.ts";
 import { interleave, type Subject } from "../interleave.ts";
 import { type Entry, type Job, type JobResult, type PageResult, type Verification } from "../protocol.ts";
 import { clockFor, copyOf, openLane, progress, reasonOf, timedOnce } from "./openLane.ts";
@@ -37,15 +37,7 @@ export async function measure(job: Job): Promise<JobResult> {
       return verify(outputs, reference.outputs, job.reference!.id, job.atolOfRange);
     }
     if (Object.keys(stored).length > 0) return verify(outputs, stored, "stored outputs", job.atolOfRange);
-    return {
-      verified: entry.id === job.reference?.id,
-      reference: "nothing",
-      rtol: 0,
-      atol: {},
-      worstRatio: NaN,
-      worst: "there is nothing to compare with",
-      rmsError: NaN,
-    };
+    return { ...UNCOMPARED, verified: entry.id === job.reference?.id };
   };
   const verifications = attempts.map((attempt) =>
     "opened" in attempt ? judge(attempt.entry, attempt.opened.outputs) : undefined,

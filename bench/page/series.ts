@@ -5,7 +5,8 @@
  */
 import { type Entry, type SeriesJob, type SeriesPageResult, type Verification } from "../protocol.ts";
 import { playInTurns, type Played, type PlayedRun, type Player, type Runs } from "../sizes/turns.ts";
-import { UNCOMPARED, verifySeries } from "../sizes/verify.ts";
+import { UNCOMPARED } from "../agreement.ts";
+import { verifySeries } from "../sizes/verify.ts";
 import { clockFor, openLane, type OpenedLane, progress, reasonOf } from "./openLane.ts";
 import { fetchTensors } from "./storedTensors.ts";
 

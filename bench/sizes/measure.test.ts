@@ -9,7 +9,7 @@ import { type BenchRuntime, type PrepareOptions } from "../runtimes/runtime.ts";
 import { measureSeries, type MeasuredSeries } from "./measure.ts";
 import { type Series } from "./series.ts";
 import { isSeriesVerified, seriesRatio, seriesTable } from "./table.ts";
-import { UNCOMPARED } from "./verify.ts";
+import { UNCOMPARED } from "../agreement.ts";
 
 const runs = [4, 2, 9].map((size) => [
   { name: "x", tensor: { dtype: "float32", shape: [size], data: new Float32Array(size) } as const },

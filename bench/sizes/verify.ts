@@ -27,14 +27,3 @@ export function verifySeries(
   if (worst === undefined) throw new RangeError("there are no runs to compare with");
   return worst;
 }
-
-/** Of the reference, which is compared with nothing. */
-export const UNCOMPARED: Verification = {
-  verified: true,
-  reference: "nothing",
-  rtol: 0,
-  atol: {},
-  worstRatio: NaN,
-  worst: "there is nothing to compare with",
-  rmsError: NaN,
-};

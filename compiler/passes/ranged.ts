@@ -46,6 +46,15 @@ export function endCalls(
   return { ...scheduled, run };
 }
 
+/** Looks at sizes only, which is soon done and refuses most of what has no common form. @throws NotRanged */
+export function checkShapes(samples: Samples, graphs: readonly BoundGraph[]): void {
+  const [first] = graphs as [BoundGraph];
+  same(graphs.map(({ nodes }) => nodes.length));
+  for (const id of first.nodes.flatMap(({ outputs }) => outputs)) {
+    if (id) shapeThrough(samples, graphs.map(({ types }) => types.get(id)?.shape ?? missing(id))); // prettier-ignore
+  }
+}
+
 /** @throws NotRanged */
 export function unifyGraphs(samples: Samples, graphs: readonly BoundGraph[]): RangedGraph {
   return new Join(samples, graphs).run();
@@ -282,7 +291,7 @@ function naming<T>([node]: readonly BoundNode[], unify: () => T): T {
 }
 
 function missing(id: ValueId): never {
-  throw new NotRanged(`the constant ${id}`);
+  throw new NotRanged(`the value ${id}`);
 }
 
 /** A kernel of one map. */

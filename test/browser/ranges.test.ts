@@ -2,36 +2,15 @@
  * Programs for a range of sizes, in a browser, where the compiler is chunks: a cache that grows is answered by one program,
  * with threads and without, in the page and in a worker.
  */
-import { onnxModel } from "../../compiler/frontend/onnx/write.ts";
 import { modelWorker } from "../../compiler/worker/index.ts";
 import { load, type LoadOptions, type Outputs, type Session } from "../../runtime/index.ts";
 import { expect } from "./expect.ts";
+import { cacheInputs, growingCache } from "./growingCache.ts";
 
 const WIDTH = 64;
 
-/** Attention of one token over a cache of any length. */
-function decoder(): Uint8Array {
-  const b = onnxModel("decoder", { opset: 18 });
-  const token = b.input("token", "float32", [1, WIDTH]);
-  const past = b.input("past", "float32", ["n", WIDTH]);
-  const weights = Float32Array.from({ length: WIDTH * WIDTH }, (_, i) => Math.sin(i) / 16);
-  const key = b.node("MatMul", [token, b.initializer("float32", [WIDTH, WIDTH], weights)]);
-  const keys = b.node("Concat", [past, key], { axis: 0 });
-  const shares = b.node("Softmax", [b.node("MatMul", [token, b.node("Transpose", [keys])])]);
-  b.output(b.node("MatMul", [shares, keys]), "float32", undefined, "y");
-  b.output(keys, "float32", undefined, "present");
-  return b.toBytes();
-}
-
 async function run(session: Pick<Session, "run">, past: number): Promise<Outputs> {
-  const outputs = await session.run({
-    token: { dtype: "float32", shape: [1, WIDTH], data: new Float32Array(WIDTH).fill(0.25) },
-    past: {
-      dtype: "float32",
-      shape: [past, WIDTH],
-      data: Float32Array.from({ length: past * WIDTH }, (_, i) => Math.cos(i)),
-    },
-  });
+  const outputs = await session.run(cacheInputs(WIDTH, past));
   return outputs as Outputs;
 }
 
@@ -52,8 +31,8 @@ const SIZES = [3, 4, 32, 9, 33, 64, 5, 63];
 describe("a program for a range of sizes", () => {
   for (const threads of [1, 2]) {
     it(`answers for each of them, on ${threads} threads`, async () => {
-      const session = await load(decoder(), { threads, compiler });
-      const own = await load(decoder(), { threads, compiler, ranges: false });
+      const session = await load(growingCache(WIDTH), { threads, compiler });
+      const own = await load(growingCache(WIDTH), { threads, compiler, ranges: false });
       for (const past of SIZES) expectSame(await run(session, past), await run(own, past), `${past} tokens`);
       const { compiled } = session.stats().programs;
       // 3 by itself, then 2 to 32, and 33 to 64.
@@ -64,9 +43,9 @@ describe("a program for a range of sizes", () => {
   }
 
   it("does so in a worker", async () => {
-    const session = await load(decoder(), { worker: modelWorker, compiler });
-    const own = await load(decoder(), { compiler, ranges: false });
-    const exact = await load(decoder(), { worker: modelWorker, compiler, ranges: false });
+    const session = await load(growingCache(WIDTH), { worker: modelWorker, compiler });
+    const own = await load(growingCache(WIDTH), { compiler, ranges: false });
+    const exact = await load(growingCache(WIDTH), { worker: modelWorker, compiler, ranges: false });
     for (const past of SIZES) {
       const wanted = await run(own, past);
       expectSame(await run(session, past), wanted, `${past} tokens`);
