@@ -15,6 +15,7 @@ import {
   checkShapes,
   endCalls,
   NotRanged,
+  shapeAt,
   unifyGraphs,
   type RangedGraph,
   type Samples,
@@ -44,7 +45,7 @@ export function bindRange(
     clearInternTable();
     const types = Object.entries(range.inputs).map(([id, { dtype, shape }]): [ValueId, TensorType] => [
       id,
-      { dtype, shape: shape.map(({ slope, offset }) => slope * n + offset) },
+      { dtype, shape: shapeAt(shape, n) },
     ]);
     const passes = fold ? options.passes : { ...options.passes, fold: false };
     return clock.time("bind", () => bindGraph(graph, new Map(types), known, { ...options, passes }));

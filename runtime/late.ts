@@ -180,9 +180,9 @@ export class LateModel {
 
   async #bound(stage: NamedStage, inputs: Shapes, values: Tensors): Promise<ReadyStage> {
     const key = keyOf(stage.id, inputs, values);
-    const group = keyOf(stage.id, new Map(), values);
     const own = this.#used(key);
     if (own !== undefined) return own;
+    const group = keyOf(stage.id, new Map(), values);
     const served = this.#rangeWith(group, inputs);
     const earnsOwn = served !== undefined && this.#sizes.comesAgain(key);
     if (served !== undefined && !earnsOwn) return this.#used(served)!;

@@ -13,8 +13,8 @@ import { inputViews, type Program } from "./program.ts";
 export type Shapes = ReadonlyMap<string, TensorShape>;
 
 /**
- * Ranges end at multiples of 32, and of half of a power of two where that is more. A MiniLM of 20 tokens takes 8% longer in
- * room for 32 than in a program of its own, and 35% in room for 64; a range takes some hundred milliseconds to compile.
+ * Ranges end at multiples of 32, and of half of a power of two where that is more: wider ones compute more of what nobody
+ * reads (attention goes over all of the room), narrower ones are compiled more often (`npm run bench -- --sizes`).
  */
 const FEWEST = 32;
 const SHARE = 2;

@@ -74,7 +74,8 @@ function limitAlong(
   return undefined;
 }
 
-function isSame(a: LinearSize, b: LinearSize): boolean {
+/** Whether two sizes are the same for every n. */
+export function isSame(a: LinearSize, b: LinearSize): boolean {
   return a.slope === b.slope && a.offset === b.offset;
 }
 

@@ -7,14 +7,14 @@
 import { allocate, elementCount, type Tensor } from "../ir/dtype.ts";
 import type { ValueId } from "../ir/graph.ts";
 import { add, cast, constant, load, mul, type Expr } from "../ir/expr.ts";
-import { coordinate, singleAssign, type Kernel } from "../ir/kernel.ts";
+import { coordinate, rowMajorStrides, singleAssign, type Kernel } from "../ir/kernel.ts";
 import type { ScheduledCall, ScheduledProgram } from "../ir/program.ts";
 import type { BoundGraph, BoundNode } from "./bind.ts";
-import { isSame, lineThrough, mostOf, NotRanged, shapeThrough, type LinearShape, type Samples } from "./ranged/size.ts"; // prettier-ignore
+import { isSame, lineThrough, mostOf, NotRanged, shapeAt, shapeThrough, type LinearShape, type Samples } from "./ranged/size.ts"; // prettier-ignore
 import { across, same } from "./ranged/alike.ts";
 import { unifyKernels, type RangedKernel } from "./ranged/unify.ts";
 
-export { NotRanged, type LinearShape, type Samples } from "./ranged/size.ts";
+export { NotRanged, shapeAt, type LinearShape, type Samples } from "./ranged/size.ts";
 
 export interface RangedGraph {
   readonly graph: BoundGraph;
@@ -218,7 +218,7 @@ class Join {
     this.put(copy, this.shapes.get(id)!);
     this.zeroed.set(copy, this.zeroed.get(id)!);
     const kernels = this.samples.at.map((n): Kernel => {
-      const shape = this.shapes.get(id)!.map(({ slope, offset }) => slope * n + offset);
+      const shape = shapeAt(this.shapes.get(id)!, n);
       return mapOf(dtype, shape, [shape], (index) => load(0, dtype, index));
     });
     const ranged = unifyKernels(this.samples, kernels, new Map([[0, this.zeroed.get(id)!]]));
@@ -315,13 +315,8 @@ function mapOf(
 
 /** Whether `part` is what `whole` holds up to the ends of `part`. */
 function beginsWith(whole: Tensor, part: Tensor): boolean {
-  const strides = new Array<number>(part.shape.length);
-  let stride = 1;
-  for (let d = part.shape.length - 1; d >= 0; d--) {
-    if (part.shape[d]! > whole.shape[d]!) return false;
-    strides[d] = stride;
-    stride *= whole.shape[d]!;
-  }
+  if (part.shape.some((size, d) => size > whole.shape[d]!)) return false;
+  const strides = rowMajorStrides(whole.shape);
   const count = elementCount(part.shape);
   for (let i = 0; i < count; i++) {
     let rest = i;

@@ -9,6 +9,7 @@ export class NotRanged extends Error {
   override readonly name = "NotRanged";
 }
 
+export { isSame } from "../../lower/limits.ts";
 export type { LinearShape } from "../../../runtime/binder.ts";
 
 /** What all parts of a program are made for and of. */
@@ -47,11 +48,12 @@ export function sizeAt({ slope, offset }: LinearSize, n: number): number {
   return slope * n + offset;
 }
 
+/** The shape for one n. */
+export function shapeAt(shape: LinearShape, n: number): number[] {
+  return shape.map((size) => sizeAt(size, n));
+}
+
 /** The largest size within a range. */
 export function mostOf(size: LinearSize, { high }: Samples["range"]): number {
   return sizeAt(size, high);
-}
-
-export function isSame(a: LinearSize, b: LinearSize): boolean {
-  return a.slope === b.slope && a.offset === b.offset;
 }

@@ -214,7 +214,9 @@ class Unifier {
     const shape = this.shapes[out]!;
     const dims = [...(this.zeroed.get(out - this.inputs) ?? [])].filter((d) => shape[d]!.slope !== 0);
     const inside = dims.map((d) => lt(index[d]!, this.size(shape[d]!)));
-    return inside.length > 0 ? select(inside.reduce(and), value, constant(value.type, zeroOf(value))) : value;
+    return inside.length > 0
+      ? select(inside.reduce(and), value, constant(value.type, identityOf("sum", value.type)))
+      : value;
   }
 
   private reduction(reductions: readonly Reduction[]): Reduction {
@@ -455,10 +457,6 @@ class Unifier {
 
 function both(a: Expr, b: Expr): Expr {
   return a === TRUE() ? b : and(a, b);
-}
-
-function zeroOf({ type }: Expr): number | bigint {
-  return type === "i64" || type === "u64" ? 0n : 0;
 }
 
 function nameBeside(buffers: readonly Buffer[]): string {
